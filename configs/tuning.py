@@ -1,0 +1,91 @@
+"""What is searched: a hyperparameter is a number, or a range of numbers for the sweep to choose from.
+
+    learning_rate: 3e-4                                  # fixed
+    learning_rate: {low: 1e-4, high: 1e-3, log: true}    # tuned
+    adapter: {choices: [full, lora]}                     # tuned
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import ConfigDict, Field, model_validator
+
+from configs.base import Config
+
+C = TypeVar("C", bound=Config)
+
+
+class Range(Config):
+    """Numbers from `low` to `high`, both included."""
+
+    low: float
+    """Smallest value."""
+    high: float
+    """Largest value."""
+    log: bool = False
+    """Draw uniformly in the logarithm (for learning rates)."""
+    step: float | None = Field(default=None, gt=0)
+    """Draw multiples of this only; null draws any number."""
+    integer: bool = False
+    """Draw whole numbers only."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}; exchange them")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log needs low above 0, not {self.low}; raise low or set log to false")
+        return self
+
+
+class Choice(Config):
+    """One of the listed values."""
+
+    choices: tuple[Any, ...] = Field(min_length=1)
+    """The values to choose from."""
+
+
+def search_space(config: Config, prefix: str = "") -> dict[str, Range | Choice]:
+    """Return what is left open in `config`: dotted path of the field -> its range."""
+    found: dict[str, Range | Choice] = {}
+    for name in type(config).model_fields:
+        value, path = getattr(config, name), f"{prefix}{name}"
+        if isinstance(value, Range | Choice):
+            found[path] = value
+        elif isinstance(value, Config):
+            found |= search_space(value, f"{path}.")
+    return found
+
+
+def fixed(config: C, values: dict[str, Any]) -> C:
+    """Return `config` with the values (dotted path -> value) in place of its ranges, validated again."""
+    data = config.model_dump(mode="json")
+    for path, value in values.items():
+        *parents, last = path.split(".")
+        place = data
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+    return type(config).model_validate(data)
+
+
+class TuningConfig(Config):
+    """The sweep: how many trials, chosen how, stopped when."""
+
+    model_config = ConfigDict(title="Tuning")
+
+    trials: int = Field(default=8, ge=1)
+    """How many trials are completed, pruned ones included."""
+    parallel: int = Field(default=2, ge=1)
+    """How many trials run side by side, each in a process of its own."""
+    sampler: Literal["tpe", "random", "gp", "cma_es"] = "tpe"
+    """How the next trial's values are chosen."""
+    pruner: Literal["median", "hyperband", "none"] = "median"
+    """How a trial that falls behind is stopped early."""
+    warmup_trials: int = Field(default=3, ge=0)
+    """Trials that run to their end before the median pruner compares."""
+    minutes: float | None = Field(default=None, gt=0)
+    """No trial begins after this many minutes; null sets no limit."""
+    metric: str = "validation/macro_f1"
+    """The figure that is made best, as the trial reports it."""

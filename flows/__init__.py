@@ -1,0 +1,1 @@
+"""What happens and when: the stages, the pipeline that links them, and the command line."""

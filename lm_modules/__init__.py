@@ -1,0 +1,1 @@
+"""Language models: data, networks, objectives, training, export, evaluation. Knows nothing of orchestration."""

@@ -1,0 +1,1 @@
+"""Training: LightningModules, optimizers, schedules, checkpoints."""

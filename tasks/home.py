@@ -1,0 +1,47 @@
+"""Where this machine keeps what Rootstock makes, and which servers it speaks to.
+
+With nothing configured everything lies under `./.rootstock` (or `ROOTSTOCK_HOME`):
+
+    mlflow.db, artifacts/     MLflow's store
+    prefect/                  Prefect's database and results
+    optuna.journal            the studies
+    cache/<digest>/           artifacts that were fetched or made here
+    runs/<MLflow run id>/     checkpoints and logs of a run
+    reports/                  report cards
+
+`MLFLOW_TRACKING_URI`, `PREFECT_API_URL` and `ROOTSTOCK_OPTUNA_STORAGE` point at shared servers instead.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """Return the absolute home directory, made if it is missing."""
+    path = Path(os.environ.get("ROOTSTOCK_HOME", ".rootstock")).absolute()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def tracking_uri() -> str:
+    """Return the MLflow store: the configured server, or the database under the home directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+
+
+def optuna_storage() -> str:
+    """Return the study storage: a database URL, or the path of the journal file under the home directory."""
+    return os.environ.get("ROOTSTOCK_OPTUNA_STORAGE") or str(home() / "optuna.journal")
+
+
+def cache_directory(digest: str) -> Path:
+    """Return where the artifact with this digest lies on this machine (it may not be there yet)."""
+    return home() / "cache" / digest
+
+
+def run_directory(run_id: str) -> Path:
+    """Return the working directory of an MLflow run on this machine, made if it is missing."""
+    path = home() / "runs" / run_id
+    path.mkdir(parents=True, exist_ok=True)
+    return path
