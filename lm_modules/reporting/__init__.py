@@ -1,0 +1,1 @@
+"""The report card: what a finished run shows, as one page to send around."""

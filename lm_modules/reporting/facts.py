@@ -1,0 +1,200 @@
+"""What a report card shows: plain figures, gathered by the pipeline, drawn by `card.write_card`.
+
+Every section is optional: a stage that did not run leaves its section out. The dictionaries (`data`, `tokenizer`,
+`tokens`, `pretraining`) are the reports that the stages file, taken as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+Points = list[tuple[float, float]]
+"""A curve: (step, value) in order of the step."""
+
+
+class Facts(BaseModel):
+    """Figures that cannot change; keys that the card does not show are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Stage(Facts):
+    """One stage of the run."""
+
+    name: str
+    seconds: float
+    reused: bool = False
+    """Its result was already there, so nothing was computed."""
+    run_id: str | None = None
+    run_url: str | None = None
+    figures: dict[str, Any] = {}
+
+
+class Interval(Facts):
+    """An estimate with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class ModelScore(Facts):
+    """One model on the held-out examples."""
+
+    title: str
+    metrics: dict[str, Interval]
+    seconds: float | None = None
+
+
+class Comparison(Facts):
+    """A paired difference of two models on the same examples."""
+
+    challenger: str
+    baseline: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    confidence: float = 0.95
+    better: bool
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside the interval."""
+        return self.low > 0 or self.high < 0
+
+
+class SplitScore(Facts):
+    """Every model on one held-out set."""
+
+    num_examples: int
+    split_by: str
+    labels: list[str] = []
+    models: dict[str, ModelScore]
+    comparisons: list[Comparison] = []
+
+
+class LanguageModelScore(Facts):
+    """Held-out text: the language model beside `xz -9`, in bits for each byte of UTF-8."""
+
+    bits_per_byte: float
+    xz_bits_per_byte: float
+    num_bytes: int
+    num_documents: int
+    fraction_of_xz: float
+
+
+class EvaluationFacts(Facts):
+    """The evaluation: either half may be absent."""
+
+    num_examples: int | None = None
+    split_by: str | None = None
+    labels: list[str] = []
+    models: dict[str, ModelScore] = {}
+    comparisons: list[Comparison] = []
+    other_split: SplitScore | None = None
+    language_model: LanguageModelScore | None = None
+
+    @property
+    def split(self) -> SplitScore | None:
+        """The scores on the labelled set, when there are any."""
+        if not self.models:
+            return None
+        return SplitScore(
+            num_examples=self.num_examples or 0,
+            split_by=self.split_by or "unknown",
+            labels=self.labels,
+            models=self.models,
+            comparisons=self.comparisons,
+        )
+
+
+class TrialFacts(Facts):
+    """One trial of a sweep."""
+
+    number: int
+    state: str
+    """`completed`, `pruned`, `failed` or `running`."""
+    value: float | None = None
+    params: dict[str, Any] = {}
+    seconds: float | None = None
+    run_url: str | None = None
+    curve: Points = []
+
+
+class SweepFacts(Facts):
+    """A finished sweep."""
+
+    metric: str
+    higher_is_better: bool = True
+    trials: list[TrialFacts]
+    importance: dict[str, float] = {}
+
+    @property
+    def best(self) -> TrialFacts | None:
+        """The completed trial with the best value."""
+        done = [trial for trial in self.trials if trial.state == "completed" and trial.value is not None]
+        sign = 1 if self.higher_is_better else -1
+        return max(done, key=lambda trial: sign * (trial.value or 0.0), default=None)
+
+
+class VerdictFacts(Facts):
+    """Whether the champion moved, and why."""
+
+    decision: str
+    reason: str
+    name: str | None = None
+    version: str | None = None
+    champion_before: str | None = None
+    champion_after: str | None = None
+    comparisons: list[Comparison] = []
+
+
+class Sample(Facts):
+    """A text that the model wrote."""
+
+    prompt: str
+    text: str
+    temperature: float | None = None
+    seed: int | None = None
+
+
+class Artifact(Facts):
+    """One thing that the run made or used, with the digests of what it was made from."""
+
+    kind: str
+    uri: str
+    digest: str
+    parents: list[str] = []
+
+
+class ReportFacts(Facts):
+    """Everything on the card."""
+
+    pipeline: str
+    created: str
+    """When the run ended, ISO 8601 with the time zone."""
+    duration_seconds: float | None = None
+    run_id: str | None = None
+    run_url: str | None = None
+    config_yaml: str | None = None
+    environment: dict[str, Any] = {}
+    stages: list[Stage] = []
+    data: dict[str, Any] | None = None
+    """`report.json` of the corpus."""
+    tokenizer: dict[str, Any] | None = None
+    tokens: dict[str, Any] | None = None
+    """`meta.json` of the packed tokens."""
+    pretraining: dict[str, Any] | None = None
+    """What pretraining returned."""
+    curves: dict[str, Points] = {}
+    """Curves of pretraining by metric: `train/loss`, `validation/bits_per_byte`, `train/learning_rate`."""
+    export: dict[str, Any] | None = None
+    """The check of the exported model against the training graph."""
+    sweep: SweepFacts | None = None
+    evaluation: EvaluationFacts | None = None
+    verdict: VerdictFacts | None = None
+    samples: list[Sample] = []
+    lineage: list[Artifact] = []
