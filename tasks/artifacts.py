@@ -1,0 +1,139 @@
+"""The nouns between the stages: small frozen references to what lies in MLflow.
+
+An artifact says where a thing is (`uri`), what it is to the last byte (`digest`) and what it was made from (`parents`).
+It can be passed to another machine; the thing itself is fetched there, once, by `local`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Artifact(BaseModel):
+    """A reference to a directory that a stage filed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str
+    """Where it lies: `runs:/<run id>/<name>` or `models:/<model id>`."""
+    digest: str
+    """sha256 of its files; the key of the local cache."""
+    run_id: str
+    """The MLflow run that made it."""
+    parents: tuple[str, ...] = ()
+    """Digests of what it was made from."""
+    facts: dict[str, Any] = {}
+    """What its maker wants to tell at a glance: counts, losses, seconds."""
+
+    def local(self) -> Path:
+        """Return its directory on this machine, fetched if it is not here yet."""
+        from tasks import registry, tracking
+
+        if self.uri.startswith("models:/"):
+            return registry.fetch_model(self.uri, self.digest)
+        return tracking.fetch_directory(self.uri, self.digest)
+
+    def exists(self) -> bool:
+        """Return whether MLflow still has it."""
+        from tasks import tracking
+
+        return tracking.exists(self.uri)
+
+
+class Corpus(Artifact):
+    """Cleaned documents in three splits, the ledger of drops and the data card."""
+
+
+class Tokenizer(Artifact):
+    """A stock Hugging Face tokenizer directory."""
+
+
+class Tokens(Artifact):
+    """The corpus as memory-mapped tokens."""
+
+
+class Checkpoint(Artifact):
+    """A training state of our engine."""
+
+
+class Model(Artifact):
+    """A stock Hugging Face model directory."""
+
+
+class LabelledData(Artifact):
+    """Labelled examples in three splits."""
+
+
+class Evaluation(Artifact):
+    """Predictions of every model on the same examples, figures and paired comparisons."""
+
+
+class ReportCard(Artifact):
+    """The report card as HTML and Markdown."""
+
+
+class PreparedData(BaseModel):
+    """What the stage `prepare` hands on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    corpus: Corpus
+    tokenizer: Tokenizer | None = None
+    tokens: Tokens | None = None
+
+
+class Pretrained(BaseModel):
+    """What the stage `pretrain` hands on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    checkpoint: Checkpoint
+    model: Model
+
+
+class Finetuned(BaseModel):
+    """What the stage `finetune` hands on: the winner of the sweep, and what it started from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: Model
+    data: LabelledData
+    base_uri: str
+    """The model that was tuned."""
+    values: dict[str, Any]
+    """The winner's hyperparameters: dotted path -> value."""
+    facts: dict[str, Any]
+
+
+class Verdict(BaseModel):
+    """What the stage `promote` decided, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    registered_name: str
+    version: str
+    alias: str
+    """`champion` or `challenger`."""
+    promoted: bool
+    reason: str
+    comparisons: tuple[dict[str, Any], ...] = ()
+    previous_version: str | None = None
+
+
+def artifacts_in(value: Any) -> Iterable[Artifact]:
+    """Yield every artifact inside a model, mapping or sequence."""
+    if isinstance(value, Artifact):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from artifacts_in(getattr(value, name))
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from artifacts_in(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from artifacts_in(each)

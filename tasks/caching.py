@@ -1,0 +1,109 @@
+"""The same inputs, settings and code are not computed twice.
+
+The key of a task is the sha256 of its name, its inputs (settings as JSON; artifacts by digest alone) and the source
+files of the modules beneath it. Prefect keeps the small result under that key. A kept result counts only while the
+artifacts that it names still exist in MLflow; otherwise it is forgotten and computed again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from prefect.cache_policies import CachePolicy
+from prefect.context import TaskRunContext
+from pydantic import BaseModel
+
+from tasks.artifacts import Artifact, artifacts_in
+from tasks.home import home
+
+logger = logging.getLogger(__name__)
+
+NOT_PART_OF_THE_KEY = frozenset({"run_id"})
+"""Where a result is filed does not change what it is."""
+
+
+def content_key(name: str, inputs: Mapping[str, Any], code: tuple[str, ...]) -> str:
+    """Return the key of the work `name` on `inputs` by the modules `code` (dotted names; a package counts whole)."""
+    kept = {each: _plain(value) for each, value in sorted(inputs.items()) if each not in NOT_PART_OF_THE_KEY}
+    text = json.dumps([name, kept, [code_digest(module) for module in code]], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Return the sha256 of a module's source, or of all sources in a package."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"no source found for {module}")
+    origin = Path(spec.origin)
+    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.relative_to(origin.parent).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON, with every artifact reduced to its digest."""
+    if isinstance(value, Artifact):
+        return value.digest
+    if isinstance(value, BaseModel):
+        if any(True for _ in artifacts_in(value)):
+            return {name: _plain(getattr(value, name)) for name in type(value).model_fields if name != "facts"}
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
+@dataclass
+class ByContent(CachePolicy):
+    """Prefect's cache policy over `content_key`."""
+
+    code: tuple[str, ...] = ()
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str | None:
+        """Return the key, after forgetting a kept result whose artifacts are gone."""
+        key = content_key(task_ctx.task.name, inputs, self.code)
+        store = task_ctx.result_store
+        if store.exists(key) and not all(each.exists() for each in artifacts_in(store.read(key).result)):
+            logger.warning("an artifact of an earlier %s is gone from MLflow; computing it again", task_ctx.task.name)
+            (home() / "prefect" / "storage" / key).unlink(missing_ok=True)
+        return key
+
+
+def by_content(*code: str) -> ByContent:
+    """Return the policy for a task whose result depends on its inputs and on the modules `code`."""
+    return ByContent(code=code)
+
+
+@contextmanager
+def work_directory(key: str) -> Iterator[Path]:
+    """Hold the working directory of the work with this key: checkpoints found here are continued.
+
+    One process holds it at a time; a second one that wants the same work waits for the first.
+    """
+    directory = home() / "work" / key[:32]
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("another process is at the same work; waiting for it (%s)", directory)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield directory
