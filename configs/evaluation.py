@@ -1,0 +1,40 @@
+"""How models are judged: on which examples, by which metrics, with what confidence."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from configs.base import Config
+from configs.component import OneOf
+
+
+class LanguageModelEvaluationConfig(Config):
+    """Bits per byte of the language model on held-out text."""
+
+    model_config = ConfigDict(title="Language model")
+
+    characters: int | None = Field(default=1_000_000, ge=1)
+    """Documents are taken from the start of the test split until they hold this many characters; null takes all."""
+    overlap_fraction: float = Field(default=0.5, ge=0, lt=1)
+    """Part of each window that is context only, scored by the window before; more is slower and a little better."""
+
+
+class EvaluationConfig(Config):
+    """The comparison of models on the same held-out examples."""
+
+    model_config = ConfigDict(title="Evaluation")
+
+    metrics: tuple[Annotated[Any, OneOf("lm_modules.evaluation.metrics")], ...] = Field(
+        default=("macro_f1", "accuracy"), min_length=1
+    )
+    """The metrics; comparisons between models use the first."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Confidence of the intervals."""
+    bootstrap_replicates: int = Field(default=2000, ge=100)
+    """How often the examples are drawn anew for the intervals."""
+    also_split_by: Literal["random"] | None = "random"
+    """A second split to report beside the data's own, for those that know it; null reports one only."""
+    language_model: LanguageModelEvaluationConfig | None = LanguageModelEvaluationConfig()
+    """How the pretrained language model is scored on held-out text; null leaves it out."""

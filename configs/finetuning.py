@@ -1,0 +1,101 @@
+"""How a pretrained model is taught a task: which model, which labelled data, what is tuned and searched."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from configs.base import Config
+from configs.component import OneOf, members
+from configs.tuning import Choice, Range, TuningConfig
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _require_bounds(name: str, value: object, low: float, high: float) -> None:
+    """Refuse a range or a choice that leaves [low, high]: a sweep must not fail at its seventh trial."""
+    if isinstance(value, Range):
+        values: tuple[Any, ...] = (value.low, value.high)
+    elif isinstance(value, Choice):
+        values = value.choices
+    else:
+        return
+    for each in values:
+        if not isinstance(each, int | float) or not low <= each <= high:
+            raise ValueError(f"{name} may be searched from {low:g} to {high:g} only, not at {each!r}; narrow the range")
+
+
+class FinetuningOptimizationConfig(Config):
+    """AdamW with a short warmup, a linear decay to zero, and smaller steps for the layers near the input."""
+
+    model_config = ConfigDict(title="Optimization of the fine-tuning")
+
+    learning_rate: Positive | Range | Choice = Range(low=2e-4, high=3e-3, log=True)
+    """Highest learning rate, that of the head; a range is searched."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | Range | Choice = Range(low=0.7, high=1.0)
+    """Each block learns at this times the rate of the block above it, the embedding last; 1 treats all alike."""
+    epochs: Annotated[int, Field(ge=1)] | Range | Choice = Range(low=3, high=6, integer=True)
+    """How often the training examples are seen."""
+    batch_examples: int = Field(default=32, ge=1)
+    """Examples in the batch of one optimizer step."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled weight decay of the matrices; biases and gains have none."""
+    warmup_fraction: Fraction = 0.1
+    """Part of the steps in which the learning rate rises from zero."""
+    label_smoothing: Fraction = 0.0
+    """Part of the target that is spread over all labels."""
+    clip_norm: Positive | None = 1.0
+    """Longest gradient, by the 2-norm over all parameters; null does not clip."""
+    evaluations_per_epoch: int = Field(default=2, ge=1)
+    """How often in an epoch the validation split is scored, reported and a checkpoint written."""
+    early_stopping_patience: int | None = Field(default=4, ge=1)
+    """Training ends after this many evaluations in a row without a better one; null never does."""
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        _require_bounds("learning_rate", self.learning_rate, 1e-9, 10)
+        _require_bounds("layer_decay", self.layer_decay, 1e-3, 1)
+        _require_bounds("epochs", self.epochs, 1, 1e6)
+        if isinstance(self.epochs, Range) and not self.epochs.integer:
+            raise ValueError("epochs are whole numbers; add integer: true to their range")
+        return self
+
+
+class FinetuningConfig(Config):
+    """One fine-tuning, or a sweep over what is left open in it."""
+
+    model_config = ConfigDict(title="Fine-tuning")
+
+    base: str | None = None
+    """A model directory, an MLflow uri or a Hugging Face name; null takes the model that this pipeline pretrained."""
+    data: Annotated[Any, OneOf("lm_modules.data.labelled")] = "python_topics"
+    """The labelled examples."""
+    head: Annotated[Any, OneOf("lm_modules.heads")] = "sequence_classification"
+    """What the model is asked to produce."""
+    adapter: Choice | Annotated[Any, OneOf("lm_modules.adapters")] = "full"
+    """Which weights are trained; `{choices: [full, lora]}` lets the sweep decide."""
+    dropout: Fraction | Range | Choice = Range(low=0.0, high=0.3)
+    """Part of the activations that is dropped in training, in every block and before the head."""
+    context_length: int = Field(default=256, ge=8)
+    """Longest example in tokens; what is longer is cut off at its end."""
+    optimization: FinetuningOptimizationConfig = FinetuningOptimizationConfig()
+    """How it learns."""
+    tuning: TuningConfig = TuningConfig()
+    """How the sweep chooses among what is left open."""
+
+    @field_validator("adapter")
+    @classmethod
+    def _known_adapters(cls, value: Any) -> Any:
+        if isinstance(value, Choice):
+            for choice in value.choices:
+                if choice not in members("lm_modules.adapters"):
+                    known = ", ".join(members("lm_modules.adapters"))
+                    raise ValueError(f"unknown adapter {choice!r} among the choices; known: {known}")
+        return value
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        _require_bounds("dropout", self.dropout, 0, 0.99)
+        return self

@@ -1,0 +1,1 @@
+"""How good a model is, with what certainty, and beside what."""

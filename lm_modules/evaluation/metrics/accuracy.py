@@ -1,0 +1,25 @@
+"""Accuracy: the part of the examples that is predicted right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from lm_modules.evaluation.metrics import Metric
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Accuracy(Metric):
+    """Part of the examples whose prediction equals the reference; as `sklearn.metrics.accuracy_score`."""
+
+    kind: Literal["accuracy"] = "accuracy"
+
+    def statistics(self, prediction: str, reference: str, labels: Sequence[str]) -> tuple[float, ...]:
+        """Return (right, 1)."""
+        return float(prediction == reference), 1.0
+
+    def value(self, sums: NDArray[Any]) -> NDArray[Any]:
+        """Return right / examples."""
+        return sums[..., 0] / sums[..., 1]
