@@ -1,0 +1,58 @@
+"""How text becomes a corpus: where it comes from, how it is rewritten, what is dropped, how it is split."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from configs.base import Config, nearest
+from configs.component import OneOf
+
+
+class SplitConfig(Config):
+    """The share of the documents that is held out; a hash of the document decides, so that it never moves."""
+
+    model_config = ConfigDict(title="Split")
+
+    validation_fraction: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the documents on which training is watched."""
+    test_fraction: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the documents that only the evaluation sees."""
+
+    @model_validator(mode="after")
+    def _some_train(self) -> Self:
+        if (held_out := self.validation_fraction + self.test_fraction) >= 1:
+            raise ValueError(
+                f"validation_fraction + test_fraction is {held_out:g}, which leaves nothing to train on; "
+                "make their sum less than 1"
+            )
+        return self
+
+
+class DataPreparationConfig(Config):
+    """Sources, cleaners, filters, deduplication and split, in the order in which a document meets them."""
+
+    model_config = ConfigDict(title="Data preparation")
+
+    sources: tuple[Annotated[Any, OneOf("lm_modules.data.sources")], ...] = Field(
+        default=("python_documentation",), min_length=1
+    )
+    """Where the documents come from."""
+    cleaners: tuple[Annotated[Any, OneOf("lm_modules.data.cleaners")], ...] = ("unicode",)
+    """What rewrites a document, in this order."""
+    filters: tuple[Annotated[Any, OneOf("lm_modules.data.filters")], ...] = ("length",)
+    """What drops a document, in this order; the first that objects gives the reason."""
+    deduplication: Annotated[Any, OneOf("lm_modules.data.deduplication")] | None = "exact"
+    """How copies are found; null keeps them."""
+    split: SplitConfig = SplitConfig()
+    """The share that is held out."""
+
+    @model_validator(mode="after")
+    def _filters_name_sources(self) -> Self:
+        known = [name for source in self.sources for name in source.names()]
+        for each in self.filters:
+            for wanted in each.sources or ():
+                if not any(name == wanted or name.startswith(f"{wanted}/") for name in known):
+                    raise ValueError(f"filter {each.kind!r} is for unknown source {wanted!r}{nearest(wanted, known)}")
+        return self

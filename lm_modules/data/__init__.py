@@ -1,0 +1,1 @@
+"""From raw text to packed tokens and labelled sets. Nothing here needs torch."""

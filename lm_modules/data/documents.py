@@ -1,0 +1,47 @@
+"""What flows through data preparation: documents, labelled examples, and the lines that could not be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text and where it comes from.
+
+    `group` names what must not be torn apart by the split (a module, a book). `split` is set by a source that has its
+    own held-out part and is respected; None leaves it to a hash of the group or the id.
+    """
+
+    id: str
+    text: str
+    source: str
+    group: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text with its label; `group` and `split` as in `Document`."""
+
+    id: str
+    text: str
+    label: str
+    group: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file or a line that could not be read: set aside, named in the ledger, counted, never guessed at.
+
+    `line` counts from 1 and is None when the whole file is unreadable.
+    """
+
+    source: str
+    file: str
+    line: int | None
+    reason: str
+    excerpt: str = ""

@@ -1,0 +1,135 @@
+"""Tokens on disk: one flat array a split, read through a memory map.
+
+    train.bin            | document 0 | <|endoftext|> | document 1 | <|endoftext|> | ...
+    train.documents.npy  start of each document in it, and the end of the last: int64, num_documents + 1
+    meta.json            dtype, vocabulary, sizes, fingerprint
+
+A row is `tokens[start : start + context_length + 1]`. A memory map reads random rows many times faster than a
+`datasets` table on Arrow (`benchmarks/packed_reading.py` prints the ratio), needs no more memory than the pages touched,
+and the length of a row may change without writing anything again. So the tokens are a memory map.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lm_modules.data.documents import SPLITS
+
+BYTES_READ_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class PackedTokens:
+    """One split of a tokens directory, opened for reading; nothing is loaded until it is touched."""
+
+    tokens: np.ndarray
+    """[num_tokens], unsigned integers, a read-only memory map."""
+    document_starts: np.ndarray
+    """[num_documents + 1], int64; document i is `tokens[starts[i] : starts[i + 1]]`, its end-of-text token included."""
+    num_bytes: int
+    """UTF-8 bytes of the text that the tokens stand for."""
+    vocab_size: int
+    end_of_text_id: int
+    fingerprint: str
+    """Of the whole directory, all splits."""
+
+    @classmethod
+    def open(cls, directory: Path, split: str) -> PackedTokens:
+        """Open `split` of the tokens directory; a missing or truncated split is a ValueError."""
+        meta = read_meta(directory)
+        if split not in meta["splits"]:
+            known = ", ".join(meta["splits"])
+            raise ValueError(f"{directory} has no split {split!r}; it has: {known}; pack the corpus again")
+        sizes, dtype = meta["splits"][split], np.dtype(meta["dtype"])
+        path = Path(directory) / f"{split}.bin"
+        found = path.stat().st_size if path.exists() else 0
+        if found != sizes["num_tokens"] * dtype.itemsize:
+            expected = sizes["num_tokens"] * dtype.itemsize
+            raise ValueError(f"{path} has {found} bytes, not {expected}: it was cut off; pack the corpus again")
+        # An empty file cannot be mapped.
+        tokens = np.memmap(path, dtype=dtype, mode="r") if found else np.empty(0, dtype)
+        return cls(
+            tokens=tokens,
+            document_starts=np.load(Path(directory) / f"{split}.documents.npy"),
+            num_bytes=sizes["num_bytes"],
+            vocab_size=meta["vocab_size"],
+            end_of_text_id=meta["end_of_text_id"],
+            fingerprint=meta["fingerprint"],
+        )
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in the split, end-of-text tokens included."""
+        return len(self.tokens)
+
+    @property
+    def num_documents(self) -> int:
+        """Documents in the split."""
+        return len(self.document_starts) - 1
+
+
+def read_meta(directory: Path) -> dict[str, Any]:
+    """Return meta.json of a tokens directory."""
+    path = Path(directory) / "meta.json"
+    if not path.exists():
+        raise ValueError(f"{directory} is not a tokens directory: it has no meta.json; pack a corpus into it first")
+    return json.loads(path.read_text())
+
+
+def write_packed(
+    directory: Path,
+    split: str,
+    documents: Iterable[tuple[Any, int]],
+    *,
+    vocab_size: int,
+    end_of_text_id: int,
+    tokenizer_digest: str = "",
+) -> dict[str, Any]:
+    """Write one split and renew meta.json, which it returns.
+
+    `documents` yields (token ids without the end-of-text token, UTF-8 bytes of the text); they are written as they come,
+    so memory holds one document. Called once a split, with the same vocabulary.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    dtype = np.dtype("<u2" if vocab_size <= 65536 else "<u4")
+    starts, num_bytes = [0], 0
+    with (directory / f"{split}.bin").open("wb") as file:
+        for ids, size_bytes in documents:
+            row = np.empty(len(ids) + 1, dtype)
+            row[:-1] = ids
+            row[-1] = end_of_text_id
+            row.tofile(file)
+            starts.append(starts[-1] + len(row))
+            num_bytes += size_bytes
+    np.save(directory / f"{split}.documents.npy", np.array(starts, np.int64))
+    sizes = {"num_tokens": starts[-1], "num_documents": len(starts) - 1, "num_bytes": num_bytes}
+    meta_path = directory / "meta.json"
+    splits = json.loads(meta_path.read_text())["splits"] if meta_path.exists() else {}
+    splits[split] = sizes | {"sha256": file_digest(directory / f"{split}.bin")}
+    meta = {
+        "dtype": dtype.str,
+        "vocab_size": vocab_size,
+        "end_of_text_id": end_of_text_id,
+        "tokenizer_digest": tokenizer_digest,
+        "fingerprint": hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest(),
+        "splits": {name: splits[name] for name in SPLITS if name in splits},
+    }
+    meta_path.write_text(json.dumps(meta, indent=2) + "\n")
+    return meta
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(BYTES_READ_AT_ONCE):
+            digest.update(piece)
+    return digest.hexdigest()
