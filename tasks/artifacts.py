@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,6 +37,20 @@ class Artifact(BaseModel):
             return registry.fetch_model(self.uri, self.digest)
         return tracking.fetch_directory(self.uri, self.digest)
 
+    @classmethod
+    def file(
+        cls, directory: Path, *, run_id: str, name: str, parents: Iterable[Artifact] = (), facts: dict[str, Any] | None = None
+    ) -> Self:
+        """File a directory under an MLflow run and return the reference to it."""
+        from tasks import tracking
+        from tasks.digests import digest_directory
+
+        digest = digest_directory(directory)
+        uri = tracking.log_directory(run_id, directory, name)
+        return cls(
+            uri=uri, digest=digest, run_id=run_id, parents=tuple(each.digest for each in parents), facts=facts or {}
+        )
+
     def exists(self) -> bool:
         """Return whether MLflow still has it."""
         from tasks import tracking
@@ -61,7 +75,29 @@ class Checkpoint(Artifact):
 
 
 class Model(Artifact):
-    """A stock Hugging Face model directory."""
+    """A stock Hugging Face model directory, logged as an MLflow model that answers when it is loaded or served."""
+
+    @classmethod
+    def log(
+        cls,
+        directory: Path,
+        *,
+        run_id: str,
+        name: str,
+        service: Literal["language_model", "classifier"],
+        parents: Iterable[Artifact] = (),
+        facts: dict[str, Any] | None = None,
+    ) -> Self:
+        """Log a directory as an MLflow model under a run and return the reference to it."""
+        from tasks import registry
+        from tasks.digests import digest_directory
+
+        digests = tuple(each.digest for each in parents)
+        digest = digest_directory(directory)
+        uri = registry.log_model(
+            run_id, directory, name=name, service=service, params={}, tags={"rootstock.digest": digest}
+        )
+        return cls(uri=uri, digest=digest, run_id=run_id, parents=digests, facts=facts or {})
 
 
 class LabelledData(Artifact):

@@ -7,26 +7,30 @@ artifacts that it names still exist in MLflow; otherwise it is forgotten and com
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+from prefect import State, Task, task
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
 from pydantic import BaseModel
 
 from tasks.artifacts import Artifact, artifacts_in
 from tasks.home import home
+from tasks.locks import file_lock
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 NOT_PART_OF_THE_KEY = frozenset({"run_id"})
 """Where a result is filed does not change what it is."""
@@ -100,10 +104,36 @@ def work_directory(key: str) -> Iterator[Path]:
     """
     directory = home() / "work" / key[:32]
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.warning("another process is at the same work; waiting for it (%s)", directory)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(directory / ".lock"):
         yield directory
+
+
+def cached_task(*code: str, retries: int = 1) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a function a Prefect task whose result is kept by content and that is tried again, but for users' mistakes.
+
+    Its argument `run_id` names the MLflow run in which it files what it makes.
+    """
+    return task(
+        cache_policy=by_content(*code),
+        persist_result=True,
+        result_serializer="json",
+        retries=retries,
+        retry_delay_seconds=2,
+        retry_condition_fn=_is_no_mistake,
+    )
+
+
+@contextmanager
+def own_work_directory() -> Iterator[Path]:
+    """Hold the working directory of the task that is running."""
+    context = TaskRunContext.get()
+    if context is None or not isinstance(context.task.cache_policy, ByContent):
+        raise RuntimeError("own_work_directory is for functions under @cached_task")
+    key = content_key(context.task.name, context.parameters, context.task.cache_policy.code)
+    with work_directory(key) as directory:
+        yield directory
+
+
+def _is_no_mistake(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
+    """Whether trying again can help: a wrong setting or a bad file stays wrong."""
+    return not isinstance(state.result(raise_on_failure=False), ValueError)

@@ -1,0 +1,69 @@
+"""The whole road in one file: a section a stage; a stage without its section is skipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict, Field, model_validator
+
+from configs.base import Config
+from configs.data_preparation import DataPreparationConfig
+from configs.evaluation import EvaluationConfig
+from configs.finetuning import FinetuningConfig
+from configs.loading import resolve
+from configs.pretraining import PretrainingConfig
+from configs.promotion import PromotionConfig
+from configs.tokenization import TokenizationConfig
+
+
+class PipelineConfig(Config):
+    """From raw text to a promoted model."""
+
+    model_config = ConfigDict(title="Pipeline")
+
+    extends: str | None = None
+    """A preset (or a file) that gives everything not said here."""
+    name: str = Field(default="pipeline", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """What runs of this are called: the MLflow experiment and the Prefect runs."""
+    seed: int = Field(default=0, ge=0)
+    """Decides the split, the order of the batches, the first weights and the search."""
+    data_preparation: DataPreparationConfig | None = None
+    """Raw text to a corpus."""
+    tokenization: TokenizationConfig | None = None
+    """The corpus to a tokenizer and tokens."""
+    pretraining: PretrainingConfig | None = None
+    """Tokens to a language model."""
+    finetuning: FinetuningConfig | None = None
+    """A language model to one that does a task, by a sweep."""
+    evaluation: EvaluationConfig | None = None
+    """Figures on held-out examples, beside baselines."""
+    promotion: PromotionConfig | None = None
+    """Whether the tuned model becomes the champion."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_extends(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("extends") is not None:
+            return resolve(values)
+        return values
+
+    @model_validator(mode="after")
+    def _stages_have_their_input(self) -> PipelineConfig:
+        needs = {
+            "tokenization": self.data_preparation,
+            "pretraining": self.data_preparation and self.tokenization,
+            "evaluation": self.finetuning or self.pretraining,
+            "promotion": self.finetuning and self.evaluation,
+        }
+        wanted = {
+            "tokenization": "data_preparation",
+            "pretraining": "data_preparation and tokenization",
+            "evaluation": "finetuning or pretraining",
+            "promotion": "finetuning and evaluation",
+        }
+        for stage, given in needs.items():
+            if getattr(self, stage) is not None and given is None:
+                raise ValueError(f"{stage} needs {wanted[stage]}; add that section or set {stage} to null")
+        if self.finetuning and not self.pretraining and not self.finetuning.base:
+            raise ValueError("finetuning needs a model: add pretraining, or set finetuning.base to a directory or uri")
+        return self

@@ -1,0 +1,28 @@
+"""The corpus to memory-mapped tokens."""
+
+from __future__ import annotations
+
+from configs.tokenization import TokenizationConfig
+from tasks.artifacts import Corpus, Tokenizer, Tokens
+from tasks.caching import cached_task, own_work_directory
+from tasks.processes import run_isolated
+
+
+@cached_task("lm_modules.data.packed", "lm_modules.data.packing", "tasks.pack")
+def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, run_id: str) -> Tokens:
+    """Encode every split and file the tokens."""
+    with own_work_directory() as directory:
+        report = run_isolated(
+            "lm_modules.data.packed:pack",
+            {
+                "config": config,
+                "corpus": corpus.local(),
+                "tokenizer": tokenizer.local(),
+                "output": directory / "tokens",
+            },
+            name="the packing of the tokens",
+            log=directory / "log.txt",
+        )
+        return Tokens.file(
+            directory / "tokens", run_id=run_id, name="tokens", parents=[corpus, tokenizer], facts=report
+        )
