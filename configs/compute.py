@@ -1,0 +1,31 @@
+"""What a training run computes with, and how often it looks up from its work."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from configs.base import Config
+
+
+class ComputeConfig(Config):
+    """Number format, threads, and the rhythm of checkpoints and progress."""
+
+    model_config = ConfigDict(title="Compute")
+
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """Format of matrix products; weights, losses and optimizer stay in float32. Auto takes bf16 on a GPU that has it
+    and on a CPU with AMX, float32 elsewhere."""
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """The kind of device to train on; auto takes the fastest at hand."""
+    compile: bool = False
+    """Compile the model with torch.compile before training; needs a C++ compiler on CPUs, and pays on long runs."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of the training process; null leaves the choice to torch."""
+    checkpoint_every_steps: int = Field(default=100, ge=1)
+    """Save model and optimizer after this many steps, and after the last."""
+    keep_checkpoints: int = Field(default=2, ge=1)
+    """How many of the newest checkpoints stay on disk."""
+    progress_every_seconds: float = Field(default=1.0, ge=0)
+    """Report loss and speed about this often; 0 reports every step."""

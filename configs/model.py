@@ -1,0 +1,66 @@
+"""The shape of a decoder, and how its scales are chosen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from configs.base import Config
+from configs.component import OneOf
+
+
+class ModelConfig(Config):
+    """A pre-norm Transformer decoder: RMSNorm, rotary positions, grouped-query attention, gated SiLU."""
+
+    model_config = ConfigDict(title="Model")
+
+    width: int = Field(default=256, ge=8)
+    """Width of the hidden state; a multiple of head_width."""
+    depth: int = Field(default=4, ge=1)
+    """Number of layers, each of attention and feed-forward."""
+    head_width: int = Field(default=64, ge=4, multiple_of=2)
+    """Width of one attention head; kept fixed when the model is widened."""
+    key_value_heads: int | None = Field(default=None, ge=1)
+    """Heads that keys and values have; query heads share them in groups. Null gives each query head its own."""
+    feed_forward_width: int | None = Field(default=None, ge=8)
+    """Width inside the feed-forward part; null takes 8/3 of the width, rounded up to a multiple of 64."""
+    context_length: int = Field(default=256, ge=8)
+    """Tokens in a training row, and the longest text that the exported model declares it can read."""
+    rope_theta: float = Field(default=10_000.0, gt=1)
+    """Base of the rotary frequencies; larger for longer contexts."""
+    norm_epsilon: float = Field(default=1e-5, gt=0)
+    """Added to the mean square in every RMSNorm."""
+    tied_embeddings: bool = False
+    """Use one matrix for the token embedding and the readout."""
+    parametrization: Annotated[Any, OneOf("lm_modules.model.parametrization")] = "u_mup"
+    """How weights begin, how each operation is scaled, and how the learning rate is spread over the weights."""
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % self.head_width:
+            raise ValueError(
+                f"width {self.width} is not a multiple of head_width {self.head_width}; "
+                f"take {self.head_width * max(1, round(self.width / self.head_width))} or another head_width"
+            )
+        if self.heads % self.num_key_value_heads:
+            raise ValueError(
+                f"key_value_heads {self.key_value_heads} does not divide the {self.heads} heads "
+                f"(width {self.width} / head_width {self.head_width}); take a divisor of {self.heads}"
+            )
+        return self
+
+    @property
+    def heads(self) -> int:
+        """Query heads: the width divided by the width of a head."""
+        return self.width // self.head_width
+
+    @property
+    def num_key_value_heads(self) -> int:
+        """Heads of keys and values, with the default filled in."""
+        return self.key_value_heads or self.heads
+
+    @property
+    def feed_forward(self) -> int:
+        """Width inside the feed-forward part, with the default filled in."""
+        return self.feed_forward_width or -(-8 * self.width // (3 * 64)) * 64

@@ -1,0 +1,47 @@
+"""The pretraining stage: what is trained, on which objective, how long, with what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from configs.base import Config
+from configs.component import OneOf
+from configs.compute import ComputeConfig
+from configs.model import ModelConfig
+from configs.optimization import OptimizationConfig
+
+
+class PretrainingConfig(Config):
+    """Learn from unlabelled text."""
+
+    model_config = ConfigDict(title="Pretraining")
+
+    model: ModelConfig = ModelConfig()
+    """Shape and parametrization."""
+    objective: Annotated[Any, OneOf("lm_modules.objectives")] = "causal_lm"
+    """What is learned from the text."""
+    optimization: OptimizationConfig = OptimizationConfig(budget_steps=1000)
+    """Optimizer, schedule, batch and budget."""
+    compute: ComputeConfig = ComputeConfig()
+    """Number format, threads, checkpoints."""
+    validation_every_steps: int | None = Field(default=100, ge=1)
+    """Measure the loss on held-out text after this many steps, and after the last; null measures only at the end."""
+    validation_tokens: int | None = Field(default=65_536, ge=1)
+    """Held-out tokens read each time, from the start of the validation split; null reads all of it."""
+
+    @model_validator(mode="after")
+    def _rows_fill_the_batch(self) -> Self:
+        batch, row = self.optimization.batch_tokens, self.model.context_length
+        if batch % row:
+            raise ValueError(
+                f"optimization.batch_tokens {batch} is not a multiple of model.context_length {row}; "
+                f"take {max(1, round(batch / row)) * row}"
+            )
+        return self
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows of one optimizer step."""
+        return self.optimization.batch_tokens // self.model.context_length

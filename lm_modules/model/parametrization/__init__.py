@@ -1,0 +1,67 @@
+"""How a model is scaled: initial weights, constants in every operation, and the spread of the learning rate.
+
+A parametrization turns the shape of a model into one table of plain numbers by name (`Scales`). The model multiplies
+by them, the optimizer reads its multipliers from them, and the export folds them into the weights. Nothing is kept on
+tensors, so no copy, cast or shard can lose it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from configs.component import Component
+
+if TYPE_CHECKING:
+    from configs.model import ModelConfig
+
+
+@dataclass(frozen=True)
+class MatrixScale:
+    """Constants of one weight matrix."""
+
+    initial_std: float
+    """Standard deviation of the weights at birth."""
+    forward: float = 1.0
+    """Multiplies the output."""
+    input_gradient: float = 1.0
+    """Multiplies the gradient of the input (in place of `forward`)."""
+    weight_gradient: float = 1.0
+    """Multiplies the gradient of the weight (in place of `forward`)."""
+    learning_rate: float = 1.0
+    """Multiplies the learning rate."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Every constant of a decoder; the keys of `matrices` are the last word of a parameter's module name."""
+
+    matrices: Mapping[str, MatrixScale]
+    """embedding, query, key, value, output, gate, up, down, readout (with tied embeddings readout has no weight)."""
+    attention_logits: float
+    """Multiplies the products of queries and keys."""
+    attention_mix: float
+    """Multiplies the attention-weighted mean of the values."""
+    gate: float
+    """Multiplies the gate inside its activation."""
+    gated: float
+    """Multiplies the product of the activated gate (divided by `gate` again) and the up projection."""
+    attention_branch: float
+    """Multiplies the attention branch where it joins the residual stream."""
+    feed_forward_branch: float
+    """Multiplies the feed-forward branch where it joins the residual stream."""
+    loss_gradient: float = 1.0
+    """Multiplies the gradient of the mean loss, never the loss that is reported."""
+    gradient_norm_unit: str = "one"
+    """What a gradient's length is measured in: "one", or "sqrt_parameters"."""
+
+
+class Parametrization(Component):
+    """Base of the family."""
+
+    @abstractmethod
+    def scales(self, model: ModelConfig, vocab_size: int, batch_tokens: int) -> Scales:
+        """Return the constants for a model of this shape, trained on `batch_tokens` tokens a step."""
+        raise NotImplementedError
