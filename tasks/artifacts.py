@@ -39,7 +39,13 @@ class Artifact(BaseModel):
 
     @classmethod
     def file(
-        cls, directory: Path, *, run_id: str, name: str, parents: Iterable[Artifact] = (), facts: dict[str, Any] | None = None
+        cls,
+        directory: Path,
+        *,
+        run_id: str,
+        name: str,
+        parents: Iterable[Artifact] = (),
+        facts: dict[str, Any] | None = None,
     ) -> Self:
         """File a directory under an MLflow run and return the reference to it."""
         from tasks import tracking
@@ -100,6 +106,10 @@ class Model(Artifact):
         return cls(uri=uri, digest=digest, run_id=run_id, parents=digests, facts=facts or {})
 
 
+class Samples(Artifact):
+    """Texts that a language model wrote."""
+
+
 class LabelledData(Artifact):
     """Labelled examples in three splits."""
 
@@ -129,6 +139,7 @@ class Pretrained(BaseModel):
 
     checkpoint: Checkpoint
     model: Model
+    samples: Samples
 
 
 class Finetuned(BaseModel):

@@ -1,0 +1,36 @@
+"""Texts that a new language model writes, for people to read: held-out documents begun by their author, ended by it."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+NUM_SAMPLES = 5
+PROMPT_CHARACTERS = 80
+SHORTEST_DOCUMENT_CHARACTERS = 200
+LENGTH_TOKENS = 96
+
+
+def write(model: Path, corpus: Path, output: Path, seed: int) -> list[dict[str, Any]]:
+    """Continue the beginnings of a few documents of the test split; file and return them (`samples.json`)."""
+    from lm_modules.serving.generate import samples
+
+    texts = samples(model, _prompts(corpus, seed), max_new_tokens=LENGTH_TOKENS, seed=seed)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "samples.json").write_text(json.dumps(texts, indent=1, ensure_ascii=False))
+    return texts
+
+
+def _prompts(corpus: Path, seed: int) -> list[str]:
+    """Return the first words of documents drawn from the test split, or from the train split when that is empty."""
+    import pyarrow.parquet as parquet
+
+    for split in ("test", "train"):
+        texts = parquet.read_table(corpus / f"{split}.parquet", columns=["text"])["text"].to_pylist()
+        long = [text for text in texts if len(text) >= SHORTEST_DOCUMENT_CHARACTERS] or texts
+        if long:
+            drawn = random.Random(seed).sample(long, min(NUM_SAMPLES, len(long)))
+            return [text[:PROMPT_CHARACTERS].rsplit(" ", 1)[0] for text in drawn]
+    return []

@@ -1,0 +1,37 @@
+"""Labelled examples, in three splits that share nothing."""
+
+from __future__ import annotations
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.component import Component
+from tasks.artifacts import LabelledData
+from tasks.caching import cached_task, own_work_directory
+from tasks.processes import run_isolated
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def fingerprint_examples(data: Component) -> str:
+    """Return the digest of all that a labelled set would read, so that changed files are noticed on every run."""
+    return run_isolated(
+        "lm_modules.data.labelled_data:fingerprint", {"member": data}, name="the fingerprint of the examples"
+    )
+
+
+@cached_task("lm_modules.data", "tasks.collect_examples")
+def collect_examples(data: Component, fingerprint: str, seed: int, run_id: str) -> LabelledData:
+    """Read a labelled set (a member of `lm_modules.data.labelled`), split it and file it.
+
+    `fingerprint` is that of its content, so that changed files are read again.
+    """
+    with own_work_directory() as directory:
+        report = run_isolated(
+            "lm_modules.data.labelled_data:collect",
+            {"member": data, "output": directory / "examples", "seed": seed},
+            name="the collection of labelled examples",
+            log=directory / "log.txt",
+        )
+        return LabelledData.file(
+            directory / "examples", run_id=run_id, name=f"examples-{report['split_by']}", facts=report
+        )
