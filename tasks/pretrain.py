@@ -9,6 +9,7 @@ from tasks import progress, tracking
 from tasks.artifacts import Checkpoint, Tokenizer, Tokens
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
+from tasks.spool import MetricSpool
 
 
 @cached_task(
@@ -29,7 +30,7 @@ def pretrain(config: PretrainingConfig, tokens: Tokens, tokenizer: Tokenizer, se
     """Train, or continue from the newest valid checkpoint of the same work, and file the last checkpoint."""
     with (
         own_work_directory() as directory,
-        tracking.MetricSpool(run_id) as spool,
+        MetricSpool(run_id) as spool,
         progress.bar("pretraining") as bar,
     ):
         tracking.set_tags(run_id, {"rootstock.work_directory": str(directory)})

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from tasks import tracking
-from tasks.home import home
+from tasks.home import home, run_directory
 
 logger = logging.getLogger(__name__)
 
@@ -29,23 +29,24 @@ POINTS_AT_ONCE = 1000
 
 
 class MetricSpool:
-    """Use as `with MetricSpool(run) as log: log(step, {"train/loss": 2.3})`, in one process at a time for a run."""
+    """Use as `with MetricSpool(run_id) as spool: spool.log(step, {...})`, in one process at a time for a run."""
 
-    def __init__(self, run: tracking.Run, interval_seconds: float = 1.5):
-        self._run_id = run.id
+    def __init__(self, run_id: str, interval_seconds: float = 1.5):
+        directory = run_directory(run_id)
+        self._run_id = run_id
         self._interval_seconds = interval_seconds
-        self._sent_file = run.directory / "metrics.sent"
+        self._sent_file = directory / "metrics.sent"
         self._waiting: deque[tuple[int, dict[str, Any]]] = deque()  # (end of the line in the file, its record)
         self._seen: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        path = run.directory / "metrics.jsonl"
+        path = directory / "metrics.jsonl"
         if path.exists():
             self._recall(path)
         else:
             self._recall_from_server()
         self._file = path.open("ab")
-        self._thread = threading.Thread(target=self._work, name=f"metrics-{run.id[:8]}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"metrics-{run_id[:8]}", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> MetricSpool:
@@ -56,7 +57,7 @@ class MetricSpool:
     ) -> None:
         self.close()
 
-    def __call__(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Mapping[str, float]) -> None:
         """Note the values of a step; returns at once. A value that this run already has for the step is skipped."""
         with self._lock:
             new = {key: float(value) for key, value in values.items() if (key, step) not in self._seen}
@@ -125,7 +126,8 @@ class MetricSpool:
                 return
 
     def _next_batch(self) -> list[tuple[int, dict[str, Any]]]:
-        batch, num_points = [], 0
+        batch: list[tuple[int, dict[str, Any]]] = []
+        num_points = 0
         with self._lock:
             for end, record in self._waiting:
                 num_points += len(record["values"])

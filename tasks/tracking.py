@@ -179,6 +179,12 @@ def log_dataset(run_id: str, name: str, digest: str, context: str, source_uri: s
     client().log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
 
 
+def log_metrics(run_id: str, values: Mapping[str, float], step: int = 0) -> None:
+    """File a few metrics at once; what training reports goes through `tasks.spool` instead."""
+    now_milliseconds = time.time_ns() // 1_000_000
+    log_points(run_id, [(key, float(value), now_milliseconds, step) for key, value in values.items()])
+
+
 def log_points(run_id: str, points: Sequence[tuple[str, float, int, int]]) -> None:
     """Send metric points (name, value, milliseconds, step). Equal points sent twice are stored once.
 

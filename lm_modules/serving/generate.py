@@ -51,7 +51,7 @@ def samples(
     return [
         {
             "prompt": prompt,
-            "text": _continue(network, tokenizer, prompt, max_new_tokens, temperature, top_p, seed),
+            "text": continue_text(network, tokenizer, prompt, max_new_tokens, temperature, top_p, seed),
             "temperature": temperature,
             "seed": seed,
         }
@@ -80,15 +80,17 @@ def _check(max_new_tokens: int, temperature: float, top_p: float) -> None:
         raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}; 1 keeps every token")
 
 
-def _continue(
+def continue_text(
     network: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompt: str,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    seed: int,
+    max_new_tokens: int = 128,
+    temperature: float = 0.8,
+    top_p: float = 0.95,
+    seed: int = 0,
 ) -> str:
+    """Return what a loaded model writes after `prompt`; the settings are those of `generate`."""
+    _check(max_new_tokens, temperature, top_p)
     import torch
     from transformers import GenerationConfig
 
