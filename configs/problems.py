@@ -70,10 +70,10 @@ def _steps(location: tuple[str | int, ...], data: Any) -> Steps:
     """Drop from pydantic's location what is no key of ours: the names of types and kinds that it tried."""
     steps: list[str | int] = []
     for step in location:
-        if (isinstance(data, dict) and step in data) or (
-            isinstance(data, list | tuple) and isinstance(step, int) and step < len(data)
-        ):
+        if isinstance(data, dict) and step in data:
             data = data[step]
+        elif isinstance(step, int) and isinstance(data, list | tuple):
+            data = data[step] if step < len(data) else None
         elif _names_a_type(step) or step == data or (isinstance(data, dict) and data.get("kind") == step):
             continue
         else:

@@ -129,7 +129,7 @@ def wait_until_healthy(url: str, name: str, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise ServiceError(f"{name} did not start; the end of {log_file(name)}:\n{_tail(log_file(name))}")
+            raise ServiceError(f"{name} did not start; the end of {log_file(name)}:\n{tail(log_file(name))}")
         time.sleep(0.1)
 
 
@@ -175,12 +175,24 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def port_is_free(port: int) -> bool:
+    """Tell whether a server could listen on this port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def log_file(name: str) -> Path:
     """Return where the words of a server go."""
     return home() / "logs" / f"{name}.log"
 
 
-def _tail(path: Path, num_lines: int = 12) -> str:
+def tail(path: Path, num_lines: int = 12) -> str:
+    """Return the last lines of a log."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-num_lines:])
 
 

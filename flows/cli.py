@@ -1,0 +1,277 @@
+"""The command `rootstock`. Everything heavy is imported inside a verb, so `--help` answers at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from flows.session import run_flow, session
+
+app = typer.Typer(
+    name="rootstock",
+    help="Raw text to a promoted, deployable language model.\n\nStart with: rootstock run demo",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Preset = Annotated[str, typer.Argument(help="The name of a preset (see `rootstock presets`) or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change one setting; may be repeated. `null` switches off."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of standard output one JSON object.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of a failure.")]
+Model = Annotated[str, typer.Argument(help="A directory, an MLflow uri (models:/...), or NAME@champion.")]
+
+
+@app.command()
+def run(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
+    """Run the whole pipeline; stages whose input, settings and code did not change are reused.
+
+    Example: rootstock run demo --set finetuning.dropout=0.2
+    """
+    run_flow("flows.pipeline:pipeline", preset, set_ or [], json, verbose)
+
+
+@app.command()
+def prepare(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
+    """Make the corpus, the tokenizer and the tokens.
+
+    Example: rootstock prepare demo --set data_preparation.filters.0.min_words=5
+    """
+    run_flow("flows.data_preparation:data_preparation", preset, set_ or [], json, verbose)
+
+
+@app.command()
+def pretrain(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
+    """Pretrain a language model and export it, after what it needs.
+
+    Example: rootstock pretrain demo --set pretraining.optimization.budget_steps=200
+    """
+    run_flow("flows.pretraining:pretraining", preset, set_ or [], json, verbose)
+
+
+@app.command()
+def finetune(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
+    """Fine-tune by a sweep, after what it needs.
+
+    Example: rootstock finetune demo --set finetuning.tuning.trials=4
+    """
+    run_flow("flows.finetuning:finetuning", preset, set_ or [], json, verbose)
+
+
+@app.command()
+def evaluate(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
+    """Evaluate the tuned model beside its baselines, after what it needs.
+
+    Example: rootstock evaluate demo
+    """
+    run_flow("flows.evaluation:evaluation", preset, set_ or [], json, verbose)
+
+
+@app.command()
+def promote(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
+    """Register the tuned model and make it the champion if it has proved better, after what that needs.
+
+    Example: rootstock promote demo
+    """
+    run_flow("flows.promotion:promotion", preset, set_ or [], json, verbose)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="The MLflow run id of a finished pipeline.")],
+    json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the report card of a finished run, as HTML and Markdown.
+
+    Example: rootstock report 3f2a9c0d5e6b4f17a8c9d0e1f2a3b4c5
+    """
+    with _prepared(json, verbose) as current:
+        from tasks.report import report_of_run
+
+        card = report_of_run(run)
+        current.finish({"report": str(card)}, [f"Report: {card}"])
+
+
+@app.command()
+def generate(
+    model: Model,
+    prompt: Annotated[str, typer.Option(help="The text to continue.")] = "",
+    max_new_tokens: Annotated[int, typer.Option(help="Stop after so many tokens.")] = 128,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token each time.")] = 0.8,
+    top_p: Annotated[float, typer.Option(help="Draw from the smallest set of tokens with this probability.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same text.")] = 0,
+    json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Let a language model continue a text.
+
+    Example: rootstock generate python-language-model@champion --prompt "The with statement"
+    """
+    with _prepared(json, verbose) as current:
+        from lm_modules.serving import generate as writer
+        from tasks.registry import fetch_model
+
+        text = writer.generate(
+            fetch_model(model),
+            prompt,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+        )
+        current.finish({"model": model, "prompt": prompt, "text": text}, [prompt + text])
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(help="The registered name.")],
+    reason: Annotated[str, typer.Option(help="Why; it is filed on both versions.")],
+    json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make the previous champion the champion again.
+
+    Example: rootstock rollback python-topics --reason "wrong on short texts"
+    """
+    with _prepared(json, verbose) as current:
+        from tasks.registry import rollback as go_back
+
+        version = str(go_back(name, reason).version)
+        current.finish({"name": name, "champion": version}, [f"{name}@champion is version {version} again"])
+
+
+@app.command()
+def kinds(
+    family: Annotated[
+        str | None, typer.Argument(help="Show the members of this family only, with their fields.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """List what can be written after `kind:`.
+
+    Example: rootstock kinds filters
+    """
+    with session(json) as current:
+        from configs.base import nearest
+        from flows.kinds import families
+        from flows.kinds import kinds as members
+
+        known = families()
+        if family is not None and family not in known:
+            raise ValueError(f"no family {family!r}{nearest(family, known)}")
+        found = {name: members(folder) for name, folder in known.items() if family in (None, name)}
+        current.finish(found, _kind_lines(found, with_fields=family is not None))
+
+
+@app.command()
+def presets(json: AsJson = False) -> None:
+    """List the configurations that come with Rootstock.
+
+    Example: rootstock presets
+    """
+    with session(json) as current:
+        from configs.loading import presets as shipped
+
+        first = {name: path.read_text(encoding="utf-8").partition("\n")[0] for name, path in shipped().items()}
+        found = {name: line.lstrip("# ") if line.startswith("#") else "" for name, line in first.items()}
+        width = max(map(len, found), default=0)
+        current.finish(found, [f"{name:<{width}}  {line}" for name, line in found.items()])
+
+
+@app.command()
+def show(
+    preset: Annotated[str | None, typer.Argument(help="The name of a preset or a YAML file.")] = None,
+    set_: Overrides = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of every configuration.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Print a configuration with everything that it extends and every default filled in.
+
+    Example: rootstock show demo --set seed=1 > mine.yaml
+    """
+    with session(json) as current:
+        import json as encoder
+
+        from configs.loading import load, to_yaml
+        from configs.loading import schema as whole_schema
+
+        if schema:
+            current.finish(whole_schema(), [encoder.dumps(whole_schema(), indent=2)])
+        elif preset is None:
+            raise ValueError("name a preset or a YAML file, or give --schema; `rootstock presets` lists the presets")
+        else:
+            config = load(preset, set_ or [])
+            current.finish(config.model_dump(mode="json"), [to_yaml(config).rstrip()])
+
+
+@app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Where Prefect listens.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Where MLflow listens.")] = 5000,
+) -> None:
+    """Start Prefect, MLflow and the deployments on 127.0.0.1, until Ctrl-C.
+
+    Example: rootstock up --mlflow-port 5001
+    """
+    with _prepared(False, False) as current:
+        from flows.environment import log_to_file
+        from flows.up import up as start
+
+        current.log = log_to_file()
+        current.farewell = "Everything that `rootstock up` had started is stopped."
+        start(prefect_port, mlflow_port, say=typer.echo)
+
+
+@app.command()
+def doctor(json: AsJson = False) -> None:
+    """Look whether this machine can do the work; exit with 1 if something is broken.
+
+    Example: rootstock doctor
+    """
+    with _prepared(json, False) as current:
+        from flows.doctor import examine
+
+        findings = examine()
+        signs = {True: "ok   ", None: "note ", False: "BAD  "}
+        current.finish(
+            {each.name: {"ok": each.ok, "text": each.text} for each in findings},
+            [f"{signs[each.ok]} {each.name:<9} {each.text}" for each in findings],
+        )
+        if any(each.ok is False for each in findings):
+            raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _prepared(json: bool, verbose: bool) -> Any:
+    """Return a session with the environment ready for Prefect and MLflow."""
+    from flows.environment import environment
+
+    environment()
+    return session(json, verbose)
+
+
+def _kind_lines(found: dict[str, dict[str, dict[str, Any]]], with_fields: bool) -> list[str]:
+    lines: list[str] = []
+    for family, members in found.items():
+        lines.append(f"{family}")
+        for kind, facts in members.items():
+            lines.append(f"  {kind:<24} {facts['help']}")
+            for name, field in facts["fields"].items() if with_fields else ():
+                default = "required" if field["required"] else f"default {field['default']!r}"
+                lines.append(f"    {name}: {field['help']} ({default})")
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""What every verb has around its work: exit codes, one clear message, Ctrl-C in order, results as JSON.
+
+0    done
+2    a mistake of the user: one message that says what to do
+1    a failure: a short message and the log that holds the rest
+130  stopped by Ctrl-C or SIGTERM, with the command that continues
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import typer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Session:
+    """One call of a verb."""
+
+    as_json: bool = False
+    verbose: bool = False
+    log: Path | None = None
+    """Where the details go, once there are any."""
+    farewell: str | None = None
+    """What is said after Ctrl-C; by default, the command that continues."""
+
+    def finish(self, value: dict[str, Any], lines: Sequence[str] = ()) -> None:
+        """Give out the result: as lines for a person, or as one line of JSON."""
+        for line in [json.dumps(value, default=str)] if self.as_json else lines:
+            typer.echo(line)
+
+
+@contextmanager
+def session(as_json: bool = False, verbose: bool = False) -> Iterator[Session]:
+    """Turn whatever ends the block into an exit code and a message on standard error."""
+    current = Session(as_json, verbose)
+    try:
+        with _interrupts():
+            yield current
+    except typer.Exit:
+        raise
+    except Exception as error:
+        logger.error("%s", error, exc_info=error)
+        mistake = isinstance(error, ValueError | FileNotFoundError | NotADirectoryError | IsADirectoryError)
+        _end(current, _words(error), 2 if mistake else 1, error)
+    except (SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # Ctrl-C, and what Prefect and our own processes make of it
+        farewell = current.farewell or f"Stopped. This continues where it was:\n  {shlex.join(_command())}"
+        _end(current, farewell, 130, error)
+
+
+def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, verbose: bool) -> None:
+    """Run a flow ("module:function") with a configuration, beside a Prefect server, and give out its result."""
+    from flows.environment import environment, log_to_file
+    from flows.screen import screen
+    from flows.services import local_prefect
+
+    environment()
+    with session(as_json, verbose) as current:
+        from configs.loading import load
+
+        config = load(preset, overrides)
+        module, _, function = flow.partition(":")
+        with screen(), local_prefect(meanwhile=lambda: import_module(module)):
+            current.log = log_to_file()
+            result = getattr(import_module(module), function)(config)
+        value = result.model_dump(mode="json") if hasattr(result, "model_dump") else dict(result)
+        current.finish(value, result.lines() if hasattr(result, "lines") else _lines(value))
+
+
+def _lines(value: dict[str, Any], path: str = "") -> list[str]:
+    """Return where the things that a stage made lie, one a line."""
+    lines = []
+    for key, each in value.items():
+        if isinstance(each, dict):
+            lines += _lines(each, f"{path}{key} ")
+        elif key in ("uri", "version", "alias", "reason", "path") and each is not None:
+            lines.append(f"{path}{'' if key == 'uri' else key + ' '}{each}")
+    return lines
+
+
+def _end(current: Session, message: str, code: int, error: BaseException) -> None:
+    if current.verbose and code == 1:
+        import traceback
+
+        message = "".join(traceback.format_exception(error)).rstrip()
+    details = f"\nDetails: {current.log}" if current.log and code != 130 else ""
+    typer.echo(f"{'' if code == 130 else 'Error: '}{message}{details}", err=True)
+    if current.as_json:
+        typer.echo(json.dumps({"error": message, "exit_code": code}))
+    raise typer.Exit(code) from None
+
+
+def _words(error: Exception) -> str:
+    """Return what an exception says, or what it is when it says nothing that a person can use."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {(error.strerror or 'cannot be used').lower()}"
+    if isinstance(error, ValueError | RuntimeError) and str(error):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _command() -> list[str]:
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Stop in order at the first Ctrl-C or SIGTERM, and at once at the second."""
+
+    def first(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, at_once)
+        signal.signal(signal.SIGTERM, at_once)
+        os.write(2, b"\nStopping in order. Ctrl-C again stops at once.\n")
+        raise KeyboardInterrupt
+
+    def at_once(number: int, frame: object) -> None:
+        os.write(2, b"\x1b[?25h" if os.isatty(2) else b"")  # the cursor, which the bars had hidden
+        os._exit(130)  # the servers and the training processes see that this process is gone, and end too
+
+    before = {number: signal.signal(number, first) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
