@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prefect import runtime
@@ -24,6 +24,7 @@ from tasks.reconcile import reconcile
 RESULT = "result.json"
 STAGE = "rootstock.stage"
 REUSED = "rootstock.reused"
+MADE_BY = "rootstock.made_by"
 
 
 @dataclass
@@ -33,9 +34,11 @@ class Stage:
     name: str
     run_id: str
     reused: bool = False
+    figures: Mapping[str, float | str] = field(default_factory=dict)
 
     def file(self, result: BaseModel, figures: Mapping[str, float | str]) -> None:
         """File what the stage hands on, and the figures that sum it up."""
+        self.figures = figures
         made_by = {each.run_id for each in artifacts_in(result)}
         self.reused = bool(made_by) and self.run_id not in made_by
         tracking.log_text(self.run_id, result.model_dump_json(indent=2), RESULT)
@@ -44,7 +47,7 @@ class Stage:
         )
         tags = {REUSED: str(self.reused).lower()}
         if self.reused:
-            tags["rootstock.made_by"] = ", ".join(sorted(made_by))
+            tags[MADE_BY] = ", ".join(sorted(made_by))
         tracking.set_tags(self.run_id, tags)
         create_markdown_artifact(
             key=f"{self.name.replace('_', '-')}-figures",
@@ -72,7 +75,7 @@ def stage(name: str, config: PipelineConfig, within: str | None) -> Iterator[Sta
         tracking.log_config(run.id, config)
         open_stage = Stage(name, run.id)
         yield open_stage
-        shown.reused = open_stage.reused
+        shown.reused, shown.figures = open_stage.reused, open_stage.figures
 
 
 def _prefect_tags() -> dict[str, str]:

@@ -1,0 +1,35 @@
+"""Raw text to a corpus, a tokenizer and tokens."""
+
+from __future__ import annotations
+
+from prefect import flow
+
+from configs.pipeline import PipelineConfig
+from tasks.artifacts import PreparedData
+from tasks.collect import collect
+from tasks.fingerprint import fingerprint
+from tasks.pack import pack
+from tasks.stage import stage
+from tasks.train_tokenizer import train_tokenizer
+
+
+@flow(name="data_preparation", flow_run_name="{config.name}", persist_result=True, result_serializer="json")
+def data_preparation(config: PipelineConfig, within: str | None = None) -> PreparedData:
+    """Read, clean, filter, deduplicate and split the sources; train the tokenizer; pack the tokens.
+
+    Args:
+        config: The pipeline; its sections data_preparation and tokenization are used.
+        within: MLflow run of the pipeline that this belongs to; leave it empty.
+    """
+    if config.data_preparation is None:
+        raise ValueError("this configuration has no data_preparation section; add one, or extend a preset that has")
+    with stage("prepare", config, within) as prepare:
+        content = fingerprint(config.data_preparation)
+        corpus = collect(config.data_preparation, content, config.seed, run_id=prepare.run_id)
+        tokenizer = tokens = None
+        if config.tokenization:
+            tokenizer = train_tokenizer(config.tokenization, corpus, run_id=prepare.run_id)
+            tokens = pack(config.tokenization, corpus, tokenizer, run_id=prepare.run_id)
+        prepared = PreparedData(corpus=corpus, tokenizer=tokenizer, tokens=tokens)
+        prepare.file(prepared, prepared.figures())
+        return prepared

@@ -1,0 +1,55 @@
+"""What the Prefect server offers: every flow as a deployment, one preset each, and the nightly sweep on a schedule.
+
+Each deployment is named after its preset: `pipeline/demo`, `pretraining/demo`, ... Runs may overlap, but for the nightly
+one: a night that finds the last one still running is skipped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import serve
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.schedules import Cron
+
+from configs.loading import load
+from flows.data_preparation import data_preparation
+from flows.evaluation import evaluation
+from flows.finetuning import finetuning
+from flows.pipeline import pipeline
+from flows.pretraining import pretraining
+from flows.promotion import promotion
+
+PRESET = "demo"
+NIGHTLY_CRON = "0 3 * * *"
+
+
+def deployments() -> list[RunnerDeployment]:
+    """Return all deployments, each with the demo preset as its parameters: the run form starts from a whole, valid run."""
+    flows = (pipeline, data_preparation, pretraining, finetuning, evaluation, promotion)
+    return [_deployment(flow, PRESET) for flow in flows] + [nightly()]
+
+
+def nightly() -> RunnerDeployment:
+    """Return the sweep that runs at night, evaluates, and promotes what has proved better; paused until switched on."""
+    return _deployment(
+        pipeline,
+        "nightly-finetune",
+        schedules=[Cron(NIGHTLY_CRON, timezone="UTC", slug="nightly", active=False)],
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
+        description="Sweep, evaluate, compare, promote. Preparation and pretraining are reused while nothing changed.",
+    )
+
+
+def serve_all(limit: int = 4) -> None:
+    """Serve the deployments until the process is told to stop; at most `limit` runs at once."""
+    serve(*deployments(), limit=limit, pause_on_shutdown=True, print_starting_message=False)
+
+
+def _deployment(flow: Any, name: str, **options: Any) -> RunnerDeployment:
+    """Return a deployment with the demo's configuration as its parameters."""
+    config = load(PRESET).model_dump(mode="json", exclude={"extends"})
+    return flow.to_deployment(
+        name, parameters={"config": config}, entrypoint_type=EntrypointType.MODULE_PATH, tags=["rootstock"], **options
+    )

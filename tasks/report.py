@@ -1,0 +1,211 @@
+"""The report card of a run, gathered from what its stages filed in MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from lm_modules.reporting import facts as card
+from tasks import tracking
+from tasks.artifacts import (
+    Artifact,
+    Evaluation,
+    Finetuned,
+    PreparedData,
+    Pretrained,
+    ReportCard,
+    Verdict,
+    artifacts_in,
+)
+from tasks.home import home
+from tasks.processes import run_isolated
+from tasks.stage import MADE_BY, RESULT, REUSED, STAGE
+
+CURVES = ("train/loss", "validation/bits_per_byte", "train/learning_rate")
+PACKAGES = ("prefect", "mlflow", "optuna", "lightning", "torch", "transformers", "tokenizers", "peft", "rootstock")
+RESULTS: dict[str, Any] = {
+    "prepare": PreparedData,
+    "pretrain": Pretrained,
+    "finetune": Finetuned,
+    "evaluate": Evaluation,
+    "promote": Verdict,
+}
+
+
+@task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
+def report(run_id: str) -> ReportCard:
+    """Write the report card of a pipeline's run, or of a single stage's; file it with the run."""
+    directory = home() / "reports" / run_id
+    run_isolated("lm_modules.reporting.card:write_card", {"facts": gather(run_id), "directory": directory}, name="the report card")
+    filed = ReportCard.file(directory, run_id=run_id, name="report", facts={"path": str(directory / "report.html")})
+    if url := tracking.run_url(run_id):
+        create_link_artifact(key="report-card", link=f"{url}/artifacts/report/report.html", link_text="report card")
+    create_markdown_artifact(key="report", markdown=(directory / "report.md").read_text(), description="report card")
+    return filed
+
+
+def gather(run_id: str) -> card.ReportFacts:
+    """Return what the card shows of a run."""
+    whole = tracking.run_info(run_id)
+    stages = _stages(whole)
+    results = {each["tags"][STAGE]: _result(each) for each in stages}
+    facts: dict[str, Any] = {}
+    for name, result in results.items():
+        if result is not None:
+            facts |= _GATHERERS[name](result)
+    return card.ReportFacts(
+        pipeline=whole["tags"].get("rootstock.name", whole["name"]),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        duration_seconds=_seconds(whole),
+        run_id=run_id,
+        run_url=tracking.run_url(run_id),
+        config_yaml=tracking.read_text(run_id, "config.yaml"),
+        environment=_environment(),
+        stages=[_stage(each) for each in stages],
+        lineage=[_lineage(each) for each in _unique(artifacts_in(results))],
+        **facts,
+    )
+
+
+def _stages(whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs of the stages in their order, the newest of each; a run that is a stage stands for itself."""
+    if whole["tags"].get(STAGE) in RESULTS:
+        return [whole]
+    newest = {
+        each["tags"][STAGE]: each
+        for each in sorted(tracking.child_runs(whole["id"]), key=lambda run: run["start"])
+        if STAGE in each["tags"]
+    }
+    return [newest[name] for name in RESULTS if name in newest]
+
+
+def _result(run: dict[str, Any]) -> Any:
+    """Return what a stage handed on, or null when it did not come to its end."""
+    text = tracking.read_text(run["id"], RESULT)
+    return RESULTS[run["tags"][STAGE]].model_validate_json(text) if text else None
+
+
+def _prepared(prepared: PreparedData) -> dict[str, Any]:
+    facts = {"data": _json(prepared.corpus.local() / "report.json")}
+    if prepared.tokenizer:
+        facts["tokenizer"] = _json(prepared.tokenizer.local() / "report.json")
+    if prepared.tokens:
+        facts["tokens"] = _json(prepared.tokens.local() / "meta.json")
+    return facts
+
+
+def _pretrained(pretrained: Pretrained) -> dict[str, Any]:
+    run_id = pretrained.checkpoint.run_id
+    return {
+        "pretraining": pretrained.checkpoint.facts,
+        "export": pretrained.model.facts,
+        "curves": {name: tracking.metric_history(run_id, name) for name in CURVES},
+        "samples": _json(pretrained.samples.local() / "samples.json"),
+    }
+
+
+def _tuned(tuned: Finetuned) -> dict[str, Any]:
+    sweep = tuned.facts["sweep"]
+    trials = [
+        {
+            "number": each["number"],
+            "state": "completed" if each["state"] == "complete" else each["state"],
+            "value": each["value"],
+            "params": each["values"],
+            "seconds": each["seconds"],
+            "run_url": tracking.run_url(each["run_id"]) if each["run_id"] else None,
+            "curve": each["steps"],
+        }
+        for each in sweep["trials"]
+    ]
+    return {
+        "sweep": {
+            "metric": sweep["metric"],
+            "higher_is_better": sweep["direction"] == "maximize",
+            "trials": trials,
+            "importance": sweep["importances"],
+        }
+    }
+
+
+def _evaluated(evaluation: Evaluation) -> dict[str, Any]:
+    return {"evaluation": _json(evaluation.local() / "evaluation.json")}
+
+
+def _decided(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": {
+            "decision": verdict.decision,
+            "reason": verdict.reason,
+            "name": verdict.registered_name,
+            "version": verdict.version,
+            "champion_before": verdict.champion_before,
+            "champion_after": verdict.champion_after,
+            "comparisons": list(verdict.comparisons),
+        }
+    }
+
+
+_GATHERERS: dict[str, Any] = {
+    "prepare": _prepared,
+    "pretrain": _pretrained,
+    "finetune": _tuned,
+    "evaluate": _evaluated,
+    "promote": _decided,
+}
+
+
+def _stage(run: dict[str, Any]) -> dict[str, Any]:
+    """Return a stage for the card; one that was reused shows how long it took when it was computed."""
+    reused = run["tags"].get(REUSED) == "true"
+    return {
+        "name": run["tags"][STAGE],
+        "seconds": _seconds(run),
+        "reused": reused,
+        "run_id": run["tags"].get(MADE_BY, run["id"]) if reused else run["id"],
+        "run_url": tracking.run_url(run["id"]),
+        "figures": {key.removeprefix("result/"): value for key, value in run["metrics"].items() if key.startswith("result/")},
+    }
+
+
+def _seconds(run: dict[str, Any]) -> float:
+    """Return how long a run took since it was last opened, up to now if it still is."""
+    started = max(run["start"], float(run["tags"].get(tracking.OPENED, 0)))
+    return (run["end"] or datetime.now(UTC).timestamp()) - started
+
+
+def _lineage(artifact: Artifact) -> dict[str, Any]:
+    return {
+        "kind": type(artifact).__name__,
+        "uri": artifact.uri,
+        "digest": artifact.digest,
+        "parents": list(artifact.parents),
+    }
+
+
+def _unique(artifacts: Any) -> list[Artifact]:
+    return list({each.digest: each for each in artifacts}.values())
+
+
+def _environment() -> dict[str, Any]:
+    from importlib.metadata import version
+
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "code": tracking.code_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text())
