@@ -6,7 +6,7 @@ Every section is optional: a stage that did not run leaves its section out. The 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -116,39 +116,45 @@ class TrialFacts(Facts):
 
     number: int
     state: str
-    """`completed`, `pruned`, `failed` or `running`."""
+    """`complete`, `pruned`, `failed`, `continued` (another trial went on with it) or `running`."""
     value: float | None = None
-    params: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    """Hyperparameters: dotted path -> value."""
+    steps: Points = []
+    """What it reported."""
     seconds: float | None = None
     run_url: str | None = None
-    curve: Points = []
+    error: str | None = None
 
 
 class SweepFacts(Facts):
     """A finished sweep."""
 
     metric: str
-    higher_is_better: bool = True
+    direction: Literal["maximize", "minimize"] = "maximize"
     trials: list[TrialFacts]
-    importance: dict[str, float] = {}
+    importances: dict[str, float] = {}
+    """Share of the differences between trials that each hyperparameter explains."""
 
     @property
     def best(self) -> TrialFacts | None:
-        """The completed trial with the best value."""
-        done = [trial for trial in self.trials if trial.state == "completed" and trial.value is not None]
-        sign = 1 if self.higher_is_better else -1
+        """The complete trial with the best value; the earlier of equals."""
+        done = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
+        sign = 1 if self.direction == "maximize" else -1
         return max(done, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
 
 class VerdictFacts(Facts):
-    """Whether the champion moved, and why."""
+    """Whether `@champion` moved, and why."""
 
-    decision: str
+    promoted: bool
     reason: str
-    name: str | None = None
+    registered_name: str | None = None
     version: str | None = None
-    champion_before: str | None = None
-    champion_after: str | None = None
+    alias: str | None = None
+    """`champion` or `challenger`: the name that the version carries now."""
+    previous_version: str | None = None
+    """The champion before; null where there was none."""
     comparisons: list[Comparison] = []
 
 
@@ -161,12 +167,14 @@ class Sample(Facts):
     seed: int | None = None
 
 
-class Artifact(Facts):
+class Ancestor(Facts):
     """One thing that the run made or used, with the digests of what it was made from."""
 
     kind: str
+    """`Corpus`, `Tokens`, `Model`, ..."""
     uri: str
     digest: str
+    run_id: str | None = None
     parents: list[str] = []
 
 
@@ -197,4 +205,5 @@ class ReportFacts(Facts):
     evaluation: EvaluationFacts | None = None
     verdict: VerdictFacts | None = None
     samples: list[Sample] = []
-    lineage: list[Artifact] = []
+    lineage: list[Ancestor] = []
+    """What was made from what, the earliest first."""

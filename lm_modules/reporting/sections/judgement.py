@@ -1,0 +1,120 @@
+"""The judgement: every model on the same held-out examples, the paired differences, the decision."""
+
+from __future__ import annotations
+
+from lm_modules.reporting.blocks import Badge, Block, Cell, Drawing, Figures, Paragraph, Section, Table
+from lm_modules.reporting.charts import whisker
+from lm_modules.reporting.facts import Comparison, Interval, ReportFacts, SplitScore
+from lm_modules.reporting.words import count, difference, duration, interval, metric, percent
+
+
+def evaluation(facts: ReportFacts) -> Section:
+    """Return the models on the data's own split."""
+    split = facts.evaluation and facts.evaluation.split
+    return Section("Evaluation", _scores(split) if split else [])
+
+
+def other_split(facts: ReportFacts) -> Section:
+    """Return the models on the second split, and why its figures are not to be believed."""
+    split = facts.evaluation and facts.evaluation.split
+    other = facts.evaluation and facts.evaluation.other_split
+    if not other:
+        return Section("The other split")
+    blocks: list[Block] = _scores(other)
+    if split and split.split_by == "group" and other.split_by == "random":
+        blocks.insert(0, Paragraph(_leakage(split, other), "warn"))
+    return Section("The other split", blocks)
+
+
+def promotion(facts: ReportFacts) -> Section:
+    """Return the decision, its reason and the comparisons that it rests on."""
+    verdict = facts.verdict
+    if not verdict:
+        return Section("Promotion")
+    decision = Badge("promoted", "good") if verdict.promoted else Badge("not promoted", "warn")
+    items: list[tuple[str, Cell]] = [
+        ("decision", decision),
+        ("registered model", verdict.registered_name or "-"),
+        ("version", verdict.version or "-"),
+        ("alias", f"@{verdict.alias}" if verdict.alias else "-"),
+        ("champion before", f"version {verdict.previous_version}" if verdict.previous_version else "none"),
+    ]
+    blocks: list[Block] = [Figures(items), Paragraph(verdict.reason)]
+    if verdict.comparisons:
+        blocks.append(_comparisons(verdict.comparisons, {}))
+    return Section("Promotion", blocks)
+
+
+def _scores(split: SplitScore) -> list[Block]:
+    how = {"group": "by group: no group has examples on both sides", "random": "at random"}
+    text = f"{count(split.num_examples)} held-out examples"
+    text += f" of {len(split.labels)} classes" if split.labels else ""
+    text += f", split {how.get(split.split_by, split.split_by)}. All models answer the same examples."
+    titles = {name: model.title for name, model in split.models.items()}
+    keys = list(dict.fromkeys(key for model in split.models.values() for key in model.metrics))
+    blocks: list[Block] = [Paragraph(text), *(_models(split, key) for key in keys)]
+    if split.comparisons:
+        blocks.append(_comparisons(split.comparisons, titles))
+    return blocks
+
+
+def _models(split: SplitScore, key: str) -> Table:
+    scored = {name: model for name, model in split.models.items() if key in model.metrics}
+    lowest, highest = _scale([model.metrics[key] for model in scored.values()])
+    rows: list[list[Cell]] = []
+    for name, model in sorted(scored.items(), key=lambda item: -item[1].metrics[key].value):
+        words = interval(model.metrics[key])
+        look = "main" if name == "tuned" else "second"
+        picture = Drawing(whisker(model.metrics[key], lowest, highest, words, look), "")
+        time = duration(model.seconds) if model.seconds is not None else "-"
+        rows.append([model.title, words, picture, time])
+    best = next((index for index, row in enumerate(rows) if row[0] == _title_of_tuned(split)), None)
+    columns = ["model", metric(key), f"{lowest:g} to {highest:g}", "time"]
+    return Table(columns, rows, numeric=frozenset({"time"}), highlighted=best)
+
+
+def _comparisons(comparisons: list[Comparison], titles: dict[str, str]) -> Table:
+    reach = max(max(abs(each.low), abs(each.high)) for each in comparisons) or 1.0
+    rows: list[list[Cell]] = []
+    for each in comparisons:
+        words = difference(each)
+        estimate = Interval(value=each.difference, low=each.low, high=each.high)
+        picture = Drawing(whisker(estimate, -reach, reach, words, "main" if each.excludes_zero else "second", True), "")
+        pair = f"{titles.get(each.challenger, each.challenger)} - {titles.get(each.baseline, each.baseline)}"
+        rows.append([pair, metric(each.metric), words, picture, _zero(each)])
+    confidence = percent(comparisons[0].confidence, 0)
+    caption = f"Paired differences on the same examples with their {confidence} bootstrap intervals."
+    return Table(["difference", "metric", "value", "worse | better", "interval"], rows, caption)
+
+
+def _zero(comparison: Comparison) -> Badge:
+    if comparison.low > 0:
+        return Badge("above zero", "good")
+    return Badge("below zero", "bad") if comparison.high < 0 else Badge("includes zero", "warn")
+
+
+def _scale(estimates: list[Interval]) -> tuple[float, float]:
+    """Return the ends of the axis: 0 to 1 where the figures are fractions, else what holds all intervals."""
+    low, high = min(each.low for each in estimates), max(each.high for each in estimates)
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+
+
+def _title_of_tuned(split: SplitScore) -> str | None:
+    return split.models["tuned"].title if "tuned" in split.models else None
+
+
+def _leakage(split: SplitScore, other: SplitScore) -> str:
+    text = (
+        "These figures are inflated and are shown for that reason only. Texts of one group are much alike: the "
+        "docstrings of one Python module share words, names and whole sentences. A random split puts near-identical "
+        "ones on both sides, so a model is asked what it has already seen the answer to. "
+    )
+    pairs = []
+    for name in ("tuned", "tfidf"):
+        if name in split.models and name in other.models:
+            key = next(iter(split.models[name].metrics))
+            apart, mixed = split.models[name].metrics[key].value, other.models[name].metrics[key].value
+            pairs.append(f"{split.models[name].title} {apart:.3f} apart, {mixed:.3f} at random")
+    if pairs:
+        text += f"The same models with the groups kept apart and with a random split: {'; '.join(pairs)}. "
+    return text + "Decisions rest on the split by group."

@@ -1,0 +1,75 @@
+"""The language model: how it learned, what it needs for held-out text, what it writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lm_modules.reporting.blocks import Block, Drawing, Drawings, Figures, Paragraph, Quote, Section
+from lm_modules.reporting.charts import Series, line_chart
+from lm_modules.reporting.facts import ReportFacts
+from lm_modules.reporting.words import count, curve, number, percent, size, title
+
+
+def pretraining(facts: ReportFacts) -> Section:
+    """Return the curves and figures of pretraining, and the check of the exported model."""
+    blocks: list[Block] = []
+    charts = [_chart(name, facts) for name, points in facts.curves.items() if points]
+    if charts:
+        blocks.append(Drawings(charts))
+    if facts.pretraining:
+        blocks.append(Figures(_plain(facts.pretraining)))
+    if facts.export:
+        blocks += _export(facts.export)
+    return Section("Pretraining", blocks)
+
+
+def likelihood(facts: ReportFacts) -> Section:
+    """Return the score on held-out text beside that of `xz -9`."""
+    score = facts.evaluation and facts.evaluation.language_model
+    if not score:
+        return Section("Held-out text")
+    text = (
+        f"Scored on {count(score.num_documents)} documents that were kept out of training ({size(score.num_bytes)}), "
+        "with all of their bytes counted: what a token stands for does not change the figure. "
+        "xz -9 packs the same text in one piece."
+    )
+    figures: list[tuple[str, Any]] = [
+        ("bits per byte, language model", f"{score.bits_per_byte:.4f}"),
+        ("bits per byte, xz -9", f"{score.xz_bits_per_byte:.4f}"),
+        ("language model, part of xz -9", percent(score.fraction_of_xz)),
+    ]
+    return Section("Held-out text", [Figures(figures), Paragraph(text)])
+
+
+def samples(facts: ReportFacts) -> Section:
+    """Return texts that the model wrote, unedited."""
+    blocks: list[Block] = []
+    for each in facts.samples:
+        settings = {"temperature": each.temperature, "seed": each.seed}
+        note = ", ".join(f"{name} {number(value)}" for name, value in settings.items() if value is not None)
+        blocks.append(Quote(each.prompt, each.text, note))
+    return Section("Samples", blocks)
+
+
+def _chart(name: str, facts: ReportFacts) -> Drawing:
+    points, words = facts.curves[name], curve(name, facts.curves[name])
+    score = facts.evaluation and facts.evaluation.language_model
+    level = ("xz -9, test text", score.xz_bits_per_byte) if score and name.endswith("bits_per_byte") else None
+    return Drawing(line_chart([Series(points)], words, level=level), words, title=title(name.replace("/", ", ")))
+
+
+def _export(export: dict[str, Any]) -> list[Block]:
+    text = (
+        "The trained weights are folded into an unmodified architecture of transformers, "
+        "and both are asked the same questions:"
+    )
+    return [Paragraph(text), Figures(_plain(export))]
+
+
+def _plain(values: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return the figures that fit in a cell: numbers and short texts, not lists, tables or paths."""
+    return [
+        (title(key), number(value))
+        for key, value in values.items()
+        if isinstance(value, int | float | str) and not (isinstance(value, str) and ("/" in value or len(value) > 60))
+    ]

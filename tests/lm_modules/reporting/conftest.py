@@ -1,0 +1,134 @@
+"""A run with every section, as the pipeline would hand it over."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from lm_modules.reporting.facts import ReportFacts
+
+
+def _score(value: float, half: float) -> dict[str, float]:
+    return {"value": value, "low": max(0.0, value - half), "high": value + half}
+
+
+def _models(shift: float) -> dict[str, Any]:
+    values = {"majority": 0.01, "tfidf": 0.66, "random_weights": 0.35, "tuned": 0.61}
+    titles = {
+        "majority": "Majority class",
+        "tfidf": "TF-IDF with logistic regression",
+        "random_weights": "Same architecture, random weights",
+        "tuned": "Tuned pretrained model",
+    }
+    return {
+        name: {
+            "title": titles[name],
+            "metrics": {"macro_f1": _score(value + shift, 0.03), "accuracy": _score(value + shift + 0.02, 0.025)},
+            "seconds": 4.2,
+        }
+        for name, value in values.items()
+    }
+
+
+def _comparison(baseline: str, difference: float) -> dict[str, Any]:
+    return {
+        "challenger": "tuned",
+        "baseline": baseline,
+        "metric": "macro_f1",
+        "difference": difference,
+        "low": difference - 0.03,
+        "high": difference + 0.03,
+        "confidence": 0.95,
+        "better": difference > 0.03,
+    }
+
+
+def _trial(number: int, state: str, value: float | None) -> dict[str, Any]:
+    steps = [(step, (value or 0.3) * (1 - math.exp(-step / 60))) for step in range(20, 60 + 40 * number, 20)]
+    values = {"optimization.learning_rate": 3.1e-4 * (number + 1), "optimization.epochs": 4, "adapter": "lora"}
+    error = "Loss is not finite at step 40" if state == "failed" else None
+    return {"number": number, "state": state, "value": value, "values": values, "steps": steps, "seconds": 31.0,
+            "error": error, "run_url": "http://127.0.0.1:5000/#/experiments/1/runs/abc"}  # fmt: skip
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    """The facts as plain JSON values."""
+    steps = range(10, 401, 10)
+    comparisons = [_comparison("majority", 0.6), _comparison("tfidf", -0.05), _comparison("random_weights", 0.26)]
+    stages = [
+        ("prepare", 21.4, True),
+        ("pretrain", 240.0, False),
+        ("finetune", 200.5, False),
+        ("evaluate", 18.0, False),
+    ]
+    return {
+        "pipeline": "demo",
+        "created": "2026-11-22T16:05:00+00:00",
+        "duration_seconds": 482.0,
+        "run_id": "0123456789abcdef",
+        "run_url": "http://127.0.0.1:5000/#/experiments/1/runs/0123456789abcdef",
+        "config_yaml": "name: demo\nseed: 0\n",
+        "environment": {"cpu": "AMD EPYC", "cores": 2, "python": "3.11.7", "versions": {"torch": "2.13.0"}},
+        "stages": [
+            {"name": name, "seconds": seconds, "reused": reused, "run_id": "r", "figures": {"num_documents": 6512}}
+            for name, seconds, reused in stages
+        ],
+        "tokenizer": {"vocab_size": 4096, "bytes_per_token": 3.61},
+        "tokens": {
+            "dtype": "<u2",
+            "vocab_size": 4096,
+            "splits": {"train": {"num_tokens": 3_000_000, "num_documents": 6200, "num_bytes": 10_800_000},
+                       "test": {"num_tokens": 0, "num_documents": 0, "num_bytes": 0}},
+        },  # fmt: skip
+        "pretraining": {"num_parameters": 5_300_000, "validation_bits_per_byte": 1.873},
+        "curves": {
+            "train/loss": [(step, 2.2 + 6 * math.exp(-step / 60)) for step in steps],
+            "validation/bits_per_byte": [(step, 1.8 + 2 * math.exp(-step / 80)) for step in steps],
+            "train/learning_rate": [(step, min(step / 40, 1.0, (400 - step) / 120)) for step in steps],
+        },
+        "export": {"largest_difference": 4.1e-6, "tolerance": 1e-4},
+        "sweep": {
+            "metric": "validation/macro_f1",
+            "direction": "maximize",
+            "trials": [_trial(0, "complete", 0.58), _trial(1, "pruned", 0.41), _trial(2, "failed", None),
+                       _trial(3, "complete", 0.62)],
+            "importances": {"optimization.learning_rate": 0.71, "adapter": 0.29},
+        },  # fmt: skip
+        "evaluation": {
+            "num_examples": 812,
+            "labels": ["text", "files", "network"],
+            "split_by": "group",
+            "models": _models(0.0),
+            "comparisons": comparisons,
+            "other_split": {"num_examples": 900, "labels": ["text"], "split_by": "random", "models": _models(0.2)},
+            "language_model": {
+                "bits_per_byte": 1.903,
+                "xz_bits_per_byte": 1.951,
+                "num_bytes": 1_000_400,
+                "num_documents": 311,
+                "fraction_of_xz": 1.903 / 1.951,
+            },
+        },
+        "verdict": {
+            "promoted": True,
+            "reason": "No champion yet; macro-F1 is better than each of the pre-declared baselines.",
+            "registered_name": "python-topics",
+            "version": "1",
+            "alias": "champion",
+            "comparisons": [comparisons[0], comparisons[2]],
+        },
+        "samples": [{"prompt": "def read(", "text": "self, size):\n    return self", "temperature": 0.8, "seed": 0}],
+        "lineage": [
+            {"kind": "Corpus", "uri": "runs:/a/corpus", "digest": "c0" * 32, "parents": []},
+            {"kind": "Tokens", "uri": "runs:/a/tokens", "digest": "70" * 32, "parents": ["c0" * 32]},
+        ],
+    }  # fmt: skip
+
+
+@pytest.fixture
+def facts(values: dict[str, Any]) -> ReportFacts:
+    """The facts as the card takes them."""
+    return ReportFacts.model_validate(values)
