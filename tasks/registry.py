@@ -47,23 +47,21 @@ _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 _MODEL_CODE = '''\
     """How MLflow calls the model."""
 
-    import warnings
-
     from mlflow.models import set_model
     from mlflow.pyfunc import PythonModel
 
-    # Type hints would switch off the signature and with it the parameters.
-    warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method", category=UserWarning)
+
+    class Answer:
+        # Apart from Served, because MLflow warns of a method without type hints, and hints switch its params off.
+        def predict(self, context, model_input, params=None):
+            return self.service.predict(model_input, params)
 
 
-    class Served(PythonModel):
+    class Served(Answer, PythonModel):
         def load_context(self, context):
             from {package}.{service}_service import {name}
 
             self.service = {name}(context.artifacts["model"])
-
-        def predict(self, context, model_input, params=None):
-            return self.service.predict(model_input, params)
 
 
     set_model(Served())
@@ -130,7 +128,6 @@ def _save(scratch: Path, model_dir: Path, service: Service, location: str, model
     with warnings.catch_warnings():
         # The signature is known; an example would have to be answered while the model is logged.
         warnings.filterwarnings("ignore", message=".*An input example was not provided", category=UserWarning)
-        warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method", category=UserWarning)
         pyfunc.save_model(
             scratch / "model",
             python_model=str(scratch / "model.py"),

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -99,8 +99,7 @@ def _claim(name: str, experiment: str, key: str, parent: str | None, tags: dict[
     claimed = {KEY: key, OPENED: f"{time.time():.3f}", "rootstock.version": code_version(), **ownership.owner_tags()}
     if parent is not None:
         claimed[PARENT] = parent
-    lock = home() / "locks" / f"run-{sha256(f'{experiment}/{key}'.encode()).hexdigest()[:32]}.lock"
-    with file_lock(lock):  # two processes with the same key must not both reopen the run
+    with claim_lock(key):
         for found in runs_with_tag(KEY, key, experiment):
             held = found["status"] == "RUNNING" and ownership.may_live(found["tags"])
             if found["status"] != "FINISHED" and not held:
@@ -111,6 +110,11 @@ def _claim(name: str, experiment: str, key: str, parent: str | None, tags: dict[
                 return Run(found["id"], found["name"], experiment, key)
         created = client().create_run(experiment_id, tags={**tags, **claimed}, run_name=name)
     return Run(created.info.run_id, name, experiment, key)
+
+
+def claim_lock(key: str) -> AbstractContextManager[None]:
+    """Serialise on this machine who opens or closes runs with this key: two processes must not reopen the same run."""
+    return file_lock(home() / "locks" / f"run-{sha256(key.encode()).hexdigest()[:32]}.lock")
 
 
 def finish(run_id: str, status: str = "FINISHED", tags: Mapping[str, str] | None = None) -> None:
@@ -297,6 +301,18 @@ def run_url(run_id: str) -> str | None:
 def run_info(run_id: str) -> dict[str, Any]:
     """Return id, name, status, experiment_id, tags, params, metrics (last values), start and end (seconds) of a run."""
     return _described(client().get_run(run_id))
+
+
+def find_run(run_id: str) -> dict[str, Any] | None:
+    """Return `run_info` of a run, or None if this store has no such run."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return run_info(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
 
 
 def child_runs(run_id: str) -> list[dict[str, Any]]:

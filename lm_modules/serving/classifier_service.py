@@ -17,7 +17,9 @@ class ClassifierService:
     def __init__(self, directory: str | Path):
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
         self._tokenizer.padding_side = self._tokenizer.truncation_side = "right"
