@@ -34,13 +34,15 @@ class Lora(Adapter):
 
         from lm_modules.training.layers import after_blocks, block_matrices
 
+        if not isinstance(self.rank, int) or not isinstance(self.scale, int | float):
+            raise ValueError(f"rank {self.rank} and scale {self.scale} must be numbers; run a sweep over ranges")
         settings = LoraConfig(
             r=self.rank,
-            lora_alpha=self.scale * self.rank,
+            lora_alpha=self.scale * self.rank,  # type: ignore[arg-type]  # any number serves
             target_modules=block_matrices(model),
             modules_to_save=after_blocks(model),
         )
-        return get_peft_model(model, settings)  # type: ignore[arg-type]
+        return get_peft_model(model, settings)
 
     def merge(self, model: nn.Module) -> PreTrainedModel:
         """Return the stock model with the products added to its matrices."""

@@ -35,6 +35,8 @@ class Prediction:
     value: Any
     probability: float
     """The model's own probability of this answer, from 0 to 1."""
+    loss: float | None = None
+    """The example's loss in nats, where its target is known."""
 
 
 class Head(Component):
@@ -42,6 +44,10 @@ class Head(Component):
 
     metrics: ClassVar[tuple[str, ...]]
     """Kinds of the metrics that are reported in training, the most telling one first."""
+
+    @abstractmethod
+    def auto_class(self) -> Any:
+        """Return the class of `transformers` that opens models with this head."""
 
     @abstractmethod
     def network(self, base: str | Path, labels: Sequence[str], *, from_random_weights: bool = False) -> PreTrainedModel:

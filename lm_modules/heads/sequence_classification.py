@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.heads import Encoded, Head, Prediction
 
@@ -23,14 +23,18 @@ class SequenceClassification(Head):
     kind: Literal["sequence_classification"] = "sequence_classification"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
 
-    def network(self, base: str | Path, labels: Sequence[str], *, from_random_weights: bool = False) -> PreTrainedModel:
-        """Return the stock classifier; the labels are its `config.id2label`."""
+    def auto_class(self) -> Any:
+        """Return `AutoModelForSequenceClassification`."""
         from transformers import AutoModelForSequenceClassification
 
+        return AutoModelForSequenceClassification
+
+    def network(self, base: str | Path, labels: Sequence[str], *, from_random_weights: bool = False) -> PreTrainedModel:
+        """Return the stock classifier; the labels are its `config.id2label`."""
         from lm_modules.model.stock import open_model, open_tokenizer
 
         model = open_model(
-            AutoModelForSequenceClassification,
+            self.auto_class(),
             base,
             from_random_weights=from_random_weights,
             id2label=dict(enumerate(labels)),
@@ -75,11 +79,15 @@ class SequenceClassification(Head):
         """Return the most probable label of each row."""
         import torch
 
+        from lm_modules.model.stock import labels_of
+
         with torch.inference_mode():
             logits_BK = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        best = logits_BK.float().softmax(-1).max(-1)
-        names = network.config.id2label
-        return [
-            Prediction(names[index], probability)
-            for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        ]
+        log_probabilities_BK = logits_BK.float().log_softmax(-1)
+        best = log_probabilities_BK.max(-1)
+        losses: list[float] | list[None] = [None] * len(logits_BK)
+        if "labels" in batch:
+            losses = (-log_probabilities_BK.gather(1, batch["labels"][:, None])[:, 0]).tolist()
+        names = labels_of(network)
+        answers = zip(best.indices.tolist(), best.values.exp().tolist(), losses, strict=True)
+        return [Prediction(names[index], probability, loss) for index, probability, loss in answers]

@@ -12,18 +12,23 @@ import torch
 from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+# the table of newly initialised weights (a new head is always in it), and a remark on tensor parallelism without any
+CHATTY = ("transformers.modeling_utils", "transformers.distributed.tensor_parallel")
+
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Hide the progress bar of the weights and the table of newly initialised ones (a new head is always in it)."""
-    report = logging.getLogger("transformers.modeling_utils")
-    level, bars = report.level, transformers_logging.is_progress_bar_enabled()
-    report.setLevel(logging.ERROR)
+    """Hide the progress bars of reading and writing weights, and the two warnings that always come with a new head."""
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels, bars = [each.level for each in loggers], transformers_logging.is_progress_bar_enabled()
+    for each in loggers:
+        each.setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
-        report.setLevel(level)
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
         if bars:
             transformers_logging.enable_progress_bar()
 
@@ -56,3 +61,9 @@ def open_tokenizer(base: str | Path, context_length: int | None = None) -> PreTr
     if context_length is not None:
         tokenizer.model_max_length = context_length
     return tokenizer
+
+
+def labels_of(model: PreTrainedModel) -> list[str]:
+    """Return the names of a classifier's labels, in the order of its outputs."""
+    names = model.config.id2label or {}
+    return [name for _, name in sorted(names.items())]

@@ -7,10 +7,9 @@ norm or pooler, then the head. Layer-wise learning rates, LoRA and dropout all s
 from __future__ import annotations
 
 from torch import nn
-from transformers import PreTrainedModel
 
 
-def blocks(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+def blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     """Return the list of blocks and its dotted name: the longest `ModuleList` of equal modules."""
     lists = [
         (name, module)
@@ -22,7 +21,7 @@ def blocks(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     return max(lists, key=lambda each: sum(1 for _ in each[1].parameters()))
 
 
-def depth_of_parameters(model: PreTrainedModel) -> dict[str, int]:
+def depth_of_parameters(model: nn.Module) -> dict[str, int]:
     """Return the depth of every parameter: 0 before the blocks, 1..n in them, n + 1 after them."""
     name_of_blocks, list_of_blocks = blocks(model)
     depths, depth = {}, 0
@@ -35,7 +34,7 @@ def depth_of_parameters(model: PreTrainedModel) -> dict[str, int]:
     return depths
 
 
-def block_matrices(model: PreTrainedModel) -> list[str]:
+def block_matrices(model: nn.Module) -> list[str]:
     """Return the dotted names of the linear layers in the blocks (GPT-2's `Conv1D` is one)."""
     name_of_blocks, _ = blocks(model)
     return [
@@ -46,7 +45,7 @@ def block_matrices(model: PreTrainedModel) -> list[str]:
     ]
 
 
-def after_blocks(model: PreTrainedModel) -> list[str]:
+def after_blocks(model: nn.Module) -> list[str]:
     """Return the dotted names of the modules with weights that follow the blocks: final norm, pooler, head."""
     depths = depth_of_parameters(model)
     top = max(depths.values())

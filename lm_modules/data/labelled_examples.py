@@ -1,0 +1,37 @@
+"""Reading a directory of labelled examples: `train.jsonl`, `validation.jsonl`, `test.jsonl` and `labels.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from lm_modules.data.documents import SPLITS, Example
+
+
+def read_examples(directory: Path, split: str) -> list[Example]:
+    """Return the examples of a split, in the order of the file."""
+    path = directory / f"{split}.jsonl"
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing; a labelled data directory holds {', '.join(f'{s}.jsonl' for s in SPLITS)}"
+        )
+    with path.open(encoding="utf-8") as lines:
+        return [_example(json.loads(line), split) for line in lines]
+
+
+def _example(row: dict[str, str], split: str) -> Example:
+    return Example(row["id"], row["text"], row["label"], row.get("group"), split)
+
+
+def read_labels(directory: Path) -> list[str]:
+    """Return the labels in their order; the number of a label is its place in it."""
+    return json.loads((directory / "labels.json").read_text(encoding="utf-8"))
+
+
+def fingerprint(directory: Path) -> str:
+    """Return the sha256 of what training sees: both its splits and the labels."""
+    digest = hashlib.sha256()
+    for name in ("train.jsonl", "validation.jsonl", "labels.json"):
+        digest.update((directory / name).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,206 @@
+"""Judging models side by side on the same held-out examples, and writing down what was found.
+
+predictions/<model>.jsonl    id, label, prediction, probability of every example
+evaluation.json              scores with intervals, paired comparisons, the language model's bits per byte
+other_split/                 the same predictions for a second split of the same data
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
+from lm_modules.data.documents import Example
+from lm_modules.data.labelled_examples import read_examples, read_labels
+from lm_modules.evaluation import baselines
+from lm_modules.evaluation.confidence import interval, paired_difference
+from lm_modules.evaluation.likelihood import bits_per_byte, xz_bits_per_byte
+from lm_modules.evaluation.metrics import Metric
+from lm_modules.evaluation.predictions import predict_with_directory, records
+from lm_modules.evaluation.scores import statistics
+
+CHALLENGER = "tuned"
+"""The model that is compared with all others."""
+
+TITLES = {
+    "majority": "Most frequent class",
+    "tfidf": "TF-IDF with logistic regression",
+    "random_weights": "Same architecture from random weights",
+    "tuned": "Pretrained, then fine-tuned",
+}
+
+Record = Mapping[str, Any]
+Models = Mapping[str, Path | None]
+
+
+def evaluate(
+    config: EvaluationConfig,
+    *,
+    data: Path,
+    models: Models,
+    output: Path,
+    seed: int,
+    other_data: Path | None = None,
+    other_models: Models | None = None,
+    language_model: Path | None = None,
+    corpus: Path | None = None,
+) -> dict[str, Any]:
+    """Judge `models` on the test split of `data`, write the evaluation directory, return what `evaluation.json` holds.
+
+    `models` are stock directories by name; None under `majority` or `tfidf` stands for that baseline. `other_data` and
+    `other_models` are a second split of the same data and what was trained on it. `language_model` is scored on the
+    test split of the directory `corpus`.
+    """
+    found = judge(config, data=data, models=models, output=output, seed=seed)
+    found["other_split"] = None
+    if other_data is not None and other_models:
+        found["other_split"] = judge(
+            config, data=other_data, models=other_models, output=output / "other_split", seed=seed
+        )
+    found["language_model"] = None
+    if config.language_model is not None and language_model is not None and corpus is not None:
+        found["language_model"] = judge_language_model(config.language_model, language_model, corpus)
+    (output / "evaluation.json").write_text(json.dumps(found, indent=2, ensure_ascii=False), encoding="utf-8")
+    return found
+
+
+def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path, seed: int) -> dict[str, Any]:
+    """Write every model's predictions on the test split; return the scores and the comparisons."""
+    examples, labels = read_examples(data, "test"), read_labels(data)
+    answers, entries = {}, {}
+    for name, directory in models.items():
+        started = time.perf_counter()
+        answers[name] = _answers(name, directory, data, examples)
+        seconds = time.perf_counter() - started
+        _write_records(output / "predictions" / f"{name}.jsonl", answers[name])
+        scores = {metric.kind: score_with_interval(answers[name], metric, config, seed) for metric in config.metrics}
+        entries[name] = {"title": TITLES.get(name, name), "metrics": scores, "seconds": round(seconds, 3)}
+    challenger = answers.get(CHALLENGER)
+    comparisons = [
+        {
+            "challenger": CHALLENGER,
+            "baseline": name,
+            **compare(
+                challenger,
+                baseline,
+                metric,
+                confidence=config.confidence,
+                replicates=config.bootstrap_replicates,
+                seed=seed,
+            ),
+        }
+        for name, baseline in answers.items()
+        for metric in config.metrics
+        if challenger is not None and name != CHALLENGER
+    ]
+    return {
+        "num_examples": len(examples),
+        "labels": labels,
+        "split_by": _split_by(data),
+        "models": entries,
+        "comparisons": comparisons,
+    }
+
+
+def compare(
+    challenger: Sequence[Record],
+    baseline: Sequence[Record],
+    metric: Metric,
+    *,
+    confidence: float,
+    replicates: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return challenger minus baseline with its paired interval; `better` if the whole interval is on the good side.
+
+    Both must be records of the same examples, in any order.
+    """
+    of_id = {each["id"]: each for each in baseline}
+    if {each["id"]: each["label"] for each in challenger} != {key: each["label"] for key, each in of_id.items()}:
+        raise ValueError("the records are of different examples or labels; evaluate both models on the same data")
+    paired = [of_id[each["id"]] for each in challenger]
+    labels = sorted({each[key] for each in (*challenger, *paired) for key in ("label", "prediction")})
+    difference = paired_difference(
+        metric,
+        _statistics(metric, challenger, labels),
+        _statistics(metric, paired, labels),
+        confidence=confidence,
+        replicates=replicates,
+        seed=seed,
+    )
+    return {
+        "metric": metric.kind,
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "confidence": confidence,
+        "better": difference.low > 0 if metric.higher_is_better else difference.high < 0,
+    }
+
+
+def score_with_interval(
+    answers: Sequence[Record], metric: Metric, config: EvaluationConfig, seed: int
+) -> dict[str, float]:
+    """Return value, low and high of a metric over the records of one model."""
+    labels = sorted({each[key] for each in answers for key in ("label", "prediction")})
+    rows = _statistics(metric, answers, labels)
+    return asdict(
+        interval(metric, rows, confidence=config.confidence, replicates=config.bootstrap_replicates, seed=seed)
+    )
+
+
+def judge_language_model(config: LanguageModelEvaluationConfig, directory: Path, corpus: Path) -> dict[str, float]:
+    """Return bits per byte of a stock causal model on held-out documents, beside `xz -9` on the same text."""
+    texts = held_out_texts(corpus, config.characters)
+    found = bits_per_byte(directory, texts, overlap_fraction=config.overlap_fraction)
+    xz = xz_bits_per_byte(texts)
+    return {**found, "xz_bits_per_byte": xz, "fraction_of_xz": found["bits_per_byte"] / xz}
+
+
+def held_out_texts(corpus: Path, characters: int | None) -> list[str]:
+    """Return whole documents from the start of the corpus's test split until they hold so many characters."""
+    import pyarrow.parquet
+
+    texts: list[str] = []
+    num_characters = 0
+    for batch in pyarrow.parquet.ParquetFile(corpus / "test.parquet").iter_batches(columns=["text"]):
+        for text in batch.column(0).to_pylist():
+            if characters is not None and num_characters >= characters:
+                return texts
+            texts.append(text)
+            num_characters += len(text)
+    return texts
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Return the records that `evaluate` wrote for one model."""
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _answers(name: str, directory: Path | None, data: Path, examples: Sequence[Example]) -> list[dict[str, Any]]:
+    if directory is not None:
+        return records(examples, predict_with_directory(directory, examples))
+    known = {"majority": baselines.majority, "tfidf": baselines.tfidf}
+    if name not in known:
+        raise ValueError(f"no directory for the model {name!r}; only {', '.join(known)} are computed from the data")
+    return records(examples, known[name](read_examples(data, "train"), examples))
+
+
+def _statistics(metric: Metric, answers: Sequence[Record], labels: Sequence[str]) -> Any:
+    return statistics(metric, [each["prediction"] for each in answers], [each["label"] for each in answers], labels)
+
+
+def _write_records(path: Path, rows: Sequence[Record]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def _split_by(data: Path) -> str | None:
+    report = data / "report.json"
+    return json.loads(report.read_text(encoding="utf-8")).get("split_by") if report.is_file() else None

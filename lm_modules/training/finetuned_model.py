@@ -1,0 +1,79 @@
+"""The stock directory of a fine-tuned model, with its card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from configs.finetuning import FinetuningConfig
+from lm_modules.model.stock import labels_of, quiet_loading
+
+CARD = """---
+library_name: transformers
+pipeline_tag: text-classification
+tags: [rootstock]
+---
+
+# {title}
+
+A stock `{architecture}` with {num_parameters:,} parameters, {origin}.
+It answers with one of {num_labels} labels: {labels}.
+
+| on the validation split | |
+|---|---|
+{scores}
+
+Settings: adapter `{adapter}`, {epochs} epochs (best after step {best_step} of {steps}),
+learning rate {learning_rate:.3g}, layer decay {layer_decay:.3g}, dropout {dropout:.3g},
+batches of {batch_examples}, at most {context_length} tokens of a text.
+
+```python
+from transformers import pipeline
+
+classify = pipeline("text-classification", model="path/of/this/directory")
+classify("Return the absolute path of a file.", truncation=True)
+```
+"""
+
+
+def save_model(
+    directory: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    config: FinetuningConfig,
+    result: dict[str, Any],
+    from_random_weights: bool,
+) -> Path:
+    """Write weights, configuration, tokenizer, head and card; return the directory."""
+    model.eval()
+    with quiet_loading():
+        model.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    (directory / "head.json").write_text(config.head.model_dump_json(), encoding="utf-8")
+    (directory / "README.md").write_text(_card(model, config, result, from_random_weights), encoding="utf-8")
+    return directory
+
+
+def _card(model: PreTrainedModel, config: FinetuningConfig, result: dict[str, Any], from_random_weights: bool) -> str:
+    labels = labels_of(model)
+    scores = {name: value for name, value in result.items() if name.startswith("validation/")}
+    return CARD.format(
+        title=f"{config.data.kind.replace('_', ' ').capitalize()}, fine-tuned",
+        architecture=type(model).__name__,
+        num_parameters=model.num_parameters(),
+        origin="trained from random weights" if from_random_weights else "fine-tuned from a pretrained language model",
+        num_labels=len(labels),
+        labels=", ".join(f"`{label}`" for label in labels),
+        scores="\n".join(f"| {name.removeprefix('validation/')} | {value:.4f} |" for name, value in scores.items()),
+        adapter=config.adapter.kind,  # type: ignore[union-attr]  # closed
+        epochs=config.optimization.epochs,
+        learning_rate=config.optimization.learning_rate,
+        layer_decay=config.optimization.layer_decay,
+        dropout=config.dropout,
+        batch_examples=config.optimization.batch_examples,
+        context_length=config.context_length,
+        best_step=result["best_step"],
+        steps=result["steps"],
+    )

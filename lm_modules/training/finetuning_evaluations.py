@@ -1,0 +1,122 @@
+"""What happens at every evaluation of a fine-tuning: score, remember the best, report, write the state, maybe stop."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import lightning
+import torch
+
+from configs.component import members
+from lm_modules.evaluation.metrics import Metric
+from lm_modules.evaluation.predictions import predict
+from lm_modules.evaluation.scores import score
+from lm_modules.heads import Encoded, Head
+from lm_modules.training.finetuning_state import FinetuningState
+from lm_modules.training.reporting import Report
+
+logger = logging.getLogger(__name__)
+
+
+def evaluation_steps(num_steps: int, steps_per_epoch: int, evaluations_per_epoch: int) -> set[int]:
+    """Return the steps after which the validation split is scored, evenly in every epoch, the last one included."""
+    num_epochs = math.ceil(num_steps / steps_per_epoch)
+    places = range(1, num_epochs * evaluations_per_epoch + 1)
+    return {math.ceil(place * steps_per_epoch / evaluations_per_epoch) for place in places} | {num_steps}
+
+
+class Validation:
+    """The validation split, and how a network does on it."""
+
+    def __init__(
+        self, head: Head, encoded: Sequence[Encoded], references: Sequence[str], labels: Sequence[str]
+    ) -> None:
+        self.head = head
+        self.encoded = encoded
+        self.references = references
+        self.labels = labels
+        families = members("lm_modules.evaluation.metrics")
+        self.metrics: dict[str, Metric] = {kind: families[kind](kind=kind) for kind in head.metrics}  # type: ignore[misc]
+
+    def values(self, network: Any, pad_token_id: int) -> dict[str, float]:
+        """Return `validation/loss` and the head's metrics."""
+        predictions = predict(self.head, network, self.encoded, pad_token_id)
+        losses = [each.loss for each in predictions if each.loss is not None]
+        found = {"validation/loss": sum(losses) / len(losses)}
+        for kind, metric in self.metrics.items():
+            answers = [each.value for each in predictions]
+            found[f"validation/{kind}"] = score(metric, answers, self.references, self.labels)
+        return found
+
+    def is_better(self, name: str) -> Callable[[float, float], bool]:
+        """Return how two values of `name` compare: more is better for most metrics, less for the loss."""
+        kind = name.removeprefix("validation/")
+        if kind != "loss" and (kind not in self.metrics or kind == name):
+            known = ", ".join(f"validation/{each}" for each in (*self.metrics, "loss"))
+            raise ValueError(f"tuning.metric {name!r} is not reported by the head {self.head.kind}; known: {known}")
+        higher = kind != "loss" and self.metrics[kind].higher_is_better
+        return (lambda new, old: new > old) if higher else (lambda new, old: new < old)
+
+
+class Evaluations(lightning.Callback):
+    """Runs the evaluations of one fine-tuning and ends it early."""
+
+    def __init__(
+        self,
+        state: FinetuningState,
+        validation: Validation,
+        report: Report,
+        *,
+        steps: set[int],
+        metric: str,
+        patience: int | None,
+        pad_token_id: int,
+    ) -> None:
+        self.state = state
+        self.validation = validation
+        self.report = report
+        self.steps = steps
+        self.metric = metric
+        self.is_better = validation.is_better(metric)
+        self.patience = patience
+        self.pad_token_id = pad_token_id
+        self.stopped = False
+        self._losses: list[torch.Tensor] = []
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the last `patience` evaluations brought nothing better."""
+        return self.patience is not None and self.state.progress.evaluations_since_best >= self.patience
+
+    def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Start the clock, which goes on where the last process stopped."""
+        self._started = time.perf_counter() - self.state.progress.seconds
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Evaluate after the steps that are due."""
+        self._losses.append(outputs["loss"].detach())
+        self.state.progress.step += 1
+        if self.state.progress.step in self.steps:
+            self._evaluate(trainer, module)
+
+    def _evaluate(self, trainer: lightning.Trainer, module: Any) -> None:
+        progress = self.state.progress
+        with trainer.precision_plugin.forward_context():
+            values = self.validation.values(module.network, self.pad_token_id)
+        values["train/loss"] = torch.stack(self._losses).mean().item()
+        self._losses.clear()
+        is_best = not progress.best_values or self.is_better(values[self.metric], progress.best_values[self.metric])
+        if is_best:
+            progress.best_step, progress.best_values = progress.step, values
+        progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
+        progress.seconds = time.perf_counter() - self._started
+        self.state.save(module.network, trainer.optimizers[0], is_best=is_best)
+        logger.info("step %d: %s", progress.step, values)
+        self.stopped = self.report(progress.step, values)
+        trainer.should_stop = trainer.should_stop or self.stopped or self.exhausted
