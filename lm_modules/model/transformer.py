@@ -76,6 +76,11 @@ class Decoder(nn.Module):
         """Return logits, [batch, length, vocabulary]."""
         return scaled_linear(self.hidden(tokens_BL), self.readout_weight, self.readout_scale)
 
+    def compile_layers(self) -> None:
+        """Compile each layer in place; equal layers share the compiled code."""
+        for layer in self.layers:
+            layer.compile()
+
     def initialize(self, scales: Scales, generator: torch.Generator) -> None:
         """Draw every weight anew; equal generators give equal weights."""
         with torch.no_grad():

@@ -1,0 +1,70 @@
+"""Tells the listener how training goes, about once in a while rather than at every step."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lm_modules.training.reporting import Report
+
+
+class Reporting(Callback):
+    """Reports the mean loss since the last report, and the speed over the same steps, validation left out."""
+
+    def __init__(self, report: Report, every_seconds: float) -> None:
+        self._report, self._every_seconds = report, every_seconds
+        self._losses: list[torch.Tensor] = []
+        self._last_seconds = 0.0
+        self._last_tokens = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the first interval."""
+        self._begin(pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Report if it is time or the last step is done; the listener may ask for an end."""
+        module: Any = pl_module
+        self._losses.append(outputs["loss"])
+        due = module.clock.seconds - self._last_seconds >= self._every_seconds
+        if not due and module.step < module.steps:
+            return
+        elapsed = max(module.clock.seconds - self._last_seconds, 1e-9)
+        values = {
+            "train/loss": torch.stack(self._losses).mean().item(),
+            "train/learning_rate": module.learning_rate,
+            "train/gradient_norm": float(outputs["gradient_norm"]),
+            "train/tokens_per_second": (module.tokens_seen - self._last_tokens) / elapsed,
+        }
+        self._begin(pl_module)
+        if self._report(module.step, values):
+            trainer.should_stop = True
+
+    def _begin(self, module: Any) -> None:
+        self._losses = []
+        self._last_seconds, self._last_tokens = module.clock.seconds, module.tokens_seen
+
+
+class Clock:
+    """Seconds spent on training steps, over all processes that worked on the run."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._before, self._since = seconds, time.perf_counter()
+        self._running = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return self._before + (time.perf_counter() - self._since if self._running else 0.0)
+
+    def start(self) -> None:
+        """Go on counting."""
+        self._since, self._running = time.perf_counter(), True
+
+    def pause(self) -> None:
+        """Stop counting."""
+        self._before, self._running = self.seconds, False

@@ -1,0 +1,221 @@
+"""Pretraining from packed tokens to a checkpoint, resumed where it was left.
+
+    workdir/checkpoints/step-00000100/     see checkpoints.py
+
+The same call continues a run that was killed, and ends with the same weights to the bit on the same CPU: the batch and
+whatever is drawn in a step depend on the step's number alone, and a checkpoint holds the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from configs.pretraining import PretrainingConfig
+from lm_modules.data.batches import derived_seed, open_batches
+from lm_modules.data.packed import PackedTokens
+from lm_modules.objectives import Vocabulary
+from lm_modules.training import checkpoints
+from lm_modules.training.callbacks.checkpointing import Checkpointing
+from lm_modules.training.callbacks.reporting import Clock, Reporting
+from lm_modules.training.callbacks.stopping import Stopping
+from lm_modules.training.callbacks.validation import HeldOut, Validation, token_bytes
+from lm_modules.training.pretraining_module import PretrainingModule
+from lm_modules.training.pretraining_state import (
+    identity,
+    optimizer_tensors,
+    refuse_other,
+    restore_optimizer,
+    restore_weights,
+)
+from lm_modules.training.reporting import Report, keep_going
+from lm_modules.training.trainer import build_trainer, fit, refuse_without_compiler, resolve_precision
+
+logger = logging.getLogger(__name__)
+
+TIMED_STEPS = 6
+"""Steps that are timed, the first two left out, where the budget is in minutes."""
+
+
+class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """Training was asked to end before its last step; its checkpoint is saved, and the same call continues it."""
+
+    def __init__(self, step: int, steps: int, checkpoint: Path) -> None:
+        super().__init__(f"stopped in order after step {step} of {steps}; the same command continues from {checkpoint}")
+        self.step, self.steps, self.checkpoint = step, steps, checkpoint
+
+
+def pretrain(
+    config: PretrainingConfig, *, tokens: Path, tokenizer: Path, workdir: Path, seed: int, report: Report = keep_going
+) -> dict[str, Any]:
+    """Train to the end of the budget and return figures and the path of the last checkpoint.
+
+    Continues from the newest whole checkpoint in `workdir`; one of other data or settings is refused (ValueError).
+    Raises Interrupted after an orderly stop: SIGTERM, SIGINT, or `report` returning true.
+    """
+    return _Run(config, Path(tokens), Path(tokenizer), Path(workdir), seed, report).finish()
+
+
+class _Run:
+    def __init__(
+        self, config: PretrainingConfig, tokens: Path, tokenizer: Path, workdir: Path, seed: int, report: Report
+    ) -> None:
+        self.config, self.seed, self.report = config, seed, report
+        self.directory = workdir / "checkpoints"
+        self.identity = identity(config, tokens, tokenizer, seed)
+        self.precision = resolve_precision(config.compute)
+        if config.compute.threads:
+            torch.set_num_threads(config.compute.threads)
+        held_out = HeldOut(
+            PackedTokens.open(tokens, "validation"),
+            token_bytes(tokenizer),
+            config.model.context_length,
+            config.validation_tokens,
+        )
+        self.batches = open_batches(
+            tokens,
+            context_length=config.model.context_length,
+            row_length=config.objective.row_length(config.model.context_length),
+            batch_rows=config.batch_rows,
+            seed=seed,
+        )
+        self.vocabulary = Vocabulary(self.batches.tokens.vocab_size, self.batches.tokens.end_of_text_id)
+        self.validation = Validation(held_out, self.report, config.validation_every_steps)
+        self.module = self._module()
+
+    def _module(self) -> PretrainingModule:
+        config, optimization = self.config, self.config.optimization
+        network = config.objective.network(config.model, self.vocabulary, optimization.batch_tokens)
+        scales = config.model.parametrization.scales(config.model, self.vocabulary.size, optimization.batch_tokens)
+        network.initialize(scales, torch.Generator().manual_seed(derived_seed(self.seed, "weights")))
+        if config.compute.compile:
+            refuse_without_compiler()
+            network.compile_layers()
+        return PretrainingModule(
+            network=network,
+            objective=config.objective,
+            vocabulary=self.vocabulary,
+            scales=scales,
+            optimization=optimization,
+            steps=0,
+            key=derived_seed(self.identity["tokens"], self.seed),
+        )
+
+    def finish(self) -> dict[str, Any]:
+        """Resume or begin, train, and sum up."""
+        module = self.module
+        resumed_from = self._resume()
+        if resumed_from is None:
+            module.steps = self._num_steps()
+        if module.step < module.steps:
+            self._train()
+        checkpoint = self.directory / f"step-{module.step:08d}"
+        if module.step < module.steps:
+            raise Interrupted(module.step, module.steps, checkpoint)
+        return self._figures(resumed_from, checkpoint)
+
+    def _train(self) -> None:
+        compute, module = self.config.compute, self.module
+        stopping = Stopping()
+        callbacks = [
+            Reporting(self.report, compute.progress_every_seconds),
+            self.validation,
+            stopping,
+            Checkpointing(self._save, compute.checkpoint_every_steps),
+        ]
+        trainer = build_trainer(compute, self.precision, callbacks)
+        try:
+            fit(trainer, module, module.loader(self.batches, module.step, module.steps))
+        finally:
+            stopping.restore()
+
+    def _num_steps(self) -> int:
+        optimization = self.config.optimization
+        if optimization.budget_steps is not None:
+            return optimization.budget_steps
+        if optimization.budget_tokens is not None:
+            return math.ceil(optimization.budget_tokens / optimization.batch_tokens)
+        assert optimization.budget_minutes is not None
+        seconds = self._seconds_per_step()
+        steps = max(1, int(optimization.budget_minutes * 60 / seconds))
+        logger.info("a step takes %.3f s: %d steps fill %g minutes", seconds, steps, optimization.budget_minutes)
+        return steps
+
+    def _seconds_per_step(self) -> float:
+        """Time a few steps of a copy, so that the run itself has not moved."""
+        timed = copy.deepcopy(self.module)
+        timed.steps = TIMED_STEPS
+        stamps: list[float] = []
+
+        def stamp(step: int, values: dict[str, float]) -> bool:
+            stamps.append(timed.clock.seconds)
+            return False
+
+        trainer = build_trainer(self.config.compute, self.precision, [Reporting(stamp, 0.0)])
+        fit(trainer, timed, timed.loader(self.batches, 0, TIMED_STEPS))
+        return (stamps[-1] - stamps[1]) / (len(stamps) - 2)
+
+    def _resume(self) -> int | None:
+        """Put the newest whole checkpoint in place and return its step; None if there is none."""
+        path = checkpoints.newest(self.directory)
+        if path is None:
+            return None
+        state, module = checkpoints.read_state(path), self.module
+        refuse_other(path, state["identity"], self.identity)
+        restore_weights(module.network, checkpoints.read_tensors(path, "model"))
+        restore_optimizer(module.network, module.optimizer, checkpoints.read_tensors(path, "optimizer"))
+        module.step, module.steps, module.tokens_seen = state["step"], state["steps"], state["tokens_seen"]
+        module.recent_losses.extend(state["recent_losses"])
+        module.clock = Clock(state["seconds"])
+        self.validation.figures = state["validation"]
+        if state["precision"] != self.precision:
+            logger.warning("%s was trained in %s and goes on in %s", path, state["precision"], self.precision)
+        logger.info("continuing from %s", path)
+        return module.step
+
+    def _save(self) -> Path:
+        module = self.module
+        state = {
+            "step": module.step,
+            "steps": module.steps,
+            "tokens_seen": module.tokens_seen,
+            "seconds": module.clock.seconds,
+            "recent_losses": list(module.recent_losses),
+            "validation": self.validation.figures,
+            "precision": self.precision,
+            "seed": self.seed,
+            "vocabulary": asdict(self.vocabulary),
+            "identity": self.identity,
+            "config": self.config.model_dump(mode="json"),
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        }
+        tensors = {
+            "model": module.network.state_dict(),
+            "optimizer": optimizer_tensors(module.network, module.optimizer),
+        }
+        path = checkpoints.save(self.directory, module.step, tensors, state)
+        checkpoints.keep_newest(self.directory, self.config.compute.keep_checkpoints)
+        return path
+
+    def _figures(self, resumed_from: int | None, checkpoint: Path) -> dict[str, Any]:
+        module, figures = self.module, self.validation.figures
+        return {
+            "steps": module.step,
+            "tokens_seen": module.tokens_seen,
+            "seconds": module.clock.seconds,
+            "tokens_per_second": module.tokens_seen / max(module.clock.seconds, 1e-9),
+            "train_loss_nats": sum(module.recent_losses) / len(module.recent_losses),
+            "validation_loss_nats": figures["loss"],
+            "validation_bits_per_byte": figures["bits_per_byte"],
+            "num_parameters": sum(parameter.numel() for parameter in module.network.parameters()),
+            "precision": self.precision,
+            "resumed_from_step": resumed_from,
+            "checkpoint": str(checkpoint),
+        }
