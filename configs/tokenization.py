@@ -20,4 +20,4 @@ class TokenizationConfig(Config):
     packing: Annotated[Any, OneOf("lm_modules.data.packing")] = "concatenate"
     """How the documents are laid in rows of the context length."""
     training_characters: int = Field(default=50_000_000, ge=1)
-    """Most characters that the tokenizer is trained on; beyond it, documents evenly spread over the corpus are taken."""
+    """Most characters that the tokenizer is trained on; beyond it, documents spread over the corpus are taken."""

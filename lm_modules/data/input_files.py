@@ -6,7 +6,7 @@ import hashlib
 from glob import glob, has_magic
 from pathlib import Path
 
-from lm_modules.data.packed import file_digest
+BYTES_READ_AT_ONCE = 1 << 20
 
 
 def input_files(path: str, suffixes: tuple[str, ...]) -> list[Path]:
@@ -26,7 +26,9 @@ def input_files(path: str, suffixes: tuple[str, ...]) -> list[Path]:
         return [place]
     found = sorted(each for each in place.rglob("*") if _wanted(each.relative_to(place), suffixes) and each.is_file())
     if not found:
-        raise ValueError(f"folder {path!r} has no {' or '.join(suffixes)} file; name another folder, or a pattern such as '{path}/*'")
+        raise ValueError(
+            f"folder {path!r} has no {' or '.join(suffixes)} file; name another folder, or a pattern such as '{path}/*'"
+        )
     return found
 
 
@@ -39,4 +41,13 @@ def files_fingerprint(files: list[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.name}\0{file_digest(file)}\0".encode())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(BYTES_READ_AT_ONCE):
+            digest.update(piece)
     return digest.hexdigest()

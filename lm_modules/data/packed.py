@@ -5,24 +5,29 @@
     meta.json            dtype, vocabulary, sizes, fingerprint
 
 A row is `tokens[start : start + context_length + 1]`. A memory map reads random rows many times faster than a
-`datasets` table on Arrow (`benchmarks/packed_reading.py` prints the ratio), needs no more memory than the pages touched,
-and the length of a row may change without writing anything again. So the tokens are a memory map.
+`datasets` table on Arrow (`benchmarks/packed_reading.py` prints the ratio), needs no more memory than the pages
+touched, and the length of a row may change without writing anything again. So the tokens are a memory map.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from configs.tokenization import TokenizationConfig
+from lm_modules.data.corpus import read_corpus
 from lm_modules.data.documents import SPLITS
+from lm_modules.data.input_files import file_digest
+from lm_modules.data.tokenizers import END_OF_TEXT
 
-BYTES_READ_AT_ONCE = 1 << 20
+CHARACTERS_ENCODED_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,8 @@ def write_packed(
 ) -> dict[str, Any]:
     """Write one split and renew meta.json, which it returns.
 
-    `documents` yields (token ids without the end-of-text token, UTF-8 bytes of the text); they are written as they come,
-    so memory holds one document. Called once a split, with the same vocabulary.
+    `documents` yields (token ids without the end-of-text token, UTF-8 bytes of the text); they are written as they
+    come, so memory holds one document. Called once a split, with the same vocabulary.
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -126,10 +131,59 @@ def write_packed(
     return meta
 
 
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(BYTES_READ_AT_ONCE):
-            digest.update(piece)
-    return digest.hexdigest()
+def pack(config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
+    """Encode every split of a corpus into a tokens directory; return meta.json with how well the tokenizer fits.
+
+    Every document is encoded as text: a special token that is written in it stays text.
+    """
+    from lm_modules.data.tokenization import corpus_tokenizer
+
+    started = time.perf_counter()
+    encoder = corpus_tokenizer(tokenizer)
+    end_of_text_id = encoder.token_to_id(END_OF_TEXT)
+    if end_of_text_id is None:
+        raise ValueError(f"the tokenizer in {tokenizer} has no {END_OF_TEXT} token; train one with this project")
+    digest, vocab_size = file_digest(Path(tokenizer) / "tokenizer.json"), encoder.get_vocab_size()
+    used = np.zeros(vocab_size, bool)
+    meta: dict[str, Any] = {}
+    for split in SPLITS:
+        meta = write_packed(
+            output,
+            split,
+            _encoded(encoder, (document.text for document in read_corpus(corpus, split)), used),
+            vocab_size=vocab_size,
+            end_of_text_id=end_of_text_id,
+            tokenizer_digest=digest,
+        )
+    sizes = meta["splits"]
+    return meta | {
+        "bytes_per_token": {
+            split: round(each["num_bytes"] / each["num_tokens"], 4)
+            for split, each in sizes.items()
+            if each["num_tokens"]
+        },
+        "unused_tokens": int(vocab_size - used.sum()),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+
+
+def _encoded(encoder: Any, texts: Iterable[str], used: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (token ids, bytes) of each text, encoded in batches on all cores; mark in `used` the tokens that occur."""
+    for batch in _batches(texts):
+        for text, encoding in zip(batch, encoder.encode_batch_fast(batch, add_special_tokens=False), strict=True):
+            ids = np.array(encoding.ids, np.int64)
+            used[ids] = True
+            yield ids, len(text.encode())
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    num_characters = 0
+    for text in texts:
+        batch.append(text)
+        num_characters += len(text)
+        if num_characters >= CHARACTERS_ENCODED_AT_ONCE:
+            yield batch
+            batch, num_characters = [], 0
+    if batch:
+        yield batch

@@ -1,7 +1,7 @@
 """Which chapter of the Python library reference describes a module of the standard library.
 
-After the contents page of the documentation of Python 3.11 (https://docs.python.org/3.11/library/index.html). Modules that it
-lists as superseded, which is no topic, keep the chapter that they had in 3.9. What is behind a documented module
+After the contents page of the documentation of Python 3.11 (https://docs.python.org/3.11/library/index.html). Modules
+that it lists as superseded, which is no topic, keep their chapter of 3.9. What is behind a documented module
 (`_pydecimal`) belongs to it, and so do the three modules behind `os.path`, which share most of their docstrings.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 CHAPTERS = {
     "text processing": "string re difflib textwrap unicodedata stringprep readline rlcompleter",
     "binary data": "struct codecs",
-    "data types": "datetime zoneinfo calendar collections heapq bisect array weakref types copy pprint reprlib enum graphlib",
+    "data types": "datetime zoneinfo calendar collections heapq bisect array weakref types copy pprint reprlib enum "
+    "graphlib",
     "numbers and mathematics": "numbers math cmath decimal fractions random statistics",
     "functional programming": "itertools functools operator",
     "files and directories": "pathlib posixpath fileinput stat filecmp tempfile glob fnmatch linecache shutil",
@@ -32,10 +33,12 @@ CHAPTERS = {
     "development tools": "typing pydoc doctest unittest",
     "debugging and profiling": "bdb pdb profile cProfile pstats timeit trace tracemalloc",
     "packaging and distribution": "distutils venv zipapp",
-    "runtime services": "sys sysconfig builtins warnings dataclasses contextlib abc atexit traceback __future__ gc inspect site",
+    "runtime services": "sys sysconfig builtins warnings dataclasses contextlib abc atexit traceback __future__ gc "
+    "inspect site",
     "custom interpreters": "code codeop",
     "importing modules": "zipimport pkgutil modulefinder runpy importlib imp",
-    "language services": "ast symtable token keyword tokenize tabnanny pyclbr py_compile compileall dis opcode pickletools",
+    "language services": "ast symtable token keyword tokenize tabnanny pyclbr py_compile compileall dis opcode "
+    "pickletools",
     "unix": "posix pwd grp crypt termios tty pty fcntl pipes resource syslog",
 }
 CHAPTER_OF = {module: chapter for chapter, modules in CHAPTERS.items() for module in modules.split()}

@@ -19,7 +19,7 @@ from lm_modules.data.python_library import modules
 FEWEST_WORDS = 5
 FEWEST_EXAMPLES, MOST_EXAMPLES = 160, 350
 FEWEST_TEST_EXAMPLES = 8
-TEST_FRACTION, VALIDATION_FRACTION = 0.2, 0.1
+FRACTIONS = {"test": 0.2, "validation": 0.1}
 NO_VALIDATION_ERROR = 0.1
 NUM_DRAWS = 1000
 
@@ -36,7 +36,7 @@ class Docstring:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Which modules belong to "validation" and "test" (the rest is for training), and the classes that cannot be parted."""
+    """Which modules belong to "validation" and "test" (the rest is for training), and the classes that have none."""
 
     split_of: dict[str, str]
     not_separable: tuple[str, ...]
@@ -44,20 +44,27 @@ class HeldOut:
 
 @cache
 def balanced_docstrings() -> tuple[tuple[Docstring, ...], dict[str, int]]:
-    """Return the docstrings of every chapter that has enough of them, at most `MOST_EXAMPLES` each, and what was dropped.
+    """Return at most `MOST_EXAMPLES` docstrings of every chapter that has enough, and how many were dropped and why.
 
     Which ones are kept is decided by a digest of the text, so that every module of a chapter is thinned alike.
     """
+    groups_of: dict[bytes, set[str]] = defaultdict(set)
+    for module in modules():
+        for _, text in module.docstrings:
+            groups_of[Exact().key(text)].add(module.group)
     found, dropped, seen = defaultdict(list), Counter[str](), set()
     for module in modules():
         chapter = chapter_of(module.name)
         for name, text in module.docstrings:
+            key = Exact().key(text)
             if chapter is None:
                 dropped["module without a chapter"] += 1
             elif len(text.split()) < FEWEST_WORDS:
                 dropped[f"fewer than {FEWEST_WORDS} words"] += 1
-            elif (key := Exact().key(text)) in seen:
-                dropped["copy"] += 1
+            elif len(groups_of[key]) > 1:
+                dropped["copy in another module"] += 1
+            elif key in seen:
+                dropped["copy in the same module"] += 1
             else:
                 seen.add(key)
                 found[chapter].append(Docstring(name, text, chapter, module.group))
@@ -96,22 +103,25 @@ def held_out(seed: int) -> HeldOut:
 def choose_groups(size_of: dict[str, int], chance: random.Random) -> dict[str, str] | None:
     """Return "test" or "validation" for some of the groups of one class, or None if it cannot be parted.
 
-    Of many random orders the one is kept whose first groups come nearest to the test and then the validation fraction.
+    Of many random orders the one is kept whose first groups come nearest to both fractions; a class without validation
+    counts as far off. Every other draw serves the validation first, or the test would take all of a small class.
     """
     total, names = sum(size_of.values()), sorted(size_of)
     best, least_error = None, float("inf")
-    for _ in range(NUM_DRAWS):
+    for draw in range(NUM_DRAWS):
         chance.shuffle(names)
-        test = _until(names, size_of, TEST_FRACTION * total) or names[:1]
-        validation = _until(names[len(test) :], size_of, VALIDATION_FRACTION * total)
-        num_test, num_validation = (sum(size_of[name] for name in part) for part in (test, validation))
-        if num_test < FEWEST_TEST_EXAMPLES or num_test + num_validation > total / 2:
+        chosen: dict[str, str] = {}
+        for split in FRACTIONS if draw % 2 else reversed(FRACTIONS):
+            left = [name for name in names if name not in chosen]
+            first = left[:1] if split == "test" else []
+            chosen |= dict.fromkeys(_until(left, size_of, FRACTIONS[split] * total) or first, split)
+        num = Counter({split: sum(size_of[name] for name in chosen if chosen[name] == split) for split in FRACTIONS})
+        if num["test"] < FEWEST_TEST_EXAMPLES or num.total() > total / 2:
             continue
-        error = abs(num_test / total - TEST_FRACTION) + abs(num_validation / total - VALIDATION_FRACTION)
-        error += 0 if validation else NO_VALIDATION_ERROR
+        error = sum(abs(num[split] / total - fraction) for split, fraction in FRACTIONS.items())
+        error += 0 if num["validation"] else NO_VALIDATION_ERROR
         if error < least_error:
-            best = dict.fromkeys(test, "test") | dict.fromkeys(validation, "validation")
-            least_error = error
+            best, least_error = chosen, error
     return best
 
 

@@ -37,7 +37,7 @@ class Module:
 
 
 def library_files() -> dict[str, Path]:
-    """Return the files of the running interpreter's library by dotted module name; tests and generated tables left out."""
+    """Return the files of this interpreter's library by dotted module name; tests and generated tables left out."""
     root = Path(sysconfig.get_path("stdlib"))
     files = {}
     for path in sorted(root.rglob("*.py")):

@@ -1,4 +1,4 @@
-"""One way to write each character: broken encodings mended, NFC, plain spaces, plain newlines, no control characters."""
+"""One way to write each character: encodings mended, NFC, plain spaces and newlines, no control characters."""
 
 from __future__ import annotations
 

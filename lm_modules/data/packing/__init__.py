@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from configs.component import Component
-from lm_modules.data.packed import PackedTokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lm_modules.data.packed import PackedTokens
 
 
 class Packing(Component):

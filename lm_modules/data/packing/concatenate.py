@@ -2,7 +2,7 @@
 
     stream  a a a a . b b . c c c c .          (. is the end-of-text token)
     row 0   a a a a .
-    row 1           . b b . c                  (context_length 4: the first token of a row is the last target of the row before)
+    row 1           . b b . c                  (context_length 4: a row begins with the last target of the one before)
     row 2                   c c c c .
 
 No padding; a document may begin in the middle of a row and end in another. At most `context_length` tokens at the very
@@ -11,12 +11,14 @@ end of the stream are the input of no row: they are counted as cropped.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from lm_modules.data.packed import PackedTokens
 from lm_modules.data.packing import Packing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lm_modules.data.packed import PackedTokens
 
 
 class Concatenate(Packing):
@@ -30,6 +32,8 @@ class Concatenate(Packing):
 
     def row_starts(self, packed: PackedTokens, context_length: int) -> np.ndarray:
         """Return 0, context_length, 2 * context_length, ..."""
+        import numpy as np
+
         return np.arange(self.num_rows(packed, context_length), dtype=np.int64) * context_length
 
     def num_cropped(self, packed: PackedTokens, context_length: int) -> int:

@@ -34,7 +34,7 @@ class PythonDocumentation(Source):
         return tuple(f"{self.name or self.kind}/{part}" for part in self.parts)
 
     def documents(self) -> Iterator[Document]:
-        """Yield topics, then the modules held out, then the others: so the copy that deduplication keeps is held out."""
+        """Yield topics, then the modules held out, then the others: of two copies the one held out is kept."""
         name = self.name or self.kind
         if "topics" in self.parts:
             for topic, text in python_library.topics().items():

@@ -19,8 +19,8 @@ NUM_SPECIAL_AND_BYTES = 3 + NUM_RESERVED + 256
 class ByteBpe(TokenizerTraining):
     """Sennrich et al. 2016 (arXiv 1508.07909) over bytes, as in GPT-2 (Radford et al. 2019, section 2.2).
 
-    Digits are split, as in Llama (Touvron et al. 2023, arXiv 2302.13971, section 2.1). Training is deterministic: the same
-    texts give the same file, on any number of threads (WordPiece and Unigram of the same library do not).
+    Digits are split, as in Llama (Touvron et al. 2023, arXiv 2302.13971, section 2.1). Training is deterministic: the
+    same texts give the same file, on any number of threads (WordPiece and Unigram of the same library do not).
     """
 
     kind: Literal["byte_bpe"] = "byte_bpe"

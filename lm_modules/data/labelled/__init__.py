@@ -1,0 +1,46 @@
+"""Where labelled examples come from: one way a file."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from configs.component import Component
+from lm_modules.data.documents import Example, Unreadable
+
+
+class Labelled(Component):
+    """Yields texts with labels. Examples without a split get theirs from a hash of the group, or of the id."""
+
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the examples on which the sweep chooses, where the set has no validation part of its own."""
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the examples that only the evaluation sees, where the set has no test part of its own."""
+
+    @model_validator(mode="after")
+    def _some_train(self) -> Self:
+        if (held_out := self.validation_fraction + self.test_fraction) >= 1:
+            raise ValueError(
+                f"validation_fraction + test_fraction is {held_out:g}, which leaves nothing to train on; "
+                "make their sum less than 1"
+            )
+        return self
+
+    @abstractmethod
+    def examples(self) -> Iterator[Example | Unreadable]:
+        """Yield the examples in a fixed order. A missing file or column is a ValueError that names it."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a digest of the content: equal digests mean equal examples."""
+
+    def splits_by(self) -> str:
+        """Return how the test part comes about: "group", "random" or "given"."""
+        return "random"
+
+    def left_out(self) -> dict[str, int]:
+        """Return what the member itself left out, by reason."""
+        return {}

@@ -1,0 +1,98 @@
+"""Data sets of the Hugging Face Hub, or a directory that `datasets` can read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from configs.base import nearest
+from lm_modules.data.documents import Document, Unreadable
+from lm_modules.data.input_files import files_fingerprint
+from lm_modules.data.sources import Source
+
+
+class HuggingFace(Source):
+    """One split of a data set, by `datasets` (Lhoest et al. 2021, arXiv 2109.02846), streamed unless said otherwise."""
+
+    kind: Literal["hugging_face"] = "hugging_face"
+    dataset: str
+    """A name on the Hub such as 'roneneldan/TinyStories', a directory of data files, or one made by `save_to_disk`."""
+    config: str | None = None
+    """The configuration of a data set that has several."""
+    split: str = "train"
+    """The split to read; slices such as 'train[:1%]' need streaming false."""
+    text_field: str = "text"
+    """The column that holds the text."""
+    group_field: str | None = None
+    """A column; documents with the same value stay in the same split."""
+    revision: str | None = None
+    """Commit, tag or branch on the Hub; null takes the newest."""
+    streaming: bool = True
+    """Read over the network as needed; false downloads everything first."""
+
+    def documents(self) -> Iterator[Document | Unreadable]:
+        """Yield one document a row."""
+        name, checked = self.name or self.kind, False
+        for number, row in enumerate(self._rows(), start=1):
+            if not checked:
+                for field in filter(None, (self.text_field, self.group_field)):
+                    if field not in row:
+                        raise ValueError(f"data set {self.dataset!r} has no column {field!r}{nearest(field, row)}")
+                checked = True
+            text = row[self.text_field]
+            if isinstance(text, str):
+                group = str(row[self.group_field]) if self.group_field else None
+                yield Document(f"{Path(self.dataset).name}/{self.split}:{number}", text, name, group)
+            else:
+                reason = f"column {self.text_field!r} is no string"
+                yield Unreadable(name, self.dataset, number, reason, repr(text)[:200])
+
+    def _rows(self) -> Any:
+        import datasets
+
+        place = Path(self.dataset).expanduser()
+        try:
+            if (place / "dataset_dict.json").exists() or (place / "state.json").exists():
+                found = datasets.load_from_disk(str(place))
+                return found[self.split] if isinstance(found, dict) else found
+            return datasets.load_dataset(
+                str(place) if place.is_dir() else self.dataset,
+                self.config,
+                split=self.split,
+                revision=None if place.is_dir() else self.revision,
+                streaming=self.streaming,
+            )
+        except (FileNotFoundError, ConnectionError) as error:
+            raise ValueError(
+                f"data set {self.dataset!r} is neither a directory nor found on the Hub: {error}"
+            ) from error
+        except KeyError as error:
+            raise ValueError(
+                f"data set {self.dataset!r} has no split {self.split!r}{nearest(self.split, found)}"
+            ) from error
+
+    def fingerprint(self) -> str:
+        """Return a digest of the directory's bytes, or of the Hub's commit."""
+        place = Path(self.dataset).expanduser()
+        if place.is_dir():
+            return files_fingerprint(sorted(each for each in place.rglob("*") if each.is_file()))
+        return hashlib.sha256(f"{self.dataset}@{self._commit()}".encode()).hexdigest()
+
+    def _commit(self) -> str:
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+        try:
+            return HfApi().dataset_info(self.dataset, revision=self.revision).sha or ""
+        except (RepositoryNotFoundError, HFValidationError) as error:
+            raise ValueError(
+                f"data set {self.dataset!r} is neither a directory nor on the Hub; correct the name"
+            ) from error
+        except (OSError, HfHubHTTPError) as error:
+            if self.revision is None:
+                raise ValueError(
+                    f"the Hub cannot be reached for the newest commit of {self.dataset!r}; give a revision"
+                ) from error
+            return self.revision

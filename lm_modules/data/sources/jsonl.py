@@ -1,0 +1,42 @@
+"""JSON Lines: one object a line, its text in a field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from lm_modules.data.documents import Document, Unreadable
+from lm_modules.data.input_files import files_fingerprint, input_files
+from lm_modules.data.json_lines import json_lines
+from lm_modules.data.sources import Source
+
+SUFFIXES = (".jsonl", ".ndjson")
+
+
+class Jsonl(Source):
+    """Objects of JSON Lines files (https://jsonlines.org); a bad line is set aside with its file and number."""
+
+    kind: Literal["jsonl"] = "jsonl"
+    path: str
+    """A file, a folder (its .jsonl and .ndjson files) or a pattern."""
+    text_field: str = "text"
+    """The field that holds the text."""
+    group_field: str | None = None
+    """A string field; documents with the same value stay in the same split."""
+
+    def documents(self) -> Iterator[Document | Unreadable]:
+        """Yield one document a line, in the order of the files."""
+        name = self.name or self.kind
+        fields = (self.text_field, self.group_field) if self.group_field else (self.text_field,)
+        for file in input_files(self.path, SUFFIXES):
+            for line in json_lines(name, file, fields):
+                if isinstance(line, Unreadable):
+                    yield line
+                else:
+                    number, row = line
+                    group = row[self.group_field] if self.group_field else None
+                    yield Document(f"{file.name}:{number}", row[self.text_field], name, group)
+
+    def fingerprint(self) -> str:
+        """Return a digest of the files' bytes."""
+        return files_fingerprint(input_files(self.path, SUFFIXES))

@@ -1,0 +1,61 @@
+"""Parquet tables: one row a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from configs.base import nearest
+from lm_modules.data.documents import Document, Unreadable
+from lm_modules.data.input_files import files_fingerprint, input_files
+from lm_modules.data.sources import Source
+
+SUFFIXES = (".parquet",)
+ROWS_READ_AT_ONCE = 1000
+
+
+class Parquet(Source):
+    """Rows of Parquet files (https://parquet.apache.org); a row whose text is null is set aside with its number."""
+
+    kind: Literal["parquet"] = "parquet"
+    path: str
+    """A file, a folder (its .parquet files) or a pattern."""
+    text_field: str = "text"
+    """The column that holds the text."""
+    group_field: str | None = None
+    """A column; documents with the same value stay in the same split."""
+
+    def documents(self) -> Iterator[Document | Unreadable]:
+        """Yield one document a row; memory holds a batch of rows."""
+        for file in input_files(self.path, SUFFIXES):
+            yield from self._file_documents(file)
+
+    def _file_documents(self, file: Path) -> Iterator[Document | Unreadable]:
+        import pyarrow as arrow
+        import pyarrow.parquet
+
+        name, number = self.name or self.kind, 0
+        try:
+            table = arrow.parquet.ParquetFile(file)
+        except arrow.ArrowInvalid as error:
+            raise ValueError(f"{file} is no Parquet file ({error}); correct the path") from error
+        columns = [each for each in (self.text_field, self.group_field) if each]
+        for column in columns:
+            if column not in table.schema_arrow.names:
+                raise ValueError(f"{file} has no column {column!r}{nearest(column, table.schema_arrow.names)}")
+        for batch in table.iter_batches(ROWS_READ_AT_ONCE, columns=columns):
+            for row in batch.to_pylist():
+                number += 1
+                text = row[self.text_field]
+                if isinstance(text, str):
+                    group = str(row[self.group_field]) if self.group_field else None
+                    yield Document(f"{file.name}:{number}", text, name, group)
+                else:
+                    yield Unreadable(
+                        name, str(file), number, f"column {self.text_field!r} is no string", repr(text)[:200]
+                    )
+
+    def fingerprint(self) -> str:
+        """Return a digest of the files' bytes."""
+        return files_fingerprint(input_files(self.path, SUFFIXES))
