@@ -1,8 +1,8 @@
 """What is searched: a hyperparameter is a number, or a range of numbers for the sweep to choose from.
 
-    learning_rate: 3e-4                                  # fixed
-    learning_rate: {low: 1e-4, high: 1e-3, log: true}    # tuned
-    adapter: {choices: [full, lora]}                     # tuned
+learning_rate: 3e-4                                  # fixed
+learning_rate: {low: 1e-4, high: 1e-3, log: true}    # tuned
+adapter: {choices: [full, lora]}                     # tuned
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class Range(Config):
             raise ValueError(f"low {self.low} is above high {self.high}; exchange them")
         if self.log and self.low <= 0:
             raise ValueError(f"log needs low above 0, not {self.low}; raise low or set log to false")
+        if self.log and self.step is not None:
+            raise ValueError(f"log and step {self.step} exclude each other; leave one of them out")
+        for name, value in (("low", self.low), ("high", self.high), ("step", self.step or 1)):
+            if self.integer and value != int(value):
+                raise ValueError(f"{name} {value} is no whole number; round it or set integer to false")
         return self
 
 
@@ -76,11 +81,13 @@ class TuningConfig(Config):
     model_config = ConfigDict(title="Tuning")
 
     trials: int = Field(default=8, ge=1)
-    """How many trials are completed, pruned ones included."""
+    """How many trials are completed, pruned ones included; failed ones are not counted."""
     parallel: int = Field(default=2, ge=1)
     """How many trials run side by side, each in a process of its own."""
-    sampler: Literal["tpe", "random", "gp", "cma_es"] = "tpe"
-    """How the next trial's values are chosen."""
+    sampler: Literal["tpe", "random", "gp"] = "tpe"
+    """How the next trial's values are chosen: tree-structured Parzen estimators, at random, or a Gaussian process."""
+    random_trials: int = Field(default=4, ge=1)
+    """Trials whose values are drawn at random before the sampler learns from results."""
     pruner: Literal["median", "hyperband", "none"] = "median"
     """How a trial that falls behind is stopped early."""
     warmup_trials: int = Field(default=3, ge=0)
@@ -89,3 +96,5 @@ class TuningConfig(Config):
     """No trial begins after this many minutes; null sets no limit."""
     metric: str = "validation/macro_f1"
     """The figure that is made best, as the trial reports it."""
+    direction: Literal["maximize", "minimize"] = "maximize"
+    """Whether the best figure is the largest or the smallest."""

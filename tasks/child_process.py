@@ -1,7 +1,7 @@
 """The child's half of `tasks/processes.py`: runs one function, tells the parent of it, and never outlives the parent.
 
-Every message is one JSON object. Child to parent: `{"report": ...}`, `{"log": ...}`, and at the end `{"result": ...}` or
-`{"error": ...}`. Parent to child: `{"stop": true | false}`, the answer to a report.
+Every message is one JSON object. Child to parent: `{"report": ...}`, `{"log": ...}`, and at the end `{"result": ...}`
+or `{"error": ...}`. Parent to child: `{"stop": true | false}`, the answer to a report.
 """
 
 from __future__ import annotations

@@ -33,13 +33,15 @@ logger = logging.getLogger(__name__)
 _context = multiprocessing.get_context("forkserver")
 _starting = threading.Lock()
 
+PRELOADED = ["tasks.preload"]
+"""What the fork server imports before it forks."""
 POLL_SECONDS = 0.2
 """How often a waiting parent looks whether it was cancelled."""
 EXIT_SECONDS = 10.0
 """How long a child that has told its result may take to go."""
 
 
-class ChildFailed(RuntimeError):
+class ChildFailed(RuntimeError):  # noqa: N818 (says what happened)
     """The function raised an exception that is no user's mistake; `traceback_text` is the child's."""
 
     def __init__(self, name: str, error: dict[str, Any]) -> None:
@@ -48,7 +50,7 @@ class ChildFailed(RuntimeError):
         super().__init__(f"{name} failed with {self.type_name}: {error['message']}")
 
 
-class ChildDied(RuntimeError):
+class ChildDied(RuntimeError):  # noqa: N818 (says what happened)
     """The process ended without a word: `exit_code` as the shell counts it below zero for a signal."""
 
     def __init__(self, name: str, exit_code: int | None) -> None:
@@ -70,7 +72,7 @@ def warm_up() -> None:
     from multiprocessing import forkserver
 
     with _starting:
-        _context.set_forkserver_preload(["tasks.preload"])
+        _context.set_forkserver_preload(PRELOADED)
         with _main_hidden():
             forkserver.ensure_running()
 

@@ -1,0 +1,217 @@
+"""Optuna, and all that Rootstock asks of it: studies over the open fields of a config, their trials, their history.
+
+A trial carries who runs it, its MLflow and Prefect runs and what its training returned as attributes, so that the study
+tells the whole sweep.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState
+
+from configs.base import Config
+from configs.tuning import TuningConfig, search_space
+from tasks import ownership, search
+from tasks.home import optuna_storage
+from tasks.study_storage import open_storage
+from tasks.sweep_result import State, SweepResult, TrialRecord
+
+logger = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 3
+"""A trial that ended with its whole process this often is not tried again: it may be what ends it."""
+STATES: dict[TrialState, State] = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+FEWEST_FOR_IMPORTANCES = 4
+"""Complete trials below which the importances would be noise."""
+
+
+class Trial:
+    """One trial while it runs: what it tries, and its line to the study."""
+
+    def __init__(self, trial: optuna.Trial, study: Study, cancelled: threading.Event) -> None:
+        self._trial = trial
+        self._metric = study.tuning.metric
+        self._reported: set[int] = set()
+        self.study_name = study.name
+        self.number: int = trial.number
+        self.values = study.decoded(trial.params)
+        """Dotted path of the field -> value."""
+        attributes = trial.user_attrs
+        self.retry_of: int | None = attributes.get("retry_of")
+        self.first: int = attributes.get("first", trial.number)
+        """The number under which this work began; directory and MLflow run go by it."""
+        self.directory = study.directory / f"trial-{self.first}"
+        """Where it keeps checkpoints; a trial that continues another one finds those here."""
+        self.cancelled = cancelled
+        """Set when the sweep is called off."""
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget how an attempt at it ended."""
+        self.pruned = False
+        self.last_step: int | None = None
+        self.result: dict[str, Any] | None = None
+        self.error: Exception | None = None
+
+    def report(self, step: int, figures: dict[str, float]) -> bool:
+        """File what was seen at `step`; true when the trial fell behind and should end."""
+        value = figures.get(self._metric)
+        if value is None:
+            return self.pruned
+        if step not in self._reported:  # a trial that is tried again repeats what came after its checkpoint
+            self._reported.add(step)
+            self._trial.report(value, step)
+        self.last_step = step
+        self.pruned = self._trial.should_prune()
+        return self.pruned
+
+    def recall(self, steps: dict[int, float]) -> None:
+        """Take over what the trial reported that this one continues."""
+        for step, value in steps.items():
+            self._reported.add(step)
+            self._trial.report(value, step)
+
+    def note(self, **attributes: Any) -> None:
+        """File attributes (run ids, say) with the trial."""
+        for name, value in attributes.items():
+            self._trial.set_user_attr(name, value)
+
+
+class Study:
+    """An Optuna study over the open fields of a config."""
+
+    def __init__(self, config: Config, tuning: TuningConfig, name: str, directory: Path, seed: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # the sweep says itself what came of each trial
+        self.tuning, self.name, self.directory, self.seed = tuning, name, directory, seed
+        self._space = search_space(config)
+        self._study = optuna.create_study(
+            study_name=name,
+            storage=open_storage(optuna_storage()),
+            load_if_exists=True,
+            direction=tuning.direction,
+            pruner=search.pruner(tuning),
+        )
+        # a continued study must not draw its first random values again
+        self._study.sampler = search.sampler(tuning, seed + len(self._study.trials))
+        self._distributions = {path: search.distribution(each) for path, each in self._space.items()}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to search."""
+        return bool(self._space)
+
+    def ask(self, cancelled: threading.Event) -> Trial:
+        """Return the next trial: one that was cut off, or new values."""
+        asked = self._study.ask(fixed_distributions=self._distributions)
+        trial = Trial(asked, self, cancelled)
+        trial.note(**ownership.owner_tags())
+        if trial.retry_of is not None:
+            trial.recall(self.steps(trial.retry_of))
+        return trial
+
+    def tell(self, trial: Trial, state: State, value: float | None = None) -> None:
+        """File how a trial ended: complete with its value, pruned or failed."""
+        self._study.tell(trial.number, value, state={name: each for each, name in STATES.items()}[state])
+
+    def steps(self, number: int) -> dict[int, float]:
+        """Return what a trial reported: step -> figure."""
+        return self._study.trials[number].intermediate_values
+
+    def num_finished(self) -> int:
+        """Return how many trials are complete or pruned."""
+        return sum(each.state in (TrialState.COMPLETE, TrialState.PRUNED) for each in self._study.trials)
+
+    def adopt_orphans(self) -> None:
+        """Line up again, with the same values, the trials whose process is gone."""
+        trials = self._study.trials
+        continued = {each.user_attrs.get("retry_of") for each in trials}
+        for each in trials:
+            if each.state != TrialState.RUNNING or self._lives_elsewhere(each.user_attrs):
+                continue
+            attempts = each.user_attrs.get("attempts", 1)
+            again = attempts < MOST_ATTEMPTS and each.number not in continued
+            if again:
+                self._try_again(each.number, each.params, each.user_attrs, attempts + 1)
+            optuna.trial.Trial(self._study, each._trial_id).set_user_attr("error", "its process was ended")
+            self._study.tell(each.number, state=TrialState.FAIL)
+            logger.info("trial %d was cut off; it is %s", each.number, "continued" if again else "given up")
+
+    def restore_winner(self) -> bool:
+        """Line up the best trial again if its model was deleted since; true if so."""
+        result = self.result()
+        waiting = any(each.state == "waiting" for each in result.trials)
+        if result.winner is None or result.best is not None or waiting:
+            return False
+        lost = self._study.trials[result.winner.number]
+        self._try_again(None, lost.params, {"first": result.winner.first}, attempts=1)
+        logger.info("the model of trial %d is gone; it is trained again", lost.number)
+        return True
+
+    def _try_again(
+        self, retry_of: int | None, params: dict[str, Any], attributes: dict[str, Any], attempts: int
+    ) -> None:
+        first = attributes.get("first", retry_of)
+        self._study.enqueue_trial(params, user_attrs={"retry_of": retry_of, "first": first, "attempts": attempts})
+
+    @staticmethod
+    def _lives_elsewhere(attributes: dict[str, Any]) -> bool:
+        """Whether the trial may run on another machine; on this one the lock of the sweep says that it does not."""
+        return attributes.get(ownership.HOST, socket.gethostname()) != socket.gethostname()
+
+    def decoded(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Return Optuna's parameters as values of the config."""
+        return {path: search.decoded(self._space[path], value) for path, value in params.items() if path in self._space}
+
+    def result(self) -> SweepResult:
+        """Return everything that is known of the study but the importances."""
+        trials = self._study.trials
+        continued = {each.user_attrs.get("retry_of") for each in trials}
+        return SweepResult(
+            study=self.name,
+            metric=self.tuning.metric,
+            direction=self.tuning.direction,
+            trials=tuple(self._record(each, each.number in continued) for each in trials),
+        )
+
+    def _record(self, trial: FrozenTrial, continued: bool) -> TrialRecord:
+        attributes = trial.user_attrs
+        steps = trial.intermediate_values
+        return TrialRecord(
+            number=trial.number,
+            state="continued" if continued else STATES[trial.state],
+            value=trial.value if trial.value is not None or not steps else steps[max(steps)],
+            values=self.decoded(trial.params),
+            steps=tuple(sorted(steps.items())),
+            seconds=trial.duration.total_seconds() if trial.duration else None,
+            run_id=attributes.get("mlflow_run_id"),
+            task_run_id=attributes.get("prefect_task_run_id"),
+            retry_of=attributes.get("retry_of"),
+            first=attributes.get("first", trial.number),
+            directory=self.directory / f"trial-{attributes.get('first', trial.number)}",
+            result=json.loads(attributes.get("result", "{}")),
+            error=attributes.get("error"),
+        )
+
+    def importances(self) -> dict[str, float]:
+        """Return how much of the differences between trials each open field explains (fANOVA, Hutter et al. 2014)."""
+        complete = [each for each in self._study.trials if each.state == TrialState.COMPLETE]
+        varied = [path for path in self._space if len({each.params.get(path) for each in complete}) > 1]
+        if len(complete) < FEWEST_FOR_IMPORTANCES or len({each.value for each in complete}) == 1 or not varied:
+            return {}
+        evaluator = FanovaImportanceEvaluator(seed=self.seed)
+        found = get_param_importances(self._study, evaluator=evaluator, params=varied)
+        return {path: float(share) for path, share in found.items()}

@@ -1,0 +1,132 @@
+"""One trial of a sweep: a Prefect task run, an MLflow run under the stage's, and a training in a process of its own.
+
+Each carries the ids of the others, and of the Optuna trial. A trial that is tried again continues in its MLflow run and
+from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import State, Task, runtime, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Completed
+
+from configs.finetuning import FinetuningConfig
+from configs.tuning import TuningConfig, fixed
+from tasks import progress, tracking
+from tasks.processes import run_isolated
+from tasks.spool import MetricSpool
+from tasks.tune import Future
+
+if TYPE_CHECKING:
+    from tasks.study import Trial
+
+
+@dataclass(frozen=True)
+class Finetuning:
+    """What the trials of a sweep have in common."""
+
+    config: FinetuningConfig
+    base: Path | str
+    """The model that is tuned: a directory here, or a Hugging Face name."""
+    data: Path
+    """The labelled directory."""
+    seed: int
+    """The same for all trials, so that they differ in their values alone."""
+    experiment: str
+    """The MLflow experiment."""
+    parent: str
+    """The MLflow run of the stage."""
+
+    def submit(self, trial: Trial) -> Future:
+        """Start a trial on the task runner of the flow."""
+        return run_trial.submit(trial.number, trial, self.run)
+
+    def run(self, trial: Trial) -> dict[str, Any]:
+        """Train with the trial's values; return what `finetune` returns."""
+        with (
+            tracking.open_run(
+                f"trial-{trial.number}",
+                experiment=self.experiment,
+                key=f"{trial.study_name}/trial-{trial.first}",
+                parent=self.parent,
+                tags=_ids(trial),
+            ) as run,
+            MetricSpool(run.id) as spool,
+            progress.bar(f"trial {trial.number}") as bar,
+        ):
+            trial.note(mlflow_run_id=run.id, prefect_task_run_id=runtime.task_run.id)
+            tracking.log_params(run.id, trial.values)
+
+            def report(step: int, values: dict[str, float]) -> bool:
+                spool.log(step, values)
+                bar.report(step, values)
+                return trial.report(step, values)
+
+            result = run_isolated(
+                "lm_modules.training.finetuning:finetune",
+                {
+                    "config": self._settings(trial),
+                    "base": self.base,
+                    "data": self.data,
+                    "workdir": trial.directory,
+                    "seed": self.seed,
+                },
+                name=f"trial {trial.number}",
+                report=report,
+                threads=max(1, (os.cpu_count() or 1) // self.config.tuning.parallel),
+                log=trial.directory / "log.txt",
+                cancelled=trial.cancelled,
+            )
+            # FINISHED either way: MLflow shows a KILLED run with the red cross of a FAILED one
+            tracking.set_tags(run.id, {"optuna.state": "PRUNED" if trial.pruned else "COMPLETE"})
+        return result
+
+    def _settings(self, trial: Trial) -> FinetuningConfig:
+        """Return the settings with the trial's values, without the budget of the sweep, which is no part of them."""
+        closed = fixed(self.config, trial.values)
+        return closed.model_copy(update={"tuning": TuningConfig(metric=self.config.tuning.metric)})
+
+
+def _ids(trial: Trial) -> dict[str, str]:
+    tags = {
+        "optuna.study": trial.study_name,
+        "optuna.trial": str(trial.number),
+        "optuna.retry_of": trial.retry_of,
+        "prefect.task_run_id": runtime.task_run.id,
+        "prefect.flow_run_id": runtime.flow_run.id,
+        "prefect.root_flow_run_id": runtime.flow_run.root_flow_run_id or runtime.flow_run.id,
+        "rootstock.work_directory": trial.directory,
+    }
+    return {name: str(value) for name, value in tags.items() if value is not None}
+
+
+def _may_be_tried_again(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
+    """Whether trying again can help: a wrong setting stays wrong."""
+    return not isinstance(state.result(raise_on_failure=False), ValueError)
+
+
+@task(
+    name="trial",
+    task_run_name="trial-{number}",
+    retries=1,
+    retry_condition_fn=_may_be_tried_again,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def run_trial(number: int, trial: Trial, run: Callable[[Trial], dict[str, Any]]) -> dict[str, Any] | State[Any]:
+    """Run one trial; a pruned one shows as Pruned."""
+    trial.begin()
+    try:
+        trial.result = run(trial)
+    except Exception as error:
+        trial.error = error
+        raise
+    if trial.pruned:
+        return Completed(name="Pruned", message=f"fell behind at step {trial.last_step}", data=trial.result)
+    return trial.result
