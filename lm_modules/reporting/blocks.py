@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -60,6 +61,8 @@ class Table:
     rows: list[list[Cell]]
     caption: str = ""
     numeric: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
+    """Columns whose cells are not broken over lines where the page is wide."""
     highlighted: int | None = None
     """The row that is set apart."""
 
@@ -68,7 +71,7 @@ class Table:
 class Figures:
     """Names and values, side by side."""
 
-    items: list[tuple[str, Cell]]
+    items: Sequence[tuple[str, Cell]]
 
 
 @dataclass(frozen=True)

@@ -51,22 +51,22 @@ def line_chart(
     return _picture(shapes, words)
 
 
-def histogram(bars: list[tuple[str, float]], words: str, x_title: str = "") -> Markup:
-    """Draw named bars side by side; every second or third name is left out where they would touch."""
-    highest = max((value for _, value in bars), default=1) or 1
-    frame = _Frame.around([0, len(bars)], [0, highest])
-    shapes = [frame.axes(x_title, x_labels=False)]
-    step = (WIDTH - LEFT - RIGHT) / max(len(bars), 1)
-    every = max(1, math.ceil(34 / step))
-    for index, (name, value) in enumerate(bars):
-        x, y = LEFT + index * step, frame.y(value)
+def histogram(bins: list[tuple[float, float, float]], words: str, x_title: str = "") -> Markup:
+    """Draw bins (from, to, share) on a logarithmic axis; the area of a bar is its share."""
+    wide = [(math.log10(low), math.log10(high), share) for low, high, share in bins if 0 < low < high]
+    heights = [share / (high - low) for low, high, share in wide]
+    ends = [end for low, high, _ in wide for end in (low, high)]
+    frame = _Frame.around(ends, [0.0, *heights])
+    shapes = [frame.axes(x_title, x_labels=False, y_labels=False)]
+    for (low, high, _), height in zip(wide, heights, strict=True):
+        x, y = frame.at(low, height)
         shapes.append(
             Markup('<rect class="bar" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-                x + step * 0.08, y, step * 0.84, frame.y(0) - y
+                x, y, max(0.5, frame.x(high) - x - 1), frame.y(0) - y
             )
         )
-        if index % every == 0:
-            shapes.append(_text(x + step / 2, HEIGHT - BOTTOM + 14, name, "middle"))
+    for power in range(math.ceil(frame.x_low), math.floor(frame.x_high) + 1):
+        shapes.append(_text(frame.x(power), HEIGHT - BOTTOM + 14, short(10.0**power), "middle"))
     return _picture(shapes, words)
 
 
@@ -91,7 +91,7 @@ def whisker(estimate: Interval, low: float, high: float, words: str, look: str =
     shapes += Markup('<line class="whisker {}" x1="{:.2f}%" x2="{:.2f}%" y1="9" y2="9"/>').format(look, left, right)
     for end in (left, right):
         shapes += Markup('<line class="cap {0}" x1="{1:.2f}%" x2="{1:.2f}%" y1="5" y2="13"/>').format(look, end)
-    shapes += Markup('<circle class="dot {}" cx="{:.2f}%" cy="9" r="4.5"/>').format(look, middle)
+    shapes += Markup('<circle class="dot {}" cx="{:.2f}%" cy="9" r="3.5"/>').format(look, middle)
     return _strip(shapes, words)
 
 
@@ -141,12 +141,13 @@ class _Frame:
             pen_down = math.isfinite(value)
         return "".join(commands)
 
-    def axes(self, x_title: str, x_labels: bool = True) -> Markup:
+    def axes(self, x_title: str, x_labels: bool = True, y_labels: bool = True) -> Markup:
         parts = [Markup("")]
         for value in nice_ticks(self.y_low, self.y_high):
             y = self.y(value)
             parts.append(Markup('<path class="grid" d="M{} {:.1f}H{}"/>').format(LEFT, y, WIDTH - RIGHT))
-            parts.append(_text(LEFT - 6, y + 4, short(value), "end"))
+            if y_labels:
+                parts.append(_text(LEFT - 6, y + 4, short(value), "end"))
         if x_labels:
             for value in nice_ticks(self.x_low, self.x_high):
                 parts.append(_text(self.x(value), HEIGHT - BOTTOM + 14, short(value), "middle"))

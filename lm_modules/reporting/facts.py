@@ -6,7 +6,7 @@ Every section is optional: a stage that did not run leaves its section out. The 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -116,11 +116,11 @@ class TrialFacts(Facts):
 
     number: int
     state: str
-    """`complete`, `pruned`, `failed`, `continued` (another trial went on with it) or `running`."""
+    """`completed`, `pruned`, `failed`, `continued` (another trial went on with it) or `running`."""
     value: float | None = None
-    values: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     """Hyperparameters: dotted path -> value."""
-    steps: Points = []
+    curve: Points = []
     """What it reported."""
     seconds: float | None = None
     run_url: str | None = None
@@ -131,31 +131,37 @@ class SweepFacts(Facts):
     """A finished sweep."""
 
     metric: str
-    direction: Literal["maximize", "minimize"] = "maximize"
+    higher_is_better: bool = True
     trials: list[TrialFacts]
-    importances: dict[str, float] = {}
+    importance: dict[str, float] = {}
     """Share of the differences between trials that each hyperparameter explains."""
 
     @property
     def best(self) -> TrialFacts | None:
-        """The complete trial with the best value; the earlier of equals."""
-        done = [trial for trial in self.trials if trial.state == "complete" and trial.value is not None]
-        sign = 1 if self.direction == "maximize" else -1
+        """The completed trial with the best value; the earlier of equals."""
+        done = [trial for trial in self.trials if trial.state == "completed" and trial.value is not None]
+        sign = 1 if self.higher_is_better else -1
         return max(done, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
 
 class VerdictFacts(Facts):
     """Whether `@champion` moved, and why."""
 
-    promoted: bool
+    decision: str
+    """In a word or two: `promoted`, `kept`, ..."""
     reason: str
-    registered_name: str | None = None
+    name: str | None = None
+    """The registered model."""
     version: str | None = None
-    alias: str | None = None
-    """`champion` or `challenger`: the name that the version carries now."""
-    previous_version: str | None = None
-    """The champion before; null where there was none."""
+    champion_before: str | None = None
+    """Its version; null where there was none."""
+    champion_after: str | None = None
     comparisons: list[Comparison] = []
+
+    @property
+    def promoted(self) -> bool:
+        """Whether `@champion` is this version now."""
+        return self.version is not None and self.champion_after == self.version
 
 
 class Sample(Facts):

@@ -29,8 +29,11 @@ def generate(
     Writing ends at the end-of-text token, after `max_new_tokens`, or where the model's context is full.
     `temperature` 0 takes the likeliest token each time; `top_p` keeps the smallest set of tokens with that probability.
     """
-    settings = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
-    return samples(model, [prompt], **settings)[0]["text"]
+    return str(
+        samples(model, [prompt], max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p, seed=seed)[0][
+            "text"
+        ]
+    )
 
 
 def samples(
@@ -81,7 +84,7 @@ def _check(max_new_tokens: int, temperature: float, top_p: float) -> None:
 
 
 def continue_text(
-    network: PreTrainedModel,
+    network: Any,
     tokenizer: PreTrainedTokenizerBase,
     prompt: str,
     max_new_tokens: int = 128,

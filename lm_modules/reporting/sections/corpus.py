@@ -1,7 +1,8 @@
-"""The data card: what was read, what was dropped and why, how long the documents are; and what became of it as tokens."""
+"""The data card: what was read, what was dropped and why, how long the documents are; and its size in tokens."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from lm_modules.reporting.blocks import Block, Cell, Drawing, Drawings, Figures, Paragraph, Section, Table
@@ -12,14 +13,73 @@ from lm_modules.reporting.words import count, number, percent, size, title
 
 def corpus(facts: ReportFacts) -> Section:
     """Return the funnel from documents read to documents kept, the reasons of the drops, the lengths, the warnings."""
-    return Section("Corpus")
+    data = facts.data
+    if not data:
+        return Section("Corpus")
+    figures: list[tuple[str, Cell]] = [
+        ("documents kept", count(data["documents"])),
+        ("characters", count(data["characters"])),
+        ("text", size(data["bytes"])),
+        ("fingerprint", data["fingerprint"][:12]),
+        ("lines of the ledger", count(data["ledger_lines"])),
+        ("read with", data["interpreter"]),
+    ]
+    blocks: list[Block] = [Figures(figures), *(Paragraph(warning, "warn") for warning in data["warnings"])]
+    blocks += [_sources(data["sources"]), _funnel(data["steps"])]
+    if any(step["reasons"] for step in data["steps"]):
+        blocks.append(_reasons(data["steps"]))
+    charts = [_lengths(unit, percentiles) for unit, percentiles in data["lengths"].items() if percentiles]
+    return Section("Corpus", [*blocks, Drawings(charts)])
+
+
+def _sources(sources: dict[str, dict[str, int]]) -> Table:
+    rows: list[list[Cell]] = []
+    most = max((ends["characters_out"] for ends in sources.values()), default=0) or 1
+    for name, ends in sources.items():
+        numbers = [count(ends[key]) for key in ("documents_in", "documents_out", "characters_out")]
+        rows.append([name, *numbers, Drawing(bar(ends["characters_out"] / most, numbers[-1]), "")])
+    columns = ["source", "read", "kept", "characters kept", ""]
+    return Table(columns, rows, numeric=frozenset(columns[1:4]))
+
+
+def _funnel(steps: list[dict[str, Any]]) -> Table:
+    rows: list[list[Cell]] = []
+    first = max((step["documents_in"] for step in steps), default=0) or 1
+    for step in steps:
+        into, out = step["documents_in"], step["documents_out"]
+        share = percent((into - out) / into) if into else "-"
+        numbers = [count(into), count(out), count(into - out), share, count(step["modified"])]
+        rows.append([step["step"], *numbers, Drawing(bar(out / first, f"{count(out)} left"), "")])
+    columns = ["step", "in", "out", "dropped", "share", "rewritten", ""]
+    return Table(columns, rows, "Documents, in the order of the steps.", frozenset(columns[1:6]))
+
+
+def _reasons(steps: list[dict[str, Any]]) -> Table:
+    found = [(number_of, step["step"], reason) for step in steps for reason, number_of in step["reasons"].items()]
+    rows: list[list[Cell]] = [
+        [step, reason, count(number_of)] for number_of, step, reason in sorted(found, reverse=True)
+    ]
+    caption = "Why documents were dropped: the first step that objected. Each one is a line of ledger.jsonl."
+    return Table(["step", "reason", "documents"], rows, caption, frozenset({"documents"}))
+
+
+def _lengths(unit: str, percentiles: dict[str, int]) -> Drawing:
+    words = f"Length of the kept documents in {unit}: " + ", ".join(
+        f"{name} {count(value)}" for name, value in percentiles.items()
+    )
+    # Between two percentiles lies a known share of the documents.
+    ends = [(float(name.removeprefix("p")), float(value)) for name, value in percentiles.items()]
+    bins = [(low, high, (after - before) / 100) for (before, low), (after, high) in pairwise(ends)]
+    picture = histogram(bins, words, f"{unit}, logarithmic; the area is the share of documents")
+    return Drawing(picture, f"{words}.", title=f"Length of the documents in {unit}")
 
 
 def tokens(facts: ReportFacts) -> Section:
     """Return the figures of the tokenizer and the size of each split in documents, tokens and bytes."""
     blocks: list[Block] = []
     if facts.tokenizer:
-        simple = {key: value for key, value in facts.tokenizer.items() if isinstance(value, int | float)}
+        simple = {key: value for key, value in facts.tokenizer.items() if isinstance(value, int | float | str)}
+        simple |= {"tokenizer_digest": str(facts.tokenizer.get("tokenizer_digest", "-"))[:12]}
         blocks.append(Figures([(title(key), number(value)) for key, value in simple.items()]))
     if facts.tokens:
         blocks.append(_splits(facts.tokens))

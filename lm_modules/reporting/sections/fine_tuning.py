@@ -8,7 +8,7 @@ from lm_modules.reporting.facts import ReportFacts, SweepFacts, TrialFacts
 from lm_modules.reporting.words import duration, number, percent
 
 TONES: dict[str, Tone] = {
-    "complete": "good",
+    "completed": "good",
     "pruned": "plain",
     "failed": "bad",
     "continued": "plain",
@@ -22,11 +22,11 @@ def sweep(facts: ReportFacts) -> Section:
     if not sweep or not sweep.trials:
         return Section("Fine-tuning sweep")
     blocks: list[Block] = [Paragraph(_in_words(sweep)), _trials(sweep)]
-    if any(trial.steps for trial in sweep.trials):
+    if any(trial.curve for trial in sweep.trials):
         blocks.append(Drawings([_curves(sweep)]))
     blocks += [Paragraph(f"Trial {each.number} failed: {each.error}", "bad") for each in sweep.trials if each.error]
-    if sweep.importances:
-        blocks.append(_importance(sweep.importances))
+    if sweep.importance:
+        blocks.append(_importance(sweep.importance))
     return Section("Fine-tuning sweep", blocks)
 
 
@@ -41,7 +41,7 @@ def _in_words(sweep: SweepFacts) -> str:
 
 
 def _trials(sweep: SweepFacts) -> Table:
-    names = list(dict.fromkeys(name for trial in sweep.trials for name in trial.values))
+    names = list(dict.fromkeys(name for trial in sweep.trials for name in trial.params))
     best = sweep.best.number if sweep.best else None
     rows = [_row(trial, names) for trial in sweep.trials]
     columns = ["trial", "state", sweep.metric.split("/")[-1], *_short(names), "time"]
@@ -54,7 +54,7 @@ def _row(trial: TrialFacts, names: list[str]) -> list[Cell]:
         Link(str(trial.number), trial.run_url),
         Badge(trial.state, TONES.get(trial.state, "plain")),
         number(trial.value),
-        *(number(trial.values.get(name), 3) for name in names),
+        *(number(trial.params.get(name), 3) for name in names),
         duration(trial.seconds) if trial.seconds is not None else "-",
     ]
 
@@ -67,8 +67,8 @@ def _short(names: list[str]) -> list[str]:
 
 def _curves(sweep: SweepFacts) -> Drawing:
     best = sweep.best.number if sweep.best else None
-    others = [Series(trial.steps, look="faint") for trial in sweep.trials if trial.steps and trial.number != best]
-    chosen = [Series(trial.steps) for trial in sweep.trials if trial.steps and trial.number == best]
+    others = [Series(trial.curve, look="faint") for trial in sweep.trials if trial.curve and trial.number != best]
+    chosen = [Series(trial.curve) for trial in sweep.trials if trial.curve and trial.number == best]
     words = f"{sweep.metric} of each trial over its steps; the best trial stands out."
     return Drawing(line_chart(others + chosen, words), words, title=sweep.metric)
 

@@ -31,13 +31,13 @@ def promotion(facts: ReportFacts) -> Section:
     verdict = facts.verdict
     if not verdict:
         return Section("Promotion")
-    decision = Badge("promoted", "good") if verdict.promoted else Badge("not promoted", "warn")
+    decision = Badge(verdict.decision, "good" if verdict.promoted else "warn")
     items: list[tuple[str, Cell]] = [
         ("decision", decision),
-        ("registered model", verdict.registered_name or "-"),
+        ("registered model", verdict.name or "-"),
         ("version", verdict.version or "-"),
-        ("alias", f"@{verdict.alias}" if verdict.alias else "-"),
-        ("champion before", f"version {verdict.previous_version}" if verdict.previous_version else "none"),
+        ("champion before", f"version {verdict.champion_before}" if verdict.champion_before else "none"),
+        ("champion now", f"version {verdict.champion_after}" if verdict.champion_after else "none"),
     ]
     blocks: list[Block] = [Figures(items), Paragraph(verdict.reason)]
     if verdict.comparisons:
@@ -69,7 +69,7 @@ def _models(split: SplitScore, key: str) -> Table:
         time = duration(model.seconds) if model.seconds is not None else "-"
         rows.append([model.title, words, picture, time])
     best = next((index for index, row in enumerate(rows) if row[0] == _title_of_tuned(split)), None)
-    columns = ["model", metric(key), f"{lowest:g} to {highest:g}", "time"]
+    columns = ["model", metric(key), f"{lowest:.3g} to {highest:.3g}", "time"]
     return Table(columns, rows, numeric=frozenset({"time"}), highlighted=best)
 
 
@@ -84,7 +84,12 @@ def _comparisons(comparisons: list[Comparison], titles: dict[str, str]) -> Table
         rows.append([pair, metric(each.metric), words, picture, _zero(each)])
     confidence = percent(comparisons[0].confidence, 0)
     caption = f"Paired differences on the same examples with their {confidence} bootstrap intervals."
-    return Table(["difference", "metric", "value", "worse | better", "interval"], rows, caption)
+    return Table(
+        ["difference", "metric", "value", "worse | better", "interval"],
+        rows,
+        caption,
+        whole=frozenset({"metric", "value"}),
+    )
 
 
 def _zero(comparison: Comparison) -> Badge:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lm_modules.reporting.blocks import Block, Drawing, Headline, Paragraph, Section
+from lm_modules.reporting.blocks import Block, Drawing, Headline, Paragraph, Section, Tone
 from lm_modules.reporting.charts import bar, whisker
 from lm_modules.reporting.facts import Comparison, LanguageModelScore, ReportFacts, SplitScore
 from lm_modules.reporting.words import difference, duration, metric, number, percent
@@ -26,7 +26,7 @@ def in_short(facts: ReportFacts) -> Section:
     if split:
         blocks += [Paragraph(_in_words(each, split), _tone(each)) for each in split.comparisons]
     if facts.verdict:
-        tone = "good" if facts.verdict.promoted else "warn"
+        tone: Tone = "good" if facts.verdict.promoted else "warn"
         blocks.append(Paragraph(facts.verdict.reason, tone))
     return Section("In short", blocks)
 
@@ -66,7 +66,7 @@ def _in_words(comparison: Comparison, split: SplitScore) -> str:
     return f"{challenger} and {baseline} cannot be told apart on these examples: {figures}, zero lies inside."
 
 
-def _tone(comparison: Comparison) -> str:
+def _tone(comparison: Comparison) -> Tone:
     return "good" if comparison.low > 0 else "warn"
 
 
@@ -78,7 +78,7 @@ def _bits_per_byte(facts: ReportFacts) -> Headline | None:
     score = facts.evaluation and facts.evaluation.language_model
     if not score:
         return None
-    tone = "good" if score.fraction_of_xz <= XZ_AIM else "warn"
+    tone: Tone = "good" if score.fraction_of_xz <= XZ_AIM else "warn"
     words = f"{percent(score.fraction_of_xz)} of what xz -9 needs ({score.xz_bits_per_byte:.3f})"
     drawing = Drawing(bar(score.fraction_of_xz, words, f"bar {tone}"), words)
     return Headline("Bits per byte, held-out text", f"{score.bits_per_byte:.3f}", words, tone, drawing)
@@ -104,11 +104,13 @@ def _decision(facts: ReportFacts) -> Headline | None:
     verdict = facts.verdict
     if not verdict:
         return None
-    model = f"{verdict.registered_name or 'The model'} version {verdict.version or '?'}"
-    note = f"{model} is @{verdict.alias}" if verdict.alias else model
-    if verdict.previous_version:
-        note += f"; the champion before was version {verdict.previous_version}"
-    value = "Promoted" if verdict.promoted else "Not promoted"
+    champion = f"version {verdict.champion_after} is @champion" if verdict.champion_after else "there is no @champion"
+    note = f"{verdict.name or 'The model'}: {champion}"
+    if verdict.promoted and verdict.champion_before:
+        note += f"; before it was version {verdict.champion_before}"
+    elif not verdict.promoted and verdict.version:
+        note += f", version {verdict.version} is not"
+    value = verdict.decision[:1].upper() + verdict.decision[1:]
     return Headline("Decision", value, note, "good" if verdict.promoted else "warn")
 
 

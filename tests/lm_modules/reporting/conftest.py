@@ -47,10 +47,18 @@ def _comparison(baseline: str, difference: float) -> dict[str, Any]:
 
 def _trial(number: int, state: str, value: float | None) -> dict[str, Any]:
     steps = [(step, (value or 0.3) * (1 - math.exp(-step / 60))) for step in range(20, 60 + 40 * number, 20)]
-    values = {"optimization.learning_rate": 3.1e-4 * (number + 1), "optimization.epochs": 4, "adapter": "lora"}
+    params = {"optimization.learning_rate": 3.1e-4 * (number + 1), "optimization.epochs": 4, "adapter": "lora"}
     error = "Loss is not finite at step 40" if state == "failed" else None
-    return {"number": number, "state": state, "value": value, "values": values, "steps": steps, "seconds": 31.0,
-            "error": error, "run_url": "http://127.0.0.1:5000/#/experiments/1/runs/abc"}  # fmt: skip
+    return {
+        "number": number,
+        "state": state,
+        "value": value,
+        "params": params,
+        "curve": steps,
+        "seconds": 31.0,
+        "error": error,
+        "run_url": "http://127.0.0.1:5000/#/experiments/1/runs/abc",
+    }
 
 
 @pytest.fixture
@@ -76,13 +84,61 @@ def values() -> dict[str, Any]:
             {"name": name, "seconds": seconds, "reused": reused, "run_id": "r", "figures": {"num_documents": 6512}}
             for name, seconds, reused in stages
         ],
-        "tokenizer": {"vocab_size": 4096, "bytes_per_token": 3.61},
+        "data": {
+            "fingerprint": "f1" * 32,
+            "documents": 6512,
+            "characters": 11_800_000,
+            "bytes": 11_812_345,
+            "sources": {
+                "python/docstrings": {"documents_in": 7000, "documents_out": 5400, "characters_out": 4_300_000},
+                "python/reference": {"documents_in": 1200, "documents_out": 1112, "characters_out": 7_500_000},
+            },
+            "steps": [
+                {
+                    "step": "read",
+                    "documents_in": 8203,
+                    "documents_out": 8200,
+                    "modified": 0,
+                    "reasons": {"line 17 is not JSON": 3},
+                },
+                {"step": "unicode", "documents_in": 8200, "documents_out": 8200, "modified": 41, "reasons": {}},
+                {
+                    "step": "length",
+                    "documents_in": 8200,
+                    "documents_out": 6600,
+                    "modified": 0,
+                    "reasons": {"fewer than 5 words": 1600},
+                },
+                {
+                    "step": "exact",
+                    "documents_in": 6600,
+                    "documents_out": 6512,
+                    "modified": 0,
+                    "reasons": {"copy of an earlier document": 88},
+                },
+            ],
+            "lengths": {
+                "characters": {"p1": 40, "p10": 120, "p25": 270, "p50": 620, "p75": 1700, "p99": 12_000},
+                "words": {"p1": 6, "p50": 90, "p99": 1700},
+            },
+            "warnings": ["length drops 20 % of the documents"],
+            "ledger_lines": 1691,
+            "interpreter": "CPython 3.11.7",
+        },
+        "tokenizer": {
+            "kind": "byte_bpe",
+            "vocabulary_size": 4096,
+            "bytes_per_token": 3.61,
+            "tokenizer_digest": "d1" * 32,
+        },
         "tokens": {
             "dtype": "<u2",
             "vocab_size": 4096,
-            "splits": {"train": {"num_tokens": 3_000_000, "num_documents": 6200, "num_bytes": 10_800_000},
-                       "test": {"num_tokens": 0, "num_documents": 0, "num_bytes": 0}},
-        },  # fmt: skip
+            "splits": {
+                "train": {"num_tokens": 3_000_000, "num_documents": 6200, "num_bytes": 10_800_000},
+                "test": {"num_tokens": 0, "num_documents": 0, "num_bytes": 0},
+            },
+        },
         "pretraining": {"num_parameters": 5_300_000, "validation_bits_per_byte": 1.873},
         "curves": {
             "train/loss": [(step, 2.2 + 6 * math.exp(-step / 60)) for step in steps],
@@ -93,10 +149,14 @@ def values() -> dict[str, Any]:
         "sweep": {
             "metric": "validation/macro_f1",
             "direction": "maximize",
-            "trials": [_trial(0, "complete", 0.58), _trial(1, "pruned", 0.41), _trial(2, "failed", None),
-                       _trial(3, "complete", 0.62)],
+            "trials": [
+                _trial(0, "completed", 0.58),
+                _trial(1, "pruned", 0.41),
+                _trial(2, "failed", None),
+                _trial(3, "completed", 0.62),
+            ],
             "importances": {"optimization.learning_rate": 0.71, "adapter": 0.29},
-        },  # fmt: skip
+        },
         "evaluation": {
             "num_examples": 812,
             "labels": ["text", "files", "network"],
@@ -113,11 +173,12 @@ def values() -> dict[str, Any]:
             },
         },
         "verdict": {
-            "promoted": True,
+            "decision": "promoted",
             "reason": "No champion yet; macro-F1 is better than each of the pre-declared baselines.",
-            "registered_name": "python-topics",
+            "name": "python-topics",
             "version": "1",
-            "alias": "champion",
+            "champion_before": None,
+            "champion_after": "1",
             "comparisons": [comparisons[0], comparisons[2]],
         },
         "samples": [{"prompt": "def read(", "text": "self, size):\n    return self", "temperature": 0.8, "seed": 0}],
@@ -125,7 +186,7 @@ def values() -> dict[str, Any]:
             {"kind": "Corpus", "uri": "runs:/a/corpus", "digest": "c0" * 32, "parents": []},
             {"kind": "Tokens", "uri": "runs:/a/tokens", "digest": "70" * 32, "parents": ["c0" * 32]},
         ],
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
