@@ -1,0 +1,136 @@
+"""The decoder as a stock `LlamaForCausalLM`, and back.
+
+Every constant of a parametrization stands beside a linear map, so it can be multiplied into that map's weights: the
+stock model then computes the same logits with no knowledge of the constants. Two places need a word. Llama divides
+attention logits by sqrt(head width) itself, so the query carries what remains. A tied readout cannot differ from the
+embedding, so the gain of the last norm carries its constant.
+"""
+
+# D width, V vocabulary
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from configs.model import ModelConfig
+from lm_modules.model.parametrization import Scales
+from lm_modules.model.transformer import matrix_of
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig
+
+STOCK_NAMES = {
+    "query": "self_attn.q_proj",
+    "key": "self_attn.k_proj",
+    "value": "self_attn.v_proj",
+    "output": "self_attn.o_proj",
+    "gate": "mlp.gate_proj",
+    "up": "mlp.up_proj",
+    "down": "mlp.down_proj",
+}
+
+
+def stock_config(
+    model: ModelConfig, *, vocab_size: int, bos_token_id: int | None, eos_token_id: int | None, pad_token_id: int | None
+) -> LlamaConfig:
+    """Return the configuration of the stock model of this shape."""
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        architectures=["LlamaForCausalLM"],
+        vocab_size=vocab_size,
+        hidden_size=model.width,
+        intermediate_size=model.feed_forward,
+        num_hidden_layers=model.depth,
+        num_attention_heads=model.heads,
+        num_key_value_heads=model.num_key_value_heads,
+        head_dim=model.head_width,
+        max_position_embeddings=model.context_length,
+        rms_norm_eps=model.norm_epsilon,
+        rope_parameters={"rope_type": "default", "rope_theta": model.rope_theta},
+        tie_word_embeddings=model.tied_embeddings,
+        bos_token_id=bos_token_id,
+        eos_token_id=eos_token_id,
+        pad_token_id=pad_token_id,
+    )
+
+
+def fold(weights: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> dict[str, Tensor]:
+    """Return the stock model's weights for ours; multiplied in float64, given in the dtype that they came in."""
+    factors = multipliers(model, scales)
+    embedding = weights["embedding.weight"]
+    folded = {"model.embed_tokens.weight": _scaled(embedding, scales.matrices["embedding"].forward)}
+    for name, weight in weights.items():
+        if name.startswith("layers."):
+            folded[_stock_name(name)] = _scaled(weight, factors[matrix_of(name)])
+    ones_D = torch.ones_like(embedding[0])
+    for layer in range(model.depth):
+        folded[f"model.layers.{layer}.input_layernorm.weight"] = ones_D.clone()
+        folded[f"model.layers.{layer}.post_attention_layernorm.weight"] = ones_D.clone()
+    if model.tied_embeddings:
+        folded["model.norm.weight"] = ones_D * _tied_gain(scales)
+        folded["lm_head.weight"] = folded["model.embed_tokens.weight"]
+    else:
+        folded["model.norm.weight"] = ones_D.clone()
+        folded["lm_head.weight"] = _scaled(weights["readout.weight"], factors["readout"])
+    return folded
+
+
+def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> dict[str, Tensor]:
+    """Return our weights for a stock model's; gains of its norms go into the maps that read them.
+
+    With tied embeddings the last norm must be what `fold` makes it, because no map of its own follows it.
+    """
+    factors = multipliers(model, scales)
+    embedding_VD = stock["model.embed_tokens.weight"]
+    weights = {"embedding.weight": _scaled(embedding_VD, 1 / scales.matrices["embedding"].forward)}
+    for layer in range(model.depth):
+        for matrix, stock_name in STOCK_NAMES.items():
+            weight = stock[f"model.layers.{layer}.{stock_name}.weight"]
+            if matrix in ("query", "key", "value"):
+                weight = weight * stock[f"model.layers.{layer}.input_layernorm.weight"]
+            elif matrix in ("gate", "up"):
+                weight = weight * stock[f"model.layers.{layer}.post_attention_layernorm.weight"]
+            weights[_own_name(layer, matrix)] = _scaled(weight, 1 / factors[matrix])
+    gain_D = stock["model.norm.weight"]
+    if not model.tied_embeddings:
+        weights["readout.weight"] = _scaled(stock["lm_head.weight"] * gain_D, 1 / factors["readout"])
+    elif not torch.allclose(gain_D, torch.full_like(gain_D, _tied_gain(scales)), rtol=1e-4):
+        raise ValueError(
+            f"the last norm's gains (about {float(gain_D.mean()):.4g}) are not the {_tied_gain(scales):.4g} that this "
+            "parametrization needs with tied embeddings; set model.tied_embeddings to false"
+        )
+    return weights
+
+
+def multipliers(model: ModelConfig, scales: Scales) -> dict[str, float]:
+    """Return what each matrix of ours is multiplied by to become the stock one."""
+    factors = {name: matrix.forward for name, matrix in scales.matrices.items()}
+    factors["query"] *= scales.attention_logits * math.sqrt(model.head_width)
+    factors["output"] *= scales.attention_mix * scales.attention_branch
+    factors["gate"] *= scales.gate
+    factors["down"] *= scales.gated / scales.gate * scales.feed_forward_branch
+    return factors
+
+
+def _tied_gain(scales: Scales) -> float:
+    return scales.matrices["readout"].forward / scales.matrices["embedding"].forward
+
+
+def _stock_name(name: str) -> str:
+    layer = name.split(".")[1]
+    return f"model.layers.{layer}.{STOCK_NAMES[matrix_of(name)]}.weight"
+
+
+def _own_name(layer: int, matrix: str) -> str:
+    part = "attention" if STOCK_NAMES[matrix].startswith("self_attn") else "feed_forward"
+    return f"layers.{layer}.{part}.{matrix}.weight"
+
+
+def _scaled(weight: Tensor, factor: float) -> Tensor:
+    return (weight.double() * factor).to(weight.dtype)
