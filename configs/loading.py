@@ -156,7 +156,8 @@ def _assign(place: Any, steps: Steps, value: Any, whole: Steps) -> Any:
     place = place or {}
     if step == "kind" and not rest and place.get("kind") != value:
         return {"kind": value}
-    return {**place, step: _assign(place.get(step), rest, value, whole)}
+    key = next((each for each in place if str(each) == step), step)  # a key may be a number
+    return {**place, key: _assign(place.get(key), rest, value, whole)}
 
 
 def _with_default_lists(data: dict[str, Any], steps: Steps) -> dict[str, Any]:

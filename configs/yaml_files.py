@@ -2,7 +2,7 @@
 
 PyYAML follows YAML 1.1, where `3e-4` is a word, `no` is false, `010` is eight and the second of two equal keys silently
 wins. Here plain values follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema), whole numbers
-may be grouped (`10_000`), and a repeated key is an error.
+may be grouped (`10_000`), leading zeros make a word, and a repeated key is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ PLAIN_VALUES = {
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     "int": (r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F]+)", list("-+0123456789")),
     "float": (
-        r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+"
+        r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         list("-+.0123456789"),
     ),
 }

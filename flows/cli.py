@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.environment import environment, log_to_file
 from flows.session import run_flow, session
 
 app = typer.Typer(
@@ -221,10 +222,8 @@ def up(
     Example: rootstock up --mlflow-port 5001
     """
     with _prepared(False, False) as current:
-        from flows.environment import log_to_file
         from flows.up import up as start
 
-        current.log = log_to_file()
         current.farewell = "Everything that `rootstock up` had started is stopped."
         start(prefect_port, mlflow_port, say=typer.echo)
 
@@ -255,9 +254,8 @@ def main() -> None:
 
 def _prepared(json: bool, verbose: bool) -> Any:
     """Return a session with the environment ready for Prefect and MLflow."""
-    from flows.environment import environment
-
     environment()
+    log_to_file()
     return session(json, verbose)
 
 

@@ -48,24 +48,29 @@ def environment() -> None:
 def log_to_file() -> Path:
     """Send every log line and warning of this process to a file of its own instead of the screen; return the file.
 
-    Call it after Prefect was imported, which sets up logging to the screen.
+    The file is made with its first line. Call this again after Prefect was imported, which sets up logging anew.
     """
-    path = home() / "logs" / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{os.getpid()}.log"
-    path.parent.mkdir(exist_ok=True)
-    file = logging.FileHandler(path)
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     root = logging.getLogger()
-    known = [logging.getLogger(name) for name in logging.root.manager.loggerDict]
-    for logger in (root, *known):
-        for handler in list(logger.handlers):
-            if _writes_to_screen(handler):
-                logger.removeHandler(handler)
+    for logger in (root, *map(logging.getLogger, logging.root.manager.loggerDict)):
+        for handler in filter(_writes_to_screen, list(logger.handlers)):
+            logger.removeHandler(handler)
+    file = next((each for each in root.handlers if isinstance(each, RunLog)), None) or RunLog()
     root.addHandler(file)
     root.setLevel(logging.WARNING)
     for name in ("flows", "tasks", "lm_modules"):
         logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
-    return path
+    return Path(file.baseFilename)
+
+
+class RunLog(logging.FileHandler):
+    """The log of one process. Its name begins with no underscore: Prefect keeps the handlers of users alone."""
+
+    def __init__(self) -> None:
+        path = home() / "logs" / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{os.getpid()}.log"
+        path.parent.mkdir(exist_ok=True)
+        super().__init__(path, delay=True)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
 
 
 def _writes_to_screen(handler: logging.Handler) -> bool:

@@ -1,4 +1,4 @@
-"""Runs a command that must not outlive the process that wants it: `python -m flows.guard COMMAND ...`.
+"""Runs a command that must not outlive the process that wants it: `python flows/guard.py COMMAND ...`.
 
 A server is started through this. When whoever started the guard dies, by kill -9 too, or the guard is asked to stop,
 the command and all its descendants are ended: first with SIGTERM, then, if they stay, with SIGKILL.

@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from flows import guard
 from tasks.home import home
 from tasks.locks import file_lock
 
@@ -106,7 +107,7 @@ def running(command: Sequence[str], name: str, variables: Mapping[str, str]) -> 
     log_file(name).parent.mkdir(exist_ok=True)
     with log_file(name).open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.guard", *command],
+            [sys.executable, "-I", guard.__file__, *command],
             env={**os.environ, **variables, "ROOTSTOCK_GUARD_PARENT": str(os.getpid())},
             stdin=subprocess.DEVNULL,
             stdout=log,

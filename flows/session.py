@@ -23,6 +23,8 @@ from typing import Any
 
 import typer
 
+from flows.environment import environment, log_to_file
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,7 +37,7 @@ class Session:
     log: Path | None = None
     """Where the details go, once there are any."""
     farewell: str | None = None
-    """What is said after Ctrl-C; by default, the command that continues."""
+    """What is said after Ctrl-C where that is the intended end, with exit code 0; by default it is an interruption."""
 
     def finish(self, value: dict[str, Any], lines: Sequence[str] = ()) -> None:
         """Give out the result: as lines for a person, or as one line of JSON."""
@@ -53,30 +55,33 @@ def session(as_json: bool = False, verbose: bool = False) -> Iterator[Session]:
     except typer.Exit:
         raise
     except Exception as error:
-        logger.error("%s", error, exc_info=error)
         mistake = isinstance(error, ValueError | FileNotFoundError | NotADirectoryError | IsADirectoryError)
+        current.log = current.log or log_to_file()
+        logger.error("%s", error, exc_info=error)
         _end(current, _words(error), 2 if mistake else 1, error)
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # Ctrl-C, and what Prefect and our own processes make of it
-        farewell = current.farewell or f"Stopped. This continues where it was:\n  {shlex.join(_command())}"
-        _end(current, farewell, 130, error)
+        if current.farewell:
+            typer.echo(current.farewell, err=True)
+            raise typer.Exit(0) from None
+        _end(current, f"Stopped. This continues where it was:\n  {shlex.join(_command())}", 130, error)
 
 
 def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, verbose: bool) -> None:
     """Run a flow ("module:function") with a configuration, beside a Prefect server, and give out its result."""
-    from flows.environment import environment, log_to_file
     from flows.screen import screen
     from flows.services import local_prefect
 
     environment()
     with session(as_json, verbose) as current:
+        current.log = log_to_file()
         from configs.loading import load
 
         config = load(preset, overrides)
         module, _, function = flow.partition(":")
         with screen(), local_prefect(meanwhile=lambda: import_module(module)):
-            current.log = log_to_file()
+            current.log = log_to_file()  # once more: importing Prefect has set up logging to the screen
             result = getattr(import_module(module), function)(config)
         value = result.model_dump(mode="json") if hasattr(result, "model_dump") else dict(result)
         current.finish(value, result.lines() if hasattr(result, "lines") else _lines(value))
@@ -98,7 +103,7 @@ def _end(current: Session, message: str, code: int, error: BaseException) -> Non
         import traceback
 
         message = "".join(traceback.format_exception(error)).rstrip()
-    details = f"\nDetails: {current.log}" if current.log and code != 130 else ""
+    details = f"\nDetails: {current.log}" if code == 1 else ""
     typer.echo(f"{'' if code == 130 else 'Error: '}{message}{details}", err=True)
     if current.as_json:
         typer.echo(json.dumps({"error": message, "exit_code": code}))

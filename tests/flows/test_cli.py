@@ -1,0 +1,225 @@
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app
+
+VERBS = [
+    *("run", "prepare", "pretrain", "finetune", "evaluate", "promote", "report", "generate", "rollback"),
+    *("kinds", "presets", "show", "up", "doctor"),
+]
+
+FLOWS = """
+import time
+from prefect import flow, task
+
+@task
+def refuse():
+    raise ValueError("the folder texts is empty; put .txt files into it")
+
+@task
+def break_down():
+    raise ZeroDivisionError("division by zero")
+
+@flow
+def inner(config):
+    {"mistake": refuse, "failure": break_down, "sleep": lambda: time.sleep(60)}.get(config.name, lambda: None)()
+
+@flow
+def outer(config):
+    inner(config)
+    return {"run_id": "abc", "name": config.name}
+"""
+
+CALL = """
+import sys
+import typer
+from flows.session import run_flow
+try:
+    run_flow("command_line_flows:outer", sys.argv[1], [], "--json" in sys.argv, "--verbose" in sys.argv)
+except typer.Exit as end:
+    sys.exit(end.exit_code)
+"""
+
+
+@pytest.fixture(autouse=True)
+def unchanged_process():
+    """Take back what a verb does to its process: environment and logging."""
+    environment, root = dict(os.environ), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for key in set(os.environ) - set(environment):
+        del os.environ[key]
+    os.environ.update(environment)
+    for handler in [each for each in root.handlers if each not in handlers]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROOTSTOCK_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with flows that go wrong in all ways, whose home keeps its database from test to test."""
+    folder = tmp_path_factory.mktemp("workplace")
+    (folder / "command_line_flows.py").write_text(FLOWS)
+    for name in ("success", "mistake", "failure", "sleep"):
+        (folder / f"{name}.yaml").write_text("data_preparation: {}\n")
+    return folder
+
+
+def start(workplace: Path, *arguments: str) -> subprocess.Popen:
+    hidden = ("PREFECT_", "MLFLOW_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
+    environment |= {"ROOTSTOCK_HOME": str(workplace / "home"), "PYTHONPATH": str(workplace)}
+    return subprocess.Popen(
+        [sys.executable, "-c", CALL, *arguments],
+        env=environment,
+        cwd=workplace,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def call(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_import_takes_less_than_half_a_second_and_nothing_heavy():
+    code = "import sys, flows.cli; print([n for n in ('torch', 'prefect', 'mlflow', 'pydantic') if n in sys.modules])"
+    fastest = float("inf")
+    for _ in range(5):  # the machine may be busy
+        started = time.monotonic()
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        fastest = min(fastest, time.monotonic() - started)
+    assert found.stdout.strip() == "[]"
+    assert fastest < 0.5
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb):
+    code, out, _ = call(verb, "--help")
+    assert code == 0
+    assert f"Example: rootstock {verb}" in out
+
+
+def test_a_mistake_in_the_configuration_ends_with_2_and_one_line(home, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("seeed: 1\n")
+    for verb in ("run", "prepare", "pretrain", "finetune", "evaluate", "promote"):
+        code, out, err = call(verb, str(path))
+        assert (code, out) == (2, "")
+        assert err == f"Error: unknown key 'seeed'; did you mean 'seed'? ({path})\n"
+    code, out, _ = call("run", str(path), "--json")
+    assert (code, json.loads(out)["exit_code"]) == (2, 2)
+
+
+def test_kinds_lists_families_members_and_their_fields():
+    code, out, _ = call("kinds")
+    assert code == 0
+    assert {"filters", "objectives", "heads", "adapters"} <= set(out.splitlines())
+    code, out, _ = call("kinds", "filters", "--json")
+    fields = json.loads(out.splitlines()[-1])["filters"]["length"]["fields"]
+    assert fields["min_words"]["help"]
+    code, _, err = call("kinds", "filtres")
+    assert (code, "did you mean 'filters'" in err) == (2, True)
+
+
+def test_show_prints_yaml_that_loads_back(home, tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("data_preparation: {}\n")
+    code, out, _ = call("show", str(path), "--set", "seed=7")
+    assert code == 0
+    again = tmp_path / "again.yaml"
+    again.write_text(out)
+    assert call("show", str(again)) == (0, out, "")
+    assert "seed: 7" in out
+    assert call("show")[0] == 2
+    assert "PipelineConfig" in call("show", "--schema")[1] or "Pipeline" in call("show", "--schema")[1]
+
+
+def test_presets_are_listed_with_their_first_line():
+    code, out, _ = call("presets", "--json")
+    assert code == 0
+    assert all(line for line in json.loads(out).values())
+
+
+def test_doctor_finds_this_machine_fit_and_a_silent_server_unfit(home, monkeypatch):
+    code, out, _ = call("doctor", "--json")
+    findings = json.loads(out.splitlines()[-1])
+    assert code == 0, findings
+    assert {"python", "packages", "device", "cores", "memory", "disk", "home"} <= findings.keys()
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    code, out, _ = call("doctor")
+    assert code == 1
+    assert "does not answer" in out
+
+
+def test_a_model_that_is_not_there_ends_with_2_and_a_quiet_screen(home):
+    command = [sys.executable, "-m", "flows.cli", "generate", "no-model-here"]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "ROOTSTOCK_HOME": str(home)})
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert "NAME@champion" in result.stderr
+
+
+def test_a_flow_that_succeeds_ends_with_0_and_json_last(workplace):
+    process = start(workplace, "success.yaml", "--json")
+    out, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
+    assert json.loads(out.splitlines()[-1]) == {"run_id": "abc", "name": "success"}
+    assert err == ""
+
+
+def test_a_mistake_found_in_a_task_of_a_subflow_ends_with_2_and_one_line(workplace):
+    process = start(workplace, "mistake.yaml")
+    out, err = process.communicate(timeout=180)
+    assert (process.returncode, out) == (2, "")
+    assert err == "Error: the folder texts is empty; put .txt files into it\n"
+
+
+def test_a_failure_ends_with_1_and_the_log_that_has_the_traceback(workplace):
+    process = start(workplace, "failure.yaml")
+    out, err = process.communicate(timeout=180)
+    assert (process.returncode, out) == (1, "")
+    first, second = err.splitlines()
+    assert first == "Error: ZeroDivisionError: division by zero"
+    assert "Traceback" in Path(second.removeprefix("Details: ")).read_text()
+
+
+def test_ctrl_c_ends_in_order_with_the_command_that_continues(workplace):
+    process = start(workplace, "sleep.yaml")
+    wait_for(lambda: "'inner'" in logs_of(workplace, process.pid))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Stopping in order" in err
+    assert err.splitlines()[-1].endswith("sleep.yaml")
+    assert "Traceback" not in err
+
+
+def logs_of(workplace: Path, pid: int) -> str:
+    return "".join(path.read_text() for path in (workplace / "home" / "logs").glob(f"*-{pid}.log"))
+
+
+def wait_for(condition, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
