@@ -1,0 +1,48 @@
+"""The documents say what is so: their configurations load, their code runs, their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from configs.loading import load
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+def fenced(language: str) -> list[tuple[str, str]]:
+    """Return (where, text) of every block of a language in the documents."""
+    pattern = re.compile(rf"^```{language}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [
+        (f"{path.relative_to(ROOT)}:{index}", text)
+        for path in DOCUMENTS
+        for index, text in enumerate(pattern.findall(path.read_text(encoding="utf-8")))
+    ]
+
+
+@pytest.mark.parametrize("text", [text for _, text in fenced("yaml")], ids=[where for where, _ in fenced("yaml")])
+def test_a_configuration_in_the_documents_loads(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    assert load(str(tmp_path / "mine.yaml"), []).name != "pipeline"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=[path.stem for path in DOCUMENTS])
+def test_a_link_of_the_documents_leads_to_a_file(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (path.parent / target).exists(), target
+
+
+def test_the_filter_of_the_how_to_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lm_modules.data.documents import Document
+
+    [text] = [text for _, text in fenced("python") if "class Shouting" in text]
+    (tmp_path / "shouting_of_the_how_to.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    shouting = import_module("shouting_of_the_how_to").Shouting(max_capitals_fraction=0.3)
+    quiet, loud = (Document(id=text, text=text, source="test") for text in ("A quiet line.", "LOUD LINE"))
+    assert shouting.reason_to_drop(quiet) is None
+    assert shouting.reason_to_drop(loud) == "more than 0.3 of the letters are capitals"
