@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -13,7 +16,7 @@ from tasks.artifacts import Evaluation, Finetuned, PreparedData, Pretrained
 from tasks.collect_examples import collect_examples, fingerprint_examples
 from tasks.evaluate import evaluate
 from tasks.finetune import finetune
-from tasks.measure_likelihood import measure_likelihood
+from tasks.score_language_model import score_language_model
 from tasks.stage import stage
 
 
@@ -50,26 +53,21 @@ def evaluation(
         tuned = tuned or finetuning(config, pretrained, within)
     with stage("evaluate", config, within) as judge:
         run_id = judge.run_id
-        likelihood = None
-        models, data, other_models, other_data = {}, None, {}, None
-        if tuned and config.finetuning:
-            settings = tuned.settings(config.finetuning)
-            data = tuned.data
-            scratch = finetune.with_options(name="finetune_random_weights").submit(
-                settings, tuned.base, data, config.seed, from_random_weights=True, run_id=run_id
-            )
-            other = settings.data.split_otherwise() if config.evaluation.also_split_by else None
-            if other:
-                other_data = collect_examples(other, fingerprint_examples(other), config.seed, run_id=run_id)
-                moved = finetune.with_options(name="finetune_other_split").submit(
-                    settings, tuned.base, other_data, config.seed, run_id=run_id
-                )
-                other_models = {"tuned": moved}
-            models = {"random_weights": scratch, "tuned": tuned.model}
+        likelihood = data = other_data = None
+        models: dict[str, Any] = {}
+        other_models: dict[str, Any] = {}
         if pretrained and prepared and config.evaluation.language_model:
-            likelihood = measure_likelihood(
+            likelihood = score_language_model.submit(
                 config.evaluation.language_model, pretrained.model, prepared.corpus, run_id=run_id
             )
+        if tuned and config.finetuning:
+            settings, data = tuned.settings(config.finetuning), tuned.data
+            fit = partial(finetune.submit, settings, tuned.base, seed=config.seed, experiment=config.name, run_id=run_id)
+            models["random_weights"] = fit(data=data, title="random weights", from_random_weights=True)
+            if config.evaluation.also_split_by and (other := settings.data.split_otherwise()):
+                other_data = collect_examples(other, fingerprint_examples(other), config.seed, run_id=run_id)
+                other_models["tuned"] = fit(data=other_data, title="other split")
+            models["tuned"] = tuned.model
         evaluated = evaluate(
             config.evaluation, data, models, other_data, other_models, likelihood, config.seed, run_id=run_id
         )

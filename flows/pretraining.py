@@ -14,9 +14,7 @@ from tasks.write_samples import write_samples
 
 
 @flow(name="pretraining", flow_run_name="{config.name}", persist_result=True, result_serializer="json")
-def pretraining(
-    config: PipelineConfig, prepared: PreparedData | None = None, within: str | None = None
-) -> Pretrained:
+def pretraining(config: PipelineConfig, prepared: PreparedData | None = None, within: str | None = None) -> Pretrained:
     """Train the model from random weights, export it, check the export, let it write.
 
     Args:
@@ -30,9 +28,7 @@ def pretraining(
     assert prepared.tokens is not None
     assert prepared.tokenizer is not None
     with stage("pretrain", config, within) as train:
-        checkpoint = pretrain(
-            config.pretraining, prepared.tokens, prepared.tokenizer, config.seed, run_id=train.run_id
-        )
+        checkpoint = pretrain(config.pretraining, prepared.tokens, prepared.tokenizer, config.seed, run_id=train.run_id)
         model = export(checkpoint, prepared.tokenizer, run_id=train.run_id)
         samples = write_samples(model, prepared.corpus, config.seed, run_id=train.run_id)
         pretrained = Pretrained(checkpoint=checkpoint, model=model, samples=samples)

@@ -12,6 +12,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from configs.finetuning import FinetuningConfig
+from configs.tuning import TuningConfig, fixed
+from tasks.sweep_result import SweepResult
+
 
 class Artifact(BaseModel):
     """A reference to a directory that a stage filed."""
@@ -118,8 +122,22 @@ class Evaluation(Artifact):
     """Predictions of every model on the same examples, figures and paired comparisons."""
 
 
+    def figures(self) -> dict[str, float | str]:
+        """Return the figures that sum it up."""
+        found: dict[str, float | str] = {}
+        for name, model in self.facts["models"].items():
+            found |= {f"{metric} of {name}": score["value"] for metric, score in model["metrics"].items()}
+        if language := self.facts["language_model"]:
+            found |= {key.replace("_", " "): language[key] for key in ("bits_per_byte", "xz_bits_per_byte")}
+        return found
+
+
 class ReportCard(Artifact):
     """The report card as HTML and Markdown."""
+
+    def lines(self) -> list[str]:
+        """Return what the command line says at the end."""
+        return [f"Report: {self.facts['path']}"]
 
 
 class PreparedData(BaseModel):
@@ -131,6 +149,15 @@ class PreparedData(BaseModel):
     tokenizer: Tokenizer | None = None
     tokens: Tokens | None = None
 
+    def figures(self) -> dict[str, float | str]:
+        """Return the figures that sum it up."""
+        found = {"documents": self.corpus.facts["documents"]["out"], "characters": self.corpus.facts["characters"]["out"]}
+        if self.tokenizer:
+            found["bytes per token"] = self.tokenizer.facts["bytes_per_token"]
+        if self.tokens:
+            found["training tokens"] = self.tokens.facts["splits"]["train"]["num_tokens"]
+        return found
+
 
 class Pretrained(BaseModel):
     """What the stage `pretrain` hands on."""
@@ -141,6 +168,17 @@ class Pretrained(BaseModel):
     model: Model
     samples: Samples
 
+    def figures(self) -> dict[str, float | str]:
+        """Return the figures that sum it up."""
+        trained, check = self.checkpoint.facts, self.model.facts
+        return {
+            "validation bits per byte": trained["validation_bits_per_byte"],
+            "parameters": trained["num_parameters"],
+            "steps": trained["steps"],
+            "tokens per second": trained["tokens_per_second"],
+            "largest logit difference of the export": check["max_logit_difference"],
+        }
+
 
 class Finetuned(BaseModel):
     """What the stage `finetune` hands on: the winner of the sweep, and what it started from."""
@@ -149,11 +187,27 @@ class Finetuned(BaseModel):
 
     model: Model
     data: LabelledData
-    base_uri: str
+    base: Model
     """The model that was tuned."""
     values: dict[str, Any]
     """The winner's hyperparameters: dotted path -> value."""
-    facts: dict[str, Any]
+    sweep: SweepResult
+
+    def settings(self, config: FinetuningConfig) -> FinetuningConfig:
+        """Return the settings of one fine-tuning with the winner's values; how they were found is no part of them."""
+        return fixed(config, self.values).model_copy(update={"tuning": TuningConfig(metric=config.tuning.metric)})
+
+    def figures(self) -> dict[str, float | str]:
+        """Return the figures that sum it up."""
+        best = self.sweep.winner
+        assert best is not None
+        assert best.value is not None
+        return {
+            self.sweep.metric: best.value,
+            "best trial": best.number,
+            "trials": len(self.sweep.trials),
+            "pruned": sum(each.state == "pruned" for each in self.sweep.trials),
+        }
 
 
 class Verdict(BaseModel):
@@ -168,7 +222,13 @@ class Verdict(BaseModel):
     promoted: bool
     reason: str
     comparisons: tuple[dict[str, Any], ...] = ()
-    previous_version: str | None = None
+    champion_before: str | None = None
+    """Version that counted when the decision was taken."""
+    champion_after: str | None = None
+
+    def figures(self) -> dict[str, float | str]:
+        """Return what sums it up."""
+        return {"decision": f"{self.registered_name} version {self.version} is @{self.alias}", "reason": self.reason}
 
 
 def artifacts_in(value: Any) -> Iterable[Artifact]:

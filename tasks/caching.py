@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NOT_PART_OF_THE_KEY = frozenset({"run_id"})
+NOT_PART_OF_THE_KEY = frozenset({"run_id", "experiment"})
 """Where a result is filed does not change what it is."""
 
 

@@ -13,13 +13,14 @@ Aliases: `champion` counts, `previous` is what it replaced, `challenger` did not
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import textwrap
 import time
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -66,6 +67,10 @@ _MODEL_CODE = '''\
 
     set_model(Served())
     '''
+
+
+class ChampionChanged(RuntimeError):  # noqa: N818 (an event, said as one)
+    """Another model became the champion between the comparison and the promotion."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +124,15 @@ def log_model(
 
 def _save(scratch: Path, model_dir: Path, service: Service, location: str, model_id: str, run_id: str) -> None:
     """Write the MLflow model to `scratch/model`."""
-    from mlflow import pyfunc
-    from mlflow.models import Model
-
     package = _copy_service(scratch, service)
     code = _MODEL_CODE.format(package=package.name, service=service, name=_CLASSES[service])
     (scratch / "model.py").write_text(textwrap.dedent(code))
     with warnings.catch_warnings():
+        # MLflow's own types say Any, and importing them warns of it.
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType", category=UserWarning)
+        from mlflow import pyfunc
+        from mlflow.models import Model
+
         # The signature is known; an example would have to be answered while the model is logged.
         warnings.filterwarnings("ignore", message=".*An input example was not provided", category=UserWarning)
         pyfunc.save_model(
@@ -245,7 +252,20 @@ def register(name: str, model_uri: str, tags: Mapping[str, object] | None = None
                 return str(known.version)
         run_id = client.get_logged_model(model_uri.removeprefix("models:/")).source_run_id
         texts = {key: str(value) for key, value in (tags or {}).items()}
-        return str(client.create_model_version(name, model_uri, run_id=run_id, tags=texts).version)
+        with _environment_names_the_store():
+            return str(client.create_model_version(name, model_uri, run_id=run_id, tags=texts).version)
+
+
+@contextmanager
+def _environment_names_the_store() -> Iterator[None]:
+    """Tell MLflow's registry where the logged model lies: it asks the environment instead of the client's store."""
+    configured = os.environ.get("MLFLOW_TRACKING_URI")
+    os.environ["MLFLOW_TRACKING_URI"] = tracking_uri()
+    try:
+        yield
+    finally:
+        if configured is None:
+            del os.environ["MLFLOW_TRACKING_URI"]
 
 
 def champion(name: str) -> Version | None:
@@ -264,13 +284,13 @@ def move_champion(
     """Make a version the champion, the old champion `previous`, and write the verdict on the version.
 
     `expected_champion` is the version that the challenger was compared with (None: there was none). If another one
-    counts by now, the comparison no longer holds and RuntimeError is raised.
+    counts by now, the comparison no longer holds and ChampionChanged is raised.
     """
     with _name_lock(name):
         old = champion(name)
         number = old.version if old else None
         if expected_champion not in ("any", number):
-            raise RuntimeError(
+            raise ChampionChanged(
                 f"the champion of {name} is now version {number}, but version {version} was compared with "
                 f"{expected_champion}; evaluate it again"
             )

@@ -113,25 +113,26 @@ def _pretrained(pretrained: Pretrained) -> dict[str, Any]:
 
 
 def _tuned(tuned: Finetuned) -> dict[str, Any]:
-    sweep = tuned.facts["sweep"]
+    sweep = tuned.sweep
     trials = [
         {
-            "number": each["number"],
-            "state": "completed" if each["state"] == "complete" else each["state"],
-            "value": each["value"],
-            "params": each["values"],
-            "seconds": each["seconds"],
-            "run_url": tracking.run_url(each["run_id"]) if each["run_id"] else None,
-            "curve": each["steps"],
+            "number": each.number,
+            "state": "completed" if each.state == "complete" else each.state,
+            "value": each.value,
+            "params": each.values,
+            "seconds": each.seconds,
+            "run_url": tracking.run_url(each.run_id) if each.run_id else None,
+            "curve": each.steps,
         }
-        for each in sweep["trials"]
+        for each in sweep.trials
     ]
+    higher = sweep.direction == "maximize"
     return {
         "sweep": {
-            "metric": sweep["metric"],
-            "higher_is_better": sweep["direction"] == "maximize",
+            "metric": sweep.metric,
+            "higher_is_better": higher,
             "trials": trials,
-            "importance": sweep["importances"],
+            "importance": sweep.importances,
         }
     }
 
@@ -143,7 +144,7 @@ def _evaluated(evaluation: Evaluation) -> dict[str, Any]:
 def _decided(verdict: Verdict) -> dict[str, Any]:
     return {
         "verdict": {
-            "decision": verdict.decision,
+            "decision": "promoted" if verdict.promoted else verdict.alias,
             "reason": verdict.reason,
             "name": verdict.registered_name,
             "version": verdict.version,

@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -156,6 +157,14 @@ def log_config(run_id: str, config: Config) -> None:
 def log_text(run_id: str, text: str, file: str) -> None:
     """File a text under a name such as `report.md`."""
     client().log_text(run_id, text, file)
+
+
+def read_text(run_id: str, file: str) -> str | None:
+    """Return the text of a file of a run, or None if it has no such file."""
+    if file not in {each.path for each in client().list_artifacts(run_id)}:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        return Path(client().download_artifacts(run_id, file, scratch)).read_text(encoding="utf-8")
 
 
 def log_figure(run_id: str, figure: Figure, file: str) -> None:

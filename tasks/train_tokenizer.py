@@ -18,6 +18,4 @@ def train_tokenizer(config: TokenizationConfig, corpus: Corpus, run_id: str) -> 
             name="the training of the tokenizer",
             log=directory / "log.txt",
         )
-        return Tokenizer.file(
-            directory / "tokenizer", run_id=run_id, name="tokenizer", parents=[corpus], facts=report
-        )
+        return Tokenizer.file(directory / "tokenizer", run_id=run_id, name="tokenizer", parents=[corpus], facts=report)

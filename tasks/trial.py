@@ -26,6 +26,9 @@ from tasks.tune import Future
 if TYPE_CHECKING:
     from tasks.study import Trial
 
+FINETUNE = "lm_modules.training.finetuning:finetune"
+"""By name: importing it here would import PyTorch into the flow."""
+
 
 @dataclass(frozen=True)
 class Finetuning:
@@ -69,7 +72,7 @@ class Finetuning:
                 return trial.report(step, values)
 
             result = run_isolated(
-                "lm_modules.training.finetuning:finetune",
+                FINETUNE,
                 {
                     "config": self._settings(trial),
                     "base": self.base,

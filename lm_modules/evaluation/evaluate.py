@@ -41,30 +41,30 @@ Models = Mapping[str, Path | None]
 def evaluate(
     config: EvaluationConfig,
     *,
-    data: Path,
+    data: Path | None,
     models: Models,
     output: Path,
     seed: int,
     other_data: Path | None = None,
     other_models: Models | None = None,
-    language_model: Path | None = None,
-    corpus: Path | None = None,
+    language_model: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Judge `models` on the test split of `data`, write the evaluation directory, return what `evaluation.json` holds.
 
     `models` are stock directories by name; None under `majority` or `tfidf` stands for that baseline. `other_data` and
-    `other_models` are a second split of the same data and what was trained on it. `language_model` is scored on the
-    test split of the directory `corpus`.
+    `other_models` are a second split of the same data and what was trained on it. `language_model` is what
+    `judge_language_model` found. Without labelled `data`, that is all there is to write.
     """
-    found = judge(config, data=data, models=models, output=output, seed=seed)
+    found: dict[str, Any] = {"num_examples": 0, "labels": [], "split_by": None, "models": {}, "comparisons": []}
+    if data is not None:
+        found = judge(config, data=data, models=models, output=output, seed=seed)
     found["other_split"] = None
     if other_data is not None and other_models:
         found["other_split"] = judge(
             config, data=other_data, models=other_models, output=output / "other_split", seed=seed
         )
-    found["language_model"] = None
-    if config.language_model is not None and language_model is not None and corpus is not None:
-        found["language_model"] = judge_language_model(config.language_model, language_model, corpus)
+    found["language_model"] = language_model
+    output.mkdir(parents=True, exist_ok=True)
     (output / "evaluation.json").write_text(json.dumps(found, indent=2, ensure_ascii=False), encoding="utf-8")
     return found
 

@@ -4,10 +4,10 @@
 
 Every document is scored on its own. Its tokens are those of `tokenizer(text, add_special_tokens=False)`, and the
 end-of-text token before them is context: the first token is predicted from it, it is not scored itself, and no end of
-the document is scored. A window holds `context_length` tokens, the stride is `context_length - overlap` tokens; window
-k holds the tokens from k x stride on, and scores those that no window before it has scored. The windows end with the
-first that reaches the end of the document. Window 0 thus scores its tokens 1 and on, every later one its last
-`stride`, each from at least `overlap` tokens of context.
+the document is scored. A window holds `context_length` tokens, two neighbours share
+`overlap = max(1, floor(context_length x overlap_fraction))` of them, and a window scores the tokens that none before it
+has scored: window 0 all but its first, every later one those after its first `overlap`. The windows end with the first
+that reaches the end of the document.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def bits_per_byte(
     encoded = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     documents = [[start, *each] for each in encoded]
-    nats = _negative_log_likelihood(model, documents, length, int(length * overlap_fraction))
+    nats = _negative_log_likelihood(model, documents, length, max(1, int(length * overlap_fraction)))
     return {
         "bits_per_byte": nats / math.log(2) / num_bytes,
         "num_bytes": num_bytes,

@@ -41,6 +41,10 @@ class Labelled(Component):
         """Return how the test part comes about: "group", "random" or "given"."""
         return "random"
 
+    def split_otherwise(self) -> Self | None:
+        """Return the same set under its other split, for members that know two; None for the rest."""
+        return None
+
     def left_out(self) -> dict[str, int]:
         """Return what the member itself left out, by reason."""
         return {}

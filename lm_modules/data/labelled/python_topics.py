@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 from lm_modules.data import python_labels, python_library
 from lm_modules.data.documents import Example
@@ -21,7 +21,7 @@ class PythonTopics(Labelled):
     split_by: Literal["group", "random"] = "group"
     """Hold out whole modules, or docstrings at random."""
     held_out_seed: int = 0
-    """Chooses the modules that are held out; the source `python_documentation` with this seed does not train on them."""
+    """Chooses the modules that are held out; `python_documentation` with this seed does not train on them."""
 
     def examples(self) -> Iterator[Example]:
         """Yield the docstrings, by name."""
@@ -35,6 +35,10 @@ class PythonTopics(Labelled):
     def splits_by(self) -> str:
         """Return `split_by`."""
         return self.split_by
+
+    def split_otherwise(self) -> Self:
+        """Return the set split at random if this one is by group, and the other way round."""
+        return self.model_copy(update={"split_by": "random" if self.split_by == "group" else "group"})
 
     def left_out(self) -> dict[str, int]:
         """Return the docstrings that were not taken, by reason; classes that no split by group can part among them."""

@@ -1,0 +1,45 @@
+"""A language model to one that does a task, by a sweep."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from configs.pipeline import PipelineConfig
+from flows.pretraining import pretraining
+from tasks.artifacts import Finetuned, Pretrained
+from tasks.collect_examples import collect_examples, fingerprint_examples
+from tasks.import_base import import_base
+from tasks.stage import stage
+from tasks.tune_model import tune_model
+
+
+@flow(
+    name="finetuning",
+    flow_run_name="{config.name}",
+    persist_result=True,
+    result_serializer="json",
+    task_runner=ThreadPoolTaskRunner(max_workers=16),
+)
+def finetuning(
+    config: PipelineConfig, pretrained: Pretrained | None = None, within: str | None = None
+) -> Finetuned:
+    """Collect the labelled examples and search for the settings that suit them best; keep the best trial's model.
+
+    Args:
+        config: The pipeline; its section finetuning is used.
+        pretrained: What pretraining handed on; empty pretrains first, or reuses it; not needed with finetuning.base.
+        within: MLflow run of the pipeline that this belongs to; leave it empty.
+    """
+    if config.finetuning is None:
+        raise ValueError("this configuration has no finetuning section; add one, or extend a preset that has")
+    settings = config.finetuning
+    if settings.base is None:
+        pretrained = pretrained or pretraining(config, within=within)
+    with stage("finetune", config, within) as tune:
+        base = pretrained.model if pretrained and settings.base is None else import_base(str(settings.base), tune.run_id)
+        content = fingerprint_examples(settings.data)
+        data = collect_examples(settings.data, content, config.seed, run_id=tune.run_id)
+        tuned = tune_model(settings, base, data, config.seed, config.name, run_id=tune.run_id)
+        tune.file(tuned, tuned.figures())
+        return tuned

@@ -1,0 +1,63 @@
+"""One fine-tuning with all its settings fixed: baselines, and the winner's settings on another split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from configs.finetuning import FinetuningConfig
+from tasks import progress, tracking
+from tasks.artifacts import LabelledData, Model
+from tasks.caching import cached_task, own_work_directory
+from tasks.processes import run_isolated
+from tasks.spool import MetricSpool
+from tasks.tune_model import CODE
+
+
+@cached_task(*CODE, "tasks.finetune")
+def finetune(
+    config: FinetuningConfig,
+    base: Model,
+    data: LabelledData,
+    seed: int,
+    experiment: str,
+    run_id: str,
+    title: str,
+    from_random_weights: bool = False,
+) -> Model:
+    """Train in an MLflow run of its own under `run_id`, and log the model."""
+    with (
+        own_work_directory() as directory,
+        tracking.open_run(
+            title, experiment=experiment, key=str(directory.name), parent=run_id, tags={"rootstock.fit": title}
+        ) as run,
+        MetricSpool(run.id) as spool,
+        progress.bar(title) as bar,
+    ):
+
+        def report(step: int, values: dict[str, float]) -> bool:
+            spool.log(step, values)
+            return bar.report(step, values)
+
+        result = run_isolated(
+            "lm_modules.training.finetuning:finetune",
+            {
+                "config": config,
+                "base": base.local(),
+                "data": data.local(),
+                "workdir": directory,
+                "seed": seed,
+                "from_random_weights": from_random_weights,
+            },
+            name=title,
+            report=report,
+            threads=1,
+            log=directory / "log.txt",
+        )
+        return Model.log(
+            Path(result.pop("model")),
+            run_id=run_id,
+            name=title.replace(" ", "_"),
+            service="classifier",
+            parents=[data] if from_random_weights else [base, data],
+            facts=result,
+        )

@@ -1,0 +1,46 @@
+"""A model from elsewhere, as an artifact of this pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks import registry
+from tasks.artifacts import Model
+from tasks.digests import digest_directory
+
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+"""What is taken from the Hugging Face Hub: no pickled weights, no code."""
+
+
+@task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
+def import_base(base: str, run_id: str) -> Model:
+    """Return the model that `base` names: a directory here, an MLflow uri, NAME@alias, or a name on the Hub.
+
+    A model that is not in MLflow yet is filed there, so that every machine can fetch it.
+    """
+    if Path(base).is_dir():
+        return _filed(Path(base), base, run_id)
+    if base.startswith(("models:/", "runs:/")) or "@" in base:
+        directory = registry.fetch_model(base)
+        uri = base if base.startswith("runs:/") else registry.resolve(base)
+        return Model(uri=uri, digest=digest_directory(directory), run_id=run_id)
+    if base.startswith((".", "/", "~")):
+        raise ValueError(f"finetuning.base: {base} is no directory; give a model directory, an MLflow uri or a Hub name")
+    from huggingface_hub import snapshot_download
+
+    try:
+        downloaded = snapshot_download(base, allow_patterns=FILES)
+    except Exception as error:
+        raise ValueError(
+            f"finetuning.base: {base} is neither a directory here nor a model that the Hub gives out ({error})"
+        ) from error
+    return _filed(Path(downloaded), base, run_id)
+
+
+def _filed(directory: Path, base: str, run_id: str) -> Model:
+    if not (directory / "config.json").is_file():
+        raise ValueError(f"finetuning.base: {base} has no config.json; give the directory of a Hugging Face model")
+    return Model.file(directory, run_id=run_id, name="base", facts={"imported_from": base})

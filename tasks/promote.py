@@ -1,0 +1,102 @@
+"""Whether a tuned model becomes the champion: a comparison declared beforehand, on the same examples, with confidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from configs.evaluation import EvaluationConfig
+from configs.promotion import PromotionConfig
+from tasks import registry
+from tasks.artifacts import Evaluation, Finetuned, Verdict
+from tasks.processes import run_isolated
+
+ATTEMPTS = 3
+"""How often the decision is taken anew because another promotion came first."""
+
+
+@task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
+def promote(
+    config: PromotionConfig,
+    evaluation_config: EvaluationConfig,
+    tuned: Finetuned,
+    evaluation: Evaluation,
+    seed: int,
+    run_id: str,
+) -> Verdict:
+    """Register the tuned model; make it the champion if it beats the one in use, or every declared baseline if none is.
+
+    The comparison is paired, on the held-out examples, at the configured confidence. A model that does not win becomes
+    `@challenger`, with the reason.
+    """
+    version = registry.register(
+        config.registered_name, tuned.model.uri, {"rootstock.digest": tuned.model.digest, "rootstock.run_id": run_id}
+    )
+    for _ in range(ATTEMPTS):
+        champion = registry.champion(config.registered_name)
+        if champion and champion.uri == tuned.model.uri:
+            return _already(config, champion)
+        comparisons = run_isolated(
+            "lm_modules.evaluation.promotion:compare_for_promotion",
+            {
+                "config": config,
+                "replicates": evaluation_config.bootstrap_replicates,
+                "evaluation": evaluation.local(),
+                "data": tuned.data.local(),
+                "champion": registry.fetch_model(champion.uri) if champion else None,
+                "seed": seed,
+            },
+            name="the comparison with the champion",
+        )
+        try:
+            return _decide(config, version, champion, comparisons)
+        except registry.ChampionChanged:
+            continue
+    raise RuntimeError(f"the champion of {config.registered_name} moved {ATTEMPTS} times meanwhile; run this again")
+
+
+def _decide(
+    config: PromotionConfig, version: str, champion: registry.Version | None, comparisons: list[dict[str, Any]]
+) -> Verdict:
+    """Write the verdict into the registry and return it."""
+    name, before = config.registered_name, champion.version if champion else None
+    promoted = all(each["better"] for each in comparisons)
+    reason = " ".join(_sentence(each) for each in comparisons)
+    note = {"verdict": "promoted" if promoted else "not promoted", "reason": reason, "comparisons": comparisons}
+    if promoted:
+        registry.move_champion(name, version, note, expected_champion=before)
+    else:
+        registry.set_challenger(name, version, reason, note)
+    return Verdict(
+        registered_name=name,
+        version=version,
+        alias=registry.CHAMPION if promoted else registry.CHALLENGER,
+        promoted=promoted,
+        reason=reason,
+        comparisons=tuple(comparisons),
+        champion_before=before,
+        champion_after=version if promoted else before,
+    )
+
+
+def _already(config: PromotionConfig, champion: registry.Version) -> Verdict:
+    """Return the verdict on the model that counts already: nothing moves."""
+    return Verdict(
+        registered_name=config.registered_name,
+        version=champion.version,
+        alias=registry.CHAMPION,
+        promoted=False,
+        reason=f"this model is the champion already. {champion.tags.get('reason', '')}".strip(),
+        champion_before=champion.version,
+        champion_after=champion.version,
+    )
+
+
+def _sentence(comparison: dict[str, Any]) -> str:
+    verb = "beats" if comparison["better"] else "has not proved better than"
+    return (
+        f"It {verb} {comparison['baseline']}: {comparison['metric']} {comparison['difference']:+.3f}, "
+        f"{comparison['confidence']:.0%} interval {comparison['low']:+.3f} to {comparison['high']:+.3f}."
+    )

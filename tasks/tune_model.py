@@ -1,0 +1,54 @@
+"""A pretrained model and labelled examples to the best model that a sweep finds."""
+
+from __future__ import annotations
+
+from configs.finetuning import FinetuningConfig
+from tasks import tracking
+from tasks.artifacts import Finetuned, LabelledData, Model
+from tasks.caching import cached_task, own_work_directory
+from tasks.sweep_plots import log_plots
+from tasks.trial import Finetuning
+from tasks.tune import sweep
+
+CODE = (
+    "lm_modules.heads",
+    "lm_modules.adapters",
+    "lm_modules.data.length_grouping",
+    "lm_modules.model.stock",
+    "lm_modules.training.finetuning",
+    "lm_modules.training.finetuned_model",
+    "lm_modules.training.finetuning_evaluations",
+    "lm_modules.training.dropout",
+    "lm_modules.training.layers",
+    "lm_modules.training.schedules",
+)
+"""What a fine-tuning computes with."""
+
+
+@cached_task(*CODE, "tasks.tune_model", "tasks.tune", "tasks.study", "tasks.search", "tasks.trial", retries=0)
+def tune_model(
+    config: FinetuningConfig, base: Model, data: LabelledData, seed: int, experiment: str, run_id: str
+) -> Finetuned:
+    """Run or continue the sweep, and log the best trial's model (not a retrained copy)."""
+    with own_work_directory() as directory:
+        trials = Finetuning(
+            config=config, base=base.local(), data=data.local(), seed=seed, experiment=experiment, parent=run_id
+        )
+        found = sweep(
+            config,
+            config.tuning,
+            study_name=directory.name,
+            directory=directory,
+            seed=seed,
+            submit=trials.submit,
+        )
+        tracking.log_table(run_id, found.table(), "trials.json")
+        log_plots(run_id, found)
+        best = found.best
+        assert best is not None
+        assert best.model is not None
+        facts = {"trial": best.number, found.metric: best.value, **best.values}
+        model = Model.log(
+            best.model, run_id=run_id, name="tuned", service="classifier", parents=[base, data], facts=facts
+        )
+        return Finetuned(model=model, data=data, base=base, values=best.values, sweep=found)
