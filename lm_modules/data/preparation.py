@@ -80,7 +80,7 @@ def prepare(config: DataPreparationConfig, output: Path, seed: int, report: Repo
 
 
 def fingerprint(config: DataPreparationConfig) -> str:
-    """Return a digest of the settings and of the sources' content: equal digests and seeds give equal corpora."""
+    """Return a digest of the settings and of the sources' content: equal ones give equal corpora."""
     parts = [config.model_dump_json(), *(source.fingerprint() for source in config.sources)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

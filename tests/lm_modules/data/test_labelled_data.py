@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lm_modules.data.labelled.csv import Csv
+from lm_modules.data.labelled.jsonl import Jsonl
+from lm_modules.data.labelled.text_lines import TextLines
+from lm_modules.data.labelled_data import collect
+
+
+def letters(number: int) -> str:
+    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+
+
+def rows(count: int, labels=("good", "bad")) -> list[dict]:
+    return [{"text": f"example {letters(n)} of a text", "label": labels[n % len(labels)]} for n in range(count)]
+
+
+def write_jsonl(path, found: list[dict]):
+    path.write_text("\n".join(map(json.dumps, found)))
+    return path
+
+
+def read(directory, split: str) -> list[dict]:
+    return [json.loads(line) for line in (directory / f"{split}.jsonl").read_text().splitlines()]
+
+
+def test_examples_are_split_and_counted(tmp_path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", rows(300))
+    report = collect(Jsonl(path=str(path)), tmp_path / "set", seed=0)
+    assert json.loads((tmp_path / "set" / "labels.json").read_text()) == ["bad", "good"]
+    assert {split: len(read(tmp_path / "set", split)) for split in report["splits"]} == report["splits"]
+    assert sum(report["splits"].values()) == 300
+    assert 15 <= report["splits"]["validation"] <= 50
+    assert 40 <= report["splits"]["test"] <= 85
+    assert report["labels"]["good"]["train"] == sum(row["label"] == "good" for row in read(tmp_path / "set", "train"))
+    assert collect(Jsonl(path=str(path)), tmp_path / "again", seed=0) == report
+    assert read(tmp_path / "again", "test") == read(tmp_path / "set", "test")
+
+
+def test_given_parts_are_respected_and_their_copies_leave_train(tmp_path) -> None:
+    train, test = (
+        rows(100),
+        [{"text": "an unseen text", "label": "good"}, {"text": "Example a of a TEXT!", "label": "bad"}],
+    )
+    write_jsonl(tmp_path / "train.jsonl", train)
+    write_jsonl(tmp_path / "test.jsonl", test)
+    member = Jsonl(path=str(tmp_path / "train.jsonl"), test=str(tmp_path / "test.jsonl"))
+    report = collect(member, tmp_path / "set", seed=0)
+    assert report["split_by"] == "given"
+    assert [row["text"] for row in read(tmp_path / "set", "test")] == [row["text"] for row in test]
+    assert report["dropped"] == {"copy of an example in test": 1}
+    assert report["splits"]["train"] + report["splits"]["validation"] == 99
+    assert report["overlap"]["train and test"] == {"texts": 0, "groups": 0}
+
+
+def test_unusable_examples_are_dropped_with_their_reason(tmp_path) -> None:
+    found = rows(200)
+    found += [{"text": " ", "label": "good"}, {"text": "no label here", "label": " "}]
+    found += [{"text": "alone in its class", "label": "rare"}, {"text": found[0]["text"], "label": found[0]["label"]}]
+    found += [{"text": "a number is no text", "label": None}]
+    path = write_jsonl(tmp_path / "a.jsonl", found)
+    report = collect(Jsonl(path=str(path)), tmp_path / "set", seed=0)
+    dropped = dict(report["dropped"])
+    copies = {reason: dropped.pop(reason) for reason in list(dropped) if reason.startswith("copy")}
+    assert sum(copies.values()) == 1
+    assert dropped == {
+        "empty text": 1,
+        "empty label": 1,
+        "only example of its label": 1,
+        "field 'label' is no string": 1,
+    }
+    assert report["ledger_lines"] == 5 == len((tmp_path / "set" / "ledger.jsonl").read_text().splitlines())
+
+
+def test_labels_that_train_does_not_have_are_not_asked_for(tmp_path) -> None:
+    write_jsonl(tmp_path / "train.jsonl", rows(50))
+    new = [{"text": f"something new {letters(n)}", "label": "new"} for n in range(3)]
+    write_jsonl(tmp_path / "test.jsonl", [*new, {"text": "something old", "label": "good"}])
+    member = Jsonl(path=str(tmp_path / "train.jsonl"), test=str(tmp_path / "test.jsonl"))
+    report = collect(member, tmp_path / "set", seed=0)
+    assert report["dropped"] == {"label that train does not have": 3}
+    assert report["num_labels"] == 2
+
+
+def test_one_label_is_refused_with_the_remedy(tmp_path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", rows(50, labels=("same",)))
+    with pytest.raises(ValueError, match=r"1 labels are left where 2 are needed.*check the label column"):
+        collect(Jsonl(path=str(path)), tmp_path / "set", seed=0)
+
+
+def test_whole_numbers_are_labels_and_groups_stay_together(tmp_path) -> None:
+    found = [{**row, "label": n % 2, "book": f"book {n % 30}"} for n, row in enumerate(rows(300))]
+    path = write_jsonl(tmp_path / "a.jsonl", found)
+    report = collect(Jsonl(path=str(path), group_field="book"), tmp_path / "set", seed=1)
+    assert report["split_by"] == "group"
+    assert list(report["labels"]) == ["0", "1"]
+    assert all(pair == {"texts": 0, "groups": 0} for pair in report["overlap"].values())
+
+
+def test_csv_rows_with_problems_are_named_by_line(tmp_path) -> None:
+    good = [f'"text {letters(n)}, quoted",{n % 2}' for n in range(60)]
+    bad = [b"too,many,values", b"fewer", b"caf\xe9,1", b'"a" b,0']
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\n".join([b"text,label", *bad, *map(str.encode, good), b'"never closed,1']))
+    report = collect(Csv(path=str(path)), tmp_path / "set", seed=0)
+    ledger = [json.loads(line) for line in (tmp_path / "set" / "ledger.jsonl").read_text().splitlines()]
+    assert [row["line"] for row in ledger] == [2, 3, 4, 5, 66]
+    assert [row["reason"] for row in ledger[:3]] == [
+        "more values than columns",
+        "fewer values than columns",
+        "not UTF-8",
+    ]
+    assert report["num_examples"] == 60
+    assert read(tmp_path / "set", "train")[0]["text"].endswith(", quoted")
+
+
+def test_a_column_that_is_not_there_lists_those_that_are(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("sentence,polarity\nx,y\n")
+    with pytest.raises(ValueError, match=r"no column 'text'.*\(its columns: sentence, polarity\)"):
+        list(Csv(path=str(tmp_path / "a.csv")).examples())
+    with pytest.raises(ValueError, match="no column 'polarty'; did you mean 'polarity'"):
+        list(Csv(path=str(tmp_path / "a.csv"), text_field="sentence", label_field="polarty").examples())
+
+
+def test_tab_separated_values_may_hold_quotes(tmp_path) -> None:
+    (tmp_path / "a.tsv").write_text('text\tlabel\na "quoted\tgood\n')
+    member = Csv(path=str(tmp_path / "a.tsv"), delimiter="\t", quotes=False)
+    assert [each.text for each in member.examples()] == ['a "quoted']
+
+
+def test_text_lines_are_examples_of_their_file(tmp_path) -> None:
+    for label in ("good", "bad"):
+        lines = [f"{label} line {letters(n)}".encode() for n in range(50)]
+        (tmp_path / label).write_bytes(b"\n".join([*lines, b"", b"caf\xe9"]))
+    member = TextLines(files={label: str(tmp_path / label) for label in ("good", "bad")})
+    report = collect(member, tmp_path / "set", seed=0)
+    assert report["num_examples"] == 100
+    assert report["dropped"] == {"not utf-8-sig": 2}
+    latin = TextLines(files=member.files, encoding="latin-1")
+    assert collect(latin, tmp_path / "latin", seed=0)["dropped"].keys() <= {"copy with another label", *COPIES}
+    with pytest.raises(ValueError, match="unknown encoding"):
+        list(TextLines(files=member.files, encoding="latin-one").examples())
+
+
+COPIES = [f"copy of an example in {split}" for split in ("validation", "test")]

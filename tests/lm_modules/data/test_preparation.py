@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from configs.data_preparation import DataPreparationConfig
+from lm_modules.data.corpus import read_corpus
+from lm_modules.data.documents import SPLITS
+from lm_modules.data.preparation import fingerprint, prepare
+
+SENTENCE = "This is sentence number {} of a text that says something about the number {} and little else."
+
+
+def write_texts(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"{number}.txt").write_text(SENTENCE.format(number_words(number), number_words(number)))
+    return folder
+
+
+def number_words(number: int) -> str:
+    """Return letters that differ for every number, because copies are found by letters only."""
+    return "".join(chr(ord("a") + int(digit)) for digit in str(number))
+
+
+def config_for(path: Path, kind: str = "text_files", **rest) -> DataPreparationConfig:
+    return DataPreparationConfig.model_validate({"sources": [{"kind": kind, "path": str(path)}], **rest})
+
+
+def all_documents(corpus: Path) -> dict[str, list]:
+    return {split: list(read_corpus(corpus, split)) for split in SPLITS}
+
+
+def test_three_broken_lines_among_a_thousand_are_named_and_the_rest_is_kept(tmp_path) -> None:
+    lines = [json.dumps({"text": SENTENCE.format(number_words(n), number_words(n))}).encode() for n in range(1000)]
+    lines[10], lines[500], lines[999] = (
+        b'{"text": "cut off',
+        b'{"body": "wrong field of a good line"}',
+        b'{"text": "\xff\xfe"}',
+    )
+    path = tmp_path / "texts.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    report = prepare(config_for(path, "jsonl"), tmp_path / "corpus", seed=0)
+    ledger = [json.loads(line) for line in (tmp_path / "corpus" / "ledger.jsonl").read_text().splitlines()]
+    assert [(row["line"], row["file"]) for row in ledger] == [(11, str(path)), (501, str(path)), (1000, str(path))]
+    assert [row["reason"] for row in ledger] == ["not JSON", "no field 'text'", "not UTF-8"]
+    assert report["documents"] == 997
+    assert sum(map(len, all_documents(tmp_path / "corpus").values())) == 997
+    assert json.loads((tmp_path / "corpus" / "report.json").read_text()) == report
+
+
+def test_every_missing_document_has_a_reason(tmp_path) -> None:
+    folder = write_texts(tmp_path / "texts", 40)
+    (folder / "short.txt").write_text("too short")
+    (folder / "copy.txt").write_text((folder / "3.txt").read_text().upper() + "!")
+    (folder / "empty.txt").write_text(" \n")
+    (folder / "latin.txt").write_bytes("café".encode("latin-1"))
+    report = prepare(config_for(folder), tmp_path / "corpus", seed=0)
+    reasons = {step["step"]: step["reasons"] for step in report["steps"]}
+    assert reasons == {
+        "read": {"empty": 1, "not UTF-8 (byte 3); save it as UTF-8": 1},
+        "unicode": {},
+        "length": {"fewer than 5 words": 1},
+        "exact": {"copy of an earlier document": 1},
+    }
+    assert report["ledger_lines"] == 4
+    assert report["documents"] == 40 == sum(report["splits"][split]["documents"] for split in SPLITS)
+    card = (tmp_path / "corpus" / "data_card.md").read_text()
+    assert "| length: fewer than 5 words | 1 |" in card
+
+
+def test_equal_seeds_give_equal_corpora_and_the_split_is_disjoint(tmp_path) -> None:
+    folder = write_texts(tmp_path / "texts", 200)
+    first = prepare(config_for(folder), tmp_path / "first", seed=1)
+    again = prepare(config_for(folder), tmp_path / "again", seed=1)
+    other = prepare(config_for(folder), tmp_path / "other", seed=2)
+    assert first["sha256"] == again["sha256"] != other["sha256"]
+    ids = [{document.id for document in documents} for documents in all_documents(tmp_path / "first").values()]
+    assert len(set.union(*ids)) == sum(map(len, ids)) == 200
+    assert 2 <= len(ids[1]) <= 25
+
+
+def test_adding_documents_moves_none_of_the_others(tmp_path) -> None:
+    folder = write_texts(tmp_path / "texts", 150)
+    prepare(config_for(folder), tmp_path / "before", seed=0)
+    (folder / "new.txt").write_text("An entirely new text with enough words in it.")
+    prepare(config_for(folder), tmp_path / "after", seed=0)
+    before, after = all_documents(tmp_path / "before"), all_documents(tmp_path / "after")
+    for split in SPLITS:
+        assert {each.id for each in before[split]} == {each.id for each in after[split]} - {"new.txt"}
+
+
+def test_groups_stay_together(tmp_path) -> None:
+    path = tmp_path / "texts.jsonl"
+    rows = [{"text": SENTENCE.format(number_words(n), number_words(n)), "book": f"book {n % 40}"} for n in range(400)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    config = DataPreparationConfig.model_validate(
+        {"sources": [{"kind": "jsonl", "path": str(path), "group_field": "book"}], "split": {"test_fraction": 0.2}}
+    )
+    prepare(config, tmp_path / "corpus", seed=0)
+    groups = [{document.group for document in documents} for documents in all_documents(tmp_path / "corpus").values()]
+    assert all(groups)
+    assert len(set.union(*groups)) == sum(map(len, groups)) == 40
+
+
+@pytest.mark.parametrize("count", [3, 4, 10])
+def test_a_few_documents_still_fill_every_split_and_the_report_says_so(tmp_path, count: int) -> None:
+    report = prepare(config_for(write_texts(tmp_path / "texts", count)), tmp_path / "corpus", seed=0)
+    documents = all_documents(tmp_path / "corpus")
+    assert all(documents.values())
+    assert sum(map(len, documents.values())) == count
+    assert any("moved there from train" in warning for warning in report["warnings"])
+
+
+def test_too_few_documents_are_refused_with_the_remedy(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"too few for the splits.*_fraction to 0"):
+        prepare(config_for(write_texts(tmp_path / "texts", 1)), tmp_path / "corpus", seed=0)
+
+
+def test_no_document_left_names_what_dropped_them(tmp_path) -> None:
+    folder = write_texts(tmp_path / "texts", 5)
+    config = config_for(folder, filters=[{"kind": "length", "min_words": 1000}])
+    with pytest.raises(ValueError, match="5 by length: fewer than 1000 words"):
+        prepare(config, tmp_path / "corpus", seed=0)
+
+
+def test_a_filter_that_drops_much_of_a_source_is_a_warning(tmp_path) -> None:
+    folder = write_texts(tmp_path / "texts", 20)
+    for number in range(15):
+        (folder / f"short{number}.txt").write_text("short")
+    warnings = prepare(config_for(folder), tmp_path / "corpus", seed=0)["warnings"]
+    assert any(warning.startswith("length dropped 43% of text_files (15 of 35)") for warning in warnings)
+
+
+def test_filters_judge_only_the_sources_that_they_name(tmp_path) -> None:
+    prose, code = write_texts(tmp_path / "prose", 10), write_texts(tmp_path / "code", 10)
+    for folder in (prose, code):
+        (folder / "repeats.txt").write_text("again and again and again and again " * 20 + folder.name)
+    sources = [{"kind": "text_files", "name": folder.name, "path": str(folder)} for folder in (prose, code)]
+    filters = [{"kind": "repetition", "sources": ["prose"]}]
+    config = {"sources": sources, "filters": filters, "deduplication": None}
+    report = prepare(DataPreparationConfig.model_validate(config), tmp_path / "corpus", seed=0)
+    assert report["sources"]["prose"]["documents_out"] == 10
+    assert report["sources"]["code"]["documents_out"] == 11
+
+
+def test_changed_files_and_settings_change_the_fingerprint(tmp_path) -> None:
+    folder = write_texts(tmp_path / "texts", 3)
+    first = fingerprint(config_for(folder))
+    assert first == fingerprint(config_for(folder))
+    assert first != fingerprint(config_for(folder, deduplication=None))
+    (folder / "1.txt").write_text("changed")
+    assert first != fingerprint(config_for(folder))
+
+
+def test_a_stop_ends_the_work(tmp_path) -> None:
+    folder = write_texts(tmp_path / "texts", 250)
+    with pytest.raises(InterruptedError, match="200 documents"):
+        prepare(config_for(folder), tmp_path / "corpus", seed=0, report=lambda step, values: True)
