@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,21 +57,20 @@ def _varied(result: SweepResult) -> list[str]:
 
 
 def _history(result: SweepResult) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _axes(6.4, 3.6)
     for state, colour in COLOURS.items():
         some = [each for each in _shown(result) if each.state == state]
         if some:
             axes.scatter([each.number for each in some], [_value(each) for each in some], color=colour, label=state)
-    better = max if result.direction == "maximize" else min
-    numbers, best = [], []
-    for each in result.trials:
-        if each.state == "complete":
-            numbers.append(each.number)
-            best.append(better([*best[-1:], _value(each)]))
-    axes.step(numbers, best, where="post", color=COLOURS["complete"], label="best so far")
+    better: Callable[..., float] = max if result.direction == "maximize" else min
+    complete = [each for each in result.trials if each.state == "complete"]
+    best = list(accumulate((_value(each) for each in complete), better))
+    axes.step([each.number for each in complete], best, where="post", color=COLOURS["complete"], label="best so far")
     axes.set_xlabel("trial")
     axes.set_ylabel(result.metric)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     return figure
 

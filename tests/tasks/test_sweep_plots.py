@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from quick_trials import Closed, search
+
+from tasks.sweep_plots import _positions, draw, figures
+
+
+@pytest.fixture(autouse=True)
+def _own_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", str(tmp_path / "optuna.journal"))
+
+
+def test_pictures_are_drawn_of_a_sweep_with_pruned_trials(tmp_path: Path) -> None:
+    result = search(tmp_path, sampler="random", pruner="median", trials=14, warmup_trials=2, parallel=1)
+    assert any(each.state == "pruned" for each in result.trials)
+    paths = draw(result, tmp_path / "pictures")
+    assert [each.name for each in paths] == [
+        "sweep_history.png",
+        "sweep_importances.png",
+        "sweep_parallel_coordinates.png",
+    ]
+    assert all(each.read_bytes().startswith(b"\x89PNG") and each.stat().st_size > 5000 for each in paths)
+
+
+def test_best_so_far_never_falls(tmp_path: Path) -> None:
+    result = search(tmp_path, sampler="random", trials=8)
+    axes = figures(result)["sweep_history.png"].axes[0]
+    best = [float(each) for each in axes.lines[0].get_ydata()]  # type: ignore[union-attr, arg-type]
+    assert best == sorted(best)
+    assert result.best is not None
+    assert best[-1] == result.best.value
+
+
+def test_single_trial_has_a_history_only(tmp_path: Path) -> None:
+    assert list(figures(search(tmp_path, config=Closed()))) == ["sweep_history.png"]
+
+
+def test_positions_spread_values_over_the_axis() -> None:
+    assert _positions([1, 3, 2])[0] == [0, 1, 0.5]
+    assert _positions([1e-4, 1e-2, 1e-3])[0] == pytest.approx([0, 1, 0.5])
+    assert _positions(["lora", "full"]) == ([1.0, 0.0], [(0.0, "full"), (1.0, "lora")])
+    assert _positions([2, 2])[0] == [0.5, 0.5]

@@ -1,0 +1,123 @@
+"""Trials under a real Prefect server and a real MLflow store, training in real processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs.finetuning import FinetuningConfig
+from tasks import tracking
+from tasks.sweep_result import SweepResult
+from tasks.trial import Finetuning, run_trial
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+STATES = {"complete": "Completed", "pruned": "Pruned"}
+
+
+@pytest.fixture
+def sweep_of(
+    tmp_path: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[SweepResult, str, str]]:
+    """Return a function that runs a sweep with quick work as a flow: result, flow run id, MLflow run of the stage."""
+    from prefect import flow, runtime
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    from tasks.tune import sweep
+
+    monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", str(tmp_path / "optuna.journal"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
+
+    def run(function: str, **tuning: Any) -> tuple[SweepResult, str, str]:
+        monkeypatch.setattr("tasks.trial.FINETUNE", f"quick_finetuning:{function}")
+        settings = {"metric": "validation/macro_f1", "sampler": "random", **tuning}
+        config = FinetuningConfig(base="base", tuning=settings)  # type: ignore[arg-type]
+
+        @flow(task_runner=ThreadPoolTaskRunner())
+        def finetuning() -> tuple[SweepResult, str, str]:
+            with tracking.open_run("finetune", experiment="trials", key=str(tmp_path)) as stage:
+                work = Finetuning(config, "base", tmp_path, seed=5, experiment="trials", parent=stage.id)
+                result = sweep(
+                    config, config.tuning, study_name="s", directory=tmp_path / "s", seed=5, submit=work.submit
+                )
+                return result, runtime.flow_run.id, stage.id
+
+        return finetuning()
+
+    return run
+
+
+def task_runs(flow_run_id: str) -> dict[str, Any]:
+    """Return the task runs of a flow by name, once the server has recorded their ends."""
+    import time
+
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    with get_client(sync_client=True) as client:
+        for _ in range(100):
+            runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id={"any_": [flow_run_id]}))  # type: ignore[arg-type]
+            if runs and all(each.state is not None and each.state.is_final() for each in runs):
+                break
+            time.sleep(0.2)
+    return {each.name: each for each in runs}
+
+
+def test_trials_are_task_runs_and_mlflow_runs_that_know_each_other(
+    sweep_of: Callable[..., tuple[SweepResult, str, str]], tmp_path: Path
+) -> None:
+    result, flow_run_id, stage_id = sweep_of("climb", trials=8, parallel=2, warmup_trials=2, pruner="median")
+    assert {each.state for each in result.trials} == {"complete", "pruned"}
+    shown = task_runs(flow_run_id)
+    children = {each["id"]: each for each in tracking.child_runs(stage_id)}
+    assert len(shown) == len(children) == 8
+    for trial in result.trials:
+        task_run, run = shown[f"trial-{trial.number}"], children[trial.run_id]
+        assert task_run.state.name == STATES[trial.state]
+        assert str(task_run.id) == trial.task_run_id == run["tags"]["prefect.task_run_id"]
+        assert run["name"] == f"trial-{trial.number}"
+        assert run["status"] == "FINISHED"
+        assert run["tags"]["optuna.state"] == trial.state.upper()
+        assert run["tags"]["optuna.study"] == "s"
+        assert run["tags"]["optuna.trial"] == str(trial.number)
+        assert run["tags"]["prefect.flow_run_id"] == flow_run_id
+        assert tracking.metric_history(run["id"], "validation/macro_f1") == list(trial.steps)
+        assert float(run["params"]["optimization.learning_rate"]) == trial.values["optimization.learning_rate"]
+    assert result.best is not None
+    assert result.best.result["values"] == result.best.values, "each trains with the values of its trial"
+    assert (result.best.directory / "log.txt").exists()
+
+
+def test_trial_that_dies_is_tried_again_in_the_same_mlflow_run(
+    sweep_of: Callable[..., tuple[SweepResult, str, str]],
+) -> None:
+    result, flow_run_id, stage_id = sweep_of("die_once", trials=2, parallel=1, pruner="none")
+    assert [each.state for each in result.trials] == ["complete", "complete"]
+    assert [each.run_count for each in task_runs(flow_run_id).values()] == [2, 2]
+    runs = tracking.child_runs(stage_id)
+    assert [each["status"] for each in runs] == ["FINISHED", "FINISHED"]
+    for each in runs:
+        assert [step for step, _ in tracking.metric_history(each["id"], "validation/macro_f1")] == [10, 20, 30, 40]
+
+
+def test_users_mistake_is_not_tried_again_and_ends_the_flow(
+    sweep_of: Callable[..., tuple[SweepResult, str, str]],
+) -> None:
+    with pytest.raises(ValueError, match=r"^the data has one label only; add another$"):
+        sweep_of("refuse", trials=4, parallel=1)
+    (run,) = tracking.runs_with_tag("optuna.trial", "0", "trials")[:1]
+    assert run["status"] == "FAILED"
+    assert "one label only" in run["tags"][tracking.ERROR]
+
+
+def test_trial_is_never_cached() -> None:
+    from prefect.cache_policies import NO_CACHE
+
+    assert run_trial.cache_policy == NO_CACHE
+    assert run_trial.persist_result is False
