@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -42,7 +43,12 @@ class Lora(Adapter):
             target_modules=block_matrices(model),
             modules_to_save=after_blocks(model),
         )
-        return get_peft_model(model, settings)
+        with warnings.catch_warnings():
+            # peft 0.21 asks the model a question that transformers 5.23 has renamed
+            warnings.filterwarnings(
+                "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
+            )
+            return get_peft_model(model, settings)
 
     def merge(self, model: nn.Module) -> PreTrainedModel:
         """Return the stock model with the products added to its matrices."""

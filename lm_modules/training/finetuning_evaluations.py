@@ -24,9 +24,8 @@ logger = logging.getLogger(__name__)
 
 def evaluation_steps(num_steps: int, steps_per_epoch: int, evaluations_per_epoch: int) -> set[int]:
     """Return the steps after which the validation split is scored, evenly in every epoch, the last one included."""
-    num_epochs = math.ceil(num_steps / steps_per_epoch)
-    places = range(1, num_epochs * evaluations_per_epoch + 1)
-    return {math.ceil(place * steps_per_epoch / evaluations_per_epoch) for place in places} | {num_steps}
+    every = steps_per_epoch / evaluations_per_epoch
+    return {math.ceil(place * every) for place in range(1, math.floor(num_steps / every) + 1)} | {num_steps}
 
 
 class Validation:

@@ -1,0 +1,68 @@
+"""What every adapter must do, on a decoder and on an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import save_bert, save_llama
+
+from configs.component import members
+from lm_modules.adapters import Adapter
+from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.training.finetuning_state import trainable
+
+torch.set_num_threads(1)
+FAMILY = members("lm_modules.adapters")
+TOKENS = torch.arange(2, 22).reshape(2, 10)
+BATCH = {"input_ids": TOKENS, "attention_mask": torch.ones_like(TOKENS), "labels": torch.tensor([0, 1])}
+
+
+@pytest.fixture(params=FAMILY)
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    return FAMILY[request.param]()
+
+
+@pytest.fixture(params=[save_llama, save_bert], ids=["llama", "bert"])
+def trained(request: pytest.FixtureRequest, adapter: Adapter, tmp_path: Path):
+    """Return a module after five steps that moved every trainable weight, and its trainable weights before them."""
+    torch.manual_seed(0)
+    head = SequenceClassification()
+    network = adapter.apply(head.network(request.param(tmp_path), ["a", "b"]))
+    before = {name: each.detach().clone() for name, each in trainable(network).items()}
+    optimizer = torch.optim.SGD(trainable(network).values(), lr=0.3)
+    for _ in range(5):
+        head.loss(network, BATCH).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return network.eval(), before
+
+
+def test_the_merged_model_answers_as_the_trained_one_and_is_stock(adapter, trained):
+    network, _ = trained
+    inputs = {key: BATCH[key] for key in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        logits = network(**inputs).logits
+        merged = adapter.merge(network)
+        torch.testing.assert_close(merged(**inputs).logits, logits, atol=1e-5, rtol=0)
+    assert type(merged).__module__.startswith("transformers.")
+    assert not [name for name, _ in merged.named_parameters() if "lora" in name or "modules_to_save" in name]
+
+
+def test_the_head_learns(adapter, trained):
+    network, before = trained
+    moved = [name for name, each in trainable(network).items() if not torch.equal(each, before[name])]
+    assert any("score" in name or "classifier" in name for name in moved)
+
+
+def test_what_is_frozen_stays_as_it_was(adapter, trained, tmp_path):
+    network, _ = trained
+    frozen = {name: each for name, each in network.named_parameters() if not each.requires_grad}
+    assert all(each.grad is None for each in frozen.values())
+    assert bool(frozen) == (adapter.kind != "full")
+
+
+def test_has_a_docstring_and_survives_json(adapter):
+    assert type(adapter).__doc__
+    assert type(adapter).model_validate_json(adapter.model_dump_json()) == adapter

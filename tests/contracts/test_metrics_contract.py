@@ -1,0 +1,57 @@
+"""What every metric must do."""
+
+from __future__ import annotations
+
+import pickle
+import random
+
+import numpy as np
+import pytest
+
+from configs.component import members
+from lm_modules.evaluation.metrics import Metric
+from lm_modules.evaluation.scores import score, statistics
+
+FAMILY = members("lm_modules.evaluation.metrics")
+LABELS = ["a", "b", "c"]
+
+
+@pytest.fixture(params=FAMILY)
+def metric(request: pytest.FixtureRequest) -> Metric:
+    return FAMILY[request.param]()
+
+
+@pytest.fixture
+def pairs() -> tuple[list[str], list[str]]:
+    generator = random.Random(0)
+    return generator.choices(LABELS, k=60), generator.choices(LABELS, k=60)
+
+
+def test_perfect_predictions_score_best(metric, pairs):
+    predictions, references = pairs
+    perfect, random_one = score(metric, references, references, LABELS), score(metric, predictions, references, LABELS)
+    assert perfect > random_one if metric.higher_is_better else perfect < random_one
+
+
+def test_order_does_not_matter(metric, pairs):
+    order = random.Random(1).sample(range(60), 60)
+    shuffled = [[values[place] for place in order] for values in pairs]
+    assert score(metric, *shuffled, LABELS) == score(metric, *pairs, LABELS)
+
+
+def test_two_halves_added_equal_the_whole(metric, pairs):
+    predictions, references = pairs
+    halves = [statistics(metric, predictions[part], references[part], LABELS) for part in (slice(25), slice(25, None))]
+    assert metric.value(sum(half.sum(axis=0) for half in halves)) == score(metric, *pairs, LABELS)
+
+
+def test_many_replicates_are_scored_at_once(metric, pairs):
+    rows = statistics(metric, *pairs, LABELS)
+    sums = np.stack([rows[:20].sum(axis=0), rows[20:].sum(axis=0)])
+    np.testing.assert_array_equal(metric.value(sums), [metric.value(each) for each in sums])
+
+
+def test_survives_json_and_pickle(metric):
+    assert type(metric).model_validate_json(metric.model_dump_json()) == metric
+    assert pickle.loads(pickle.dumps(metric)) == metric
+    assert type(metric).__doc__

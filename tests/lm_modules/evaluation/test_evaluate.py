@@ -1,0 +1,89 @@
+"""The evaluation directory: what is written, and that it equals what other tools find."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+from sklearn.metrics import f1_score
+from tiny_models import save_labelled, save_llama
+
+from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
+from configs.finetuning import FinetuningConfig
+from lm_modules.evaluation.evaluate import evaluate, held_out_texts, judge_language_model, read_records
+from lm_modules.training.finetuning import finetune
+from lm_modules.training.reporting import keep_going
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a base, data, a fine-tuned model and a corpus."""
+    root = tmp_path_factory.mktemp("made")
+    base, data = save_llama(root / "base"), save_labelled(root / "data")
+    config = FinetuningConfig(
+        dropout=0.0, context_length=32, optimization={"learning_rate": 1e-2, "layer_decay": 1.0, "epochs": 4}
+    )
+    result = finetune(config, base=base, data=data, workdir=root / "work", seed=0, report=keep_going)
+    (root / "corpus").mkdir()
+    texts = ["first text " * 4, "second \N{GREEK SMALL LETTER ALPHA} " * 5, "third"]
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["a", "b", "c"], "text": texts}), root / "corpus" / "test.parquet")
+    return {"base": base, "data": data, "tuned": Path(result["model"]), "corpus": root / "corpus"}
+
+
+def test_writes_predictions_scores_and_comparisons(made, tmp_path):
+    models = {"majority": None, "tfidf": None, "tuned": made["tuned"]}
+    language_model = judge_language_model(LanguageModelEvaluationConfig(), made["base"], made["corpus"])
+    found = evaluate(
+        EvaluationConfig(bootstrap_replicates=200),
+        data=made["data"],
+        models=models,
+        output=tmp_path,
+        seed=0,
+        other_data=made["data"],
+        other_models={"majority": None},
+        language_model=language_model,
+    )
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == found
+    assert found["num_examples"] == 30
+    for name in models:
+        rows = read_records(tmp_path / "predictions" / f"{name}.jsonl")
+        value = found["models"][name]["metrics"]["macro_f1"]
+        references, predictions = ([row[key] for row in rows] for key in ("label", "prediction"))
+        expected = f1_score(references, predictions, average="macro", zero_division=0)
+        assert value["value"] == pytest.approx(expected, abs=1e-12)
+        assert value["low"] <= value["value"] <= value["high"]
+    pairs = {(each["challenger"], each["baseline"], each["metric"]) for each in found["comparisons"]}
+    assert pairs == {("tuned", name, metric) for name in ("majority", "tfidf") for metric in ("macro_f1", "accuracy")}
+    of_majority = next(each for each in found["comparisons"] if each["baseline"] == "majority")
+    scores = [found["models"][name]["metrics"]["macro_f1"]["value"] for name in ("tuned", "majority")]
+    assert of_majority["difference"] == pytest.approx(scores[0] - scores[1])
+    assert of_majority["better"]
+    assert set(found["other_split"]["models"]) == {"majority"}
+    assert found["language_model"] == language_model
+    assert language_model["num_documents"] == 3
+    assert language_model["fraction_of_xz"] == language_model["bits_per_byte"] / language_model["xz_bits_per_byte"]
+
+
+def test_tfidf_reads_the_words_that_tell_the_label(made, tmp_path):
+    found = evaluate(EvaluationConfig(), data=made["data"], models={"tfidf": None}, output=tmp_path, seed=0)
+    assert found["models"]["tfidf"]["metrics"]["accuracy"]["value"] > 0.95
+    assert found["comparisons"] == []
+    assert found["language_model"] is None
+
+
+def test_held_out_texts_are_whole_documents_from_the_start(made):
+    texts = held_out_texts(made["corpus"], None)
+    assert len(texts) == 3
+    assert held_out_texts(made["corpus"], 1) == texts[:1]
+    assert held_out_texts(made["corpus"], len(texts[0]) + 1) == texts[:2]
+
+
+def test_a_model_without_a_directory_is_named(made, tmp_path):
+    with pytest.raises(ValueError, match="no directory for the model 'tuned'"):
+        evaluate(EvaluationConfig(), data=made["data"], models={"tuned": None}, output=tmp_path, seed=0)

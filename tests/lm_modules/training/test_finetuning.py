@@ -1,0 +1,209 @@
+"""Fine-tuning learns, stops, restores, resumes, and says what it did."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_models import save_bert, save_labelled, save_llama
+from transformers import pipeline
+
+from configs.finetuning import FinetuningConfig
+from lm_modules.data.labelled_examples import read_examples
+from lm_modules.evaluation.predictions import predict_with_directory
+from lm_modules.training.finetuning import finetune, parameter_groups
+from lm_modules.training.finetuning_evaluations import evaluation_steps
+from lm_modules.training.reporting import keep_going
+
+torch.set_num_threads(1)
+
+CODE = """
+import sys, time, torch
+from pathlib import Path
+from configs.finetuning import FinetuningConfig
+from lm_modules.training.finetuning import finetune
+torch.set_num_threads(1)
+def report(step, values):
+    print(step, flush=True)
+    if step >= int(sys.argv[5]):
+        time.sleep(600)
+    return False
+config = FinetuningConfig.model_validate_json(sys.argv[1])
+finetune(config, base=sys.argv[2], data=Path(sys.argv[3]), workdir=Path(sys.argv[4]), seed=3, report=report)
+"""
+
+
+def settings(**changes: object) -> FinetuningConfig:
+    optimization = {"learning_rate": 5e-3, "layer_decay": 0.9, "epochs": 3, "batch_examples": 16}
+    optimization |= changes.pop("optimization", {})  # type: ignore[arg-type]
+    return FinetuningConfig(**{"dropout": 0.1, "context_length": 32, "optimization": optimization, **changes})
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_labelled(tmp_path_factory.mktemp("labelled") / "data")
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_learns_and_leaves_a_stock_model_that_a_pipeline_opens(base, data, tmp_path, adapter):
+    reported = []
+
+    def report(step: int, values: dict[str, float]) -> bool:
+        reported.append((step, values))
+        return False
+
+    config = settings(
+        adapter=adapter,
+        optimization={"epochs": 8, "learning_rate": 1e-2, "layer_decay": 1.0, "early_stopping_patience": None},
+    )
+    result = finetune(config, base=base, data=data, workdir=tmp_path, seed=0, report=report)
+    assert result["validation/macro_f1"] > 0.6
+    assert [step for step, _ in reported] == list(range(3, 49, 3))
+    assert set(reported[0][1]) == {"train/loss", "validation/loss", "validation/macro_f1", "validation/accuracy"}
+    examples = read_examples(data, "validation")
+    answers = predict_with_directory(result["model"], examples)
+    right = sum(each.value == example.label for each, example in zip(answers, examples, strict=True))
+    assert right / len(examples) == pytest.approx(result["validation/accuracy"], abs=0.04)  # float32 here, bf16 there
+    stock = pipeline("text-classification", model=result["model"], device="cpu")(examples[0].text)[0]
+    assert stock["label"] == answers[0].value
+    assert stock["score"] == pytest.approx(answers[0].probability, abs=1e-5)
+    assert "macro_f1" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_a_finished_fine_tuning_is_not_run_again(base, data, tmp_path):
+    first = finetune(settings(), base=base, data=data, workdir=tmp_path, seed=0, report=keep_going)
+
+    def refuse(step: int, values: dict[str, float]) -> bool:
+        raise AssertionError("trained again")
+
+    assert finetune(settings(), base=base, data=data, workdir=tmp_path, seed=0, report=refuse) == first
+    with pytest.raises(ValueError, match="other settings or data"):
+        finetune(settings(dropout=0.2), base=base, data=data, workdir=tmp_path, seed=0, report=keep_going)
+
+
+def test_ends_in_order_when_the_report_says_stop(base, data, tmp_path):
+    result = finetune(settings(), base=base, data=data, workdir=tmp_path, seed=0, report=lambda step, _: step >= 6)
+    assert (result["stopped"], result["steps"]) == (True, 6)
+    assert "model" not in result
+
+
+def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, tmp_path):
+    whole = finetune(settings(), base=base, data=data, workdir=tmp_path / "whole", seed=3, report=keep_going)
+    arguments = [settings().model_dump_json(), str(base), str(data), str(tmp_path / "killed"), "6"]
+    with subprocess.Popen([sys.executable, "-c", CODE, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline().strip() for _ in range(2)] == ["3", "6"]
+        process.send_signal(signal.SIGKILL)
+    steps = []
+    resumed = finetune(
+        settings(),
+        base=base,
+        data=data,
+        workdir=tmp_path / "killed",
+        seed=3,
+        report=lambda step, _: bool(steps.append(step)),  # type: ignore[func-returns-value]
+    )
+    assert steps == [9, 12, 15, 18]
+    first, second = (load_file(Path(each["model"]) / "model.safetensors") for each in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert {k: v for k, v in whole.items() if "/" in k} == {k: v for k, v in resumed.items() if "/" in k}
+
+
+def test_early_stopping_restores_the_best_weights(base, data, tmp_path):
+    """A learning rate that grows too large ruins the model after a good beginning."""
+    scores = []
+    config = settings(
+        dropout=0.0,
+        optimization={"learning_rate": 0.3, "epochs": 40, "warmup_fraction": 0.9, "early_stopping_patience": 3},
+    )
+    result = finetune(
+        config,
+        base=base,
+        data=data,
+        workdir=tmp_path,
+        seed=0,
+        report=lambda step, values: bool(scores.append((values["validation/macro_f1"], -step))),  # type: ignore[func-returns-value]
+    )
+    best, step = max(scores)
+    assert (result["validation/macro_f1"], result["best_step"]) == (best, -step)
+    assert len(scores) == scores.index(max(scores)) + 1 + 3
+    assert result["steps"] < 240
+    saved = load_file(Path(result["model"]) / "model.safetensors")
+    kept = load_file(tmp_path / "best" / f"step-{-step:08d}" / "model.safetensors")
+    last = load_file(tmp_path / "checkpoints" / f"step-{result['steps']:08d}" / "model.safetensors")
+    assert all(torch.equal(saved[name], kept[name]) for name in saved)
+    assert not all(torch.equal(saved[name], last[name]) for name in saved)
+
+
+def test_random_weights_start_without_the_pretrained_ones(base, data, tmp_path):
+    config = settings(adapter="lora", optimization={"epochs": 1, "learning_rate": 1e-9})
+    result = finetune(
+        config, base=base, data=data, workdir=tmp_path, seed=1, report=keep_going, from_random_weights=True
+    )
+    pretrained, fresh = (load_file(Path(each) / "model.safetensors") for each in (base, result["model"]))
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert pretrained[name].shape == fresh[name].shape
+    assert not torch.allclose(pretrained[name], fresh[name], atol=1e-3)
+
+
+@pytest.mark.parametrize("save", [save_llama, save_bert])
+def test_learning_rates_fall_from_the_head_to_the_embedding(save, tmp_path):
+    config = settings(optimization={"learning_rate": 1e-3, "layer_decay": 0.5, "weight_decay": 0.1})
+    network = config.head.network(save(tmp_path), ["a", "b"])
+    of_parameter = {
+        id(each): group for group in parameter_groups(network, config.optimization) for each in group["params"]
+    }
+    rates = {name: of_parameter[id(each)]["lr"] for name, each in network.named_parameters()}
+    assert len(of_parameter) == len(rates)
+    for name, rate in rates.items():
+        if "embed" in name:
+            expected = 1e-3 * 0.5**3
+        elif ".0." in name:
+            expected = 1e-3 * 0.5**2
+        elif ".1." in name:
+            expected = 1e-3 * 0.5
+        else:
+            expected = 1e-3
+        assert rate == pytest.approx(expected), name
+    decays = {each.ndim > 1: of_parameter[id(each)]["weight_decay"] for each in network.parameters()}
+    assert decays == {True: 0.1, False: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dropout": {"low": 0.0, "high": 0.2}}, "dropout are ranges"),
+        ({"context_length": 65}, "context_length 65 exceeds the model's 64"),
+        ({"tuning": {"metric": "validation/f1"}}, "known: validation/macro_f1, validation/accuracy, validation/loss"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_with_the_remedy(base, data, tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        finetune(settings(**changes), base=base, data=data, workdir=tmp_path, seed=0, report=keep_going)
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "steps_per_epoch", "per_epoch", "expected"),
+    [(12, 6, 2, {3, 6, 9, 12}), (10, 5, 2, {3, 5, 8, 10}), (3, 3, 5, {1, 2, 3}), (7, 7, 1, {7})],
+)
+def test_evaluations_are_spread_evenly_and_include_the_last_step(num_steps, steps_per_epoch, per_epoch, expected):
+    assert evaluation_steps(num_steps, steps_per_epoch, per_epoch) == expected
+
+
+def test_nothing_reaches_the_screen(base, data, tmp_path):
+    arguments = [settings(optimization={"epochs": 1}).model_dump_json(), str(base), str(data), str(tmp_path), "999"]
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert (done.stdout.split(), done.stderr) == (["3", "6"], "")
