@@ -70,7 +70,7 @@ class SplitScore(Facts):
     """Every model on one held-out set."""
 
     num_examples: int
-    split_by: str
+    split_by: str | None = None
     labels: list[str] = []
     models: dict[str, ModelScore]
     comparisons: list[Comparison] = []
@@ -104,7 +104,7 @@ class EvaluationFacts(Facts):
             return None
         return SplitScore(
             num_examples=self.num_examples or 0,
-            split_by=self.split_by or "unknown",
+            split_by=self.split_by,
             labels=self.labels,
             models=self.models,
             comparisons=self.comparisons,

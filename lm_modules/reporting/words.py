@@ -11,13 +11,13 @@ _UNITS = (("G", 1e9), ("M", 1e6), ("k", 1e3))
 
 
 def number(value: Any, digits: int = 4) -> str:
-    """Return a value for a table: whole numbers with spaces by thousands, others to `digits` significant digits."""
+    """Return a value for a table: from a thousand on in whole numbers, below to `digits` significant digits."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "-"}[value]
     if isinstance(value, int):
         return count(value)
     if isinstance(value, float):
-        return count(int(value)) if value.is_integer() and abs(value) >= 1000 else f"{value:.{digits}g}"
+        return count(round(value)) if 1000 <= abs(value) < 1e15 else f"{value:.{digits}g}"
     if isinstance(value, list | tuple):
         return ", ".join(number(each, digits) for each in value)
     return str(value)
@@ -92,9 +92,16 @@ def curve(name: str, points: Points) -> str:
     )
 
 
+def figure(key: str, value: Any) -> str:
+    """Return a reported value; one whose key ends in `seconds` as a time."""
+    if key.endswith("seconds") and isinstance(value, int | float):
+        return duration(value)
+    return number(value)
+
+
 def title(key: str) -> str:
     """Return a key as words: `num_documents` is `documents`, `bits_per_byte` is `bits per byte`."""
-    return key.removeprefix("num_").replace("_", " ")
+    return key.removeprefix("num_").removesuffix("_seconds").replace("_", " ").replace("seconds", "time")
 
 
 def metric(key: str) -> str:

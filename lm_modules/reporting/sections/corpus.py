@@ -8,7 +8,7 @@ from typing import Any
 from lm_modules.reporting.blocks import Block, Cell, Drawing, Drawings, Figures, Paragraph, Section, Table
 from lm_modules.reporting.charts import bar, histogram
 from lm_modules.reporting.facts import ReportFacts
-from lm_modules.reporting.words import count, number, percent, size, title
+from lm_modules.reporting.words import count, figure, percent, size, title
 
 
 def corpus(facts: ReportFacts) -> Section:
@@ -80,7 +80,7 @@ def tokens(facts: ReportFacts) -> Section:
     if facts.tokenizer:
         simple = {key: value for key, value in facts.tokenizer.items() if isinstance(value, int | float | str)}
         simple |= {"tokenizer_digest": str(facts.tokenizer.get("tokenizer_digest", "-"))[:12]}
-        blocks.append(Figures([(title(key), number(value)) for key, value in simple.items()]))
+        blocks.append(Figures([(title(key), figure(key, value)) for key, value in simple.items()]))
     if facts.tokens:
         blocks.append(_splits(facts.tokens))
     return Section("Tokens", blocks)
@@ -93,5 +93,5 @@ def _splits(meta: dict[str, Any]) -> Table:
         sizes = [count(split["num_documents"]), count(split["num_tokens"]), size(split["num_bytes"]), f"{each:.2f}"]
         rows.append([name, *sizes])
     columns = ["split", "documents", "tokens", "text", "bytes a token"]
-    caption = f"{meta['dtype'].lstrip('<')} on disk; a vocabulary of {count(meta['vocab_size'])} tokens."
+    caption = f"{8 * int(meta['dtype'][-1])}-bit integers on disk; a vocabulary of {count(meta['vocab_size'])} tokens."
     return Table(columns, rows, caption, frozenset(columns[1:]))

@@ -46,10 +46,14 @@ def promotion(facts: ReportFacts) -> Section:
 
 
 def _scores(split: SplitScore) -> list[Block]:
-    how = {"group": "by group: no group has examples on both sides", "random": "at random"}
+    how = {
+        "group": ", split by group: no group has examples on both sides",
+        "random": ", split at random",
+        "given": ", on the split that came with the data",
+    }
     text = f"{count(split.num_examples)} held-out examples"
     text += f" of {len(split.labels)} classes" if split.labels else ""
-    text += f", split {how.get(split.split_by, split.split_by)}. All models answer the same examples."
+    text += f"{how.get(split.split_by or '', '')}. All models answer the same examples."
     titles = {name: model.title for name, model in split.models.items()}
     keys = list(dict.fromkeys(key for model in split.models.values() for key in model.metrics))
     blocks: list[Block] = [Paragraph(text), *(_models(split, key) for key in keys)]

@@ -7,7 +7,7 @@ from typing import Any
 from lm_modules.reporting.blocks import Block, Drawing, Drawings, Figures, Paragraph, Quote, Section
 from lm_modules.reporting.charts import Series, line_chart
 from lm_modules.reporting.facts import ReportFacts
-from lm_modules.reporting.words import count, curve, number, percent, size, title
+from lm_modules.reporting.words import count, curve, figure, number, percent, size, title
 
 
 def pretraining(facts: ReportFacts) -> Section:
@@ -69,7 +69,7 @@ def _export(export: dict[str, Any]) -> list[Block]:
 def _plain(values: dict[str, Any]) -> list[tuple[str, Any]]:
     """Return the figures that fit in a cell: numbers and short texts, not lists, tables or paths."""
     return [
-        (title(key), number(value))
+        (title(key), figure(key, value))
         for key, value in values.items()
         if isinstance(value, int | float | str) and not (isinstance(value, str) and ("/" in value or len(value) > 60))
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lm_modules.reporting.blocks import Badge, Block, Cell, Code, Drawing, Figures, Link, Paragraph, Section, Table
 from lm_modules.reporting.charts import bar
 from lm_modules.reporting.facts import ReportFacts
-from lm_modules.reporting.words import duration, number, title
+from lm_modules.reporting.words import duration, figure, number, title
 
 SHOWN_DIGITS = 12
 """Hexadecimal digits of a digest that are printed; enough to tell artifacts apart by eye."""
@@ -19,7 +19,7 @@ def stages(facts: ReportFacts) -> Section:
     rows: list[list[Cell]] = []
     for stage in facts.stages:
         words = duration(stage.seconds)
-        figures = ", ".join(f"{title(key)} {number(value)}" for key, value in stage.figures.items())
+        figures = ", ".join(f"{title(key)} {figure(key, value)}" for key, value in stage.figures.items())
         rows.append(
             [
                 Link(stage.name, stage.run_url),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lm_modules.reporting.words import curve, duration, moment, number, short, size, title
+from lm_modules.reporting.words import curve, duration, figure, moment, number, short, size, title
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from lm_modules.reporting.words import curve, duration, moment, number, short, s
     [
         (1234567, "1\u202f234\u202f567"),
         (0.000123456, "0.0001235"),
-        (12000.0, "12\u202f000"),
+        (12000.4, "12\u202f000"),
         (True, "yes"),
         (None, "-"),
         ((0.9, 0.95), "0.9, 0.95"),
@@ -42,6 +42,7 @@ def test_short(value: float, text: str) -> None:
 def test_size_and_title() -> None:
     assert [size(each) for each in (12, 1_500, 2e6, 3.25e9)] == ["12 B", "1.5 kB", "2.0 MB", "3.2 GB"]
     assert title("num_bytes_read") == "bytes read"
+    assert (title("training_seconds"), figure("training_seconds", 61)) == ("training", "1 min 01 s")
 
 
 def test_moment_keeps_what_is_not_a_time() -> None:
