@@ -17,6 +17,7 @@ import os
 import shutil
 import tempfile
 import textwrap
+import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -44,6 +45,8 @@ _FILES = {
 }
 _CLASSES = {"language_model": "LanguageModelService", "classifier": "ClassifierService"}
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
+
+_ENVIRONMENT = threading.Lock()
 
 _MODEL_CODE = '''\
     """How MLflow calls the model."""
@@ -259,13 +262,14 @@ def register(name: str, model_uri: str, tags: Mapping[str, object] | None = None
 @contextmanager
 def _environment_names_the_store() -> Iterator[None]:
     """Tell MLflow's registry where the logged model lies: it asks the environment instead of the client's store."""
-    configured = os.environ.get("MLFLOW_TRACKING_URI")
-    os.environ["MLFLOW_TRACKING_URI"] = tracking_uri()
-    try:
-        yield
-    finally:
-        if configured is None:
-            del os.environ["MLFLOW_TRACKING_URI"]
+    with _ENVIRONMENT:
+        configured = os.environ.get("MLFLOW_TRACKING_URI")
+        os.environ["MLFLOW_TRACKING_URI"] = tracking_uri()
+        try:
+            yield
+        finally:
+            if configured is None:
+                del os.environ["MLFLOW_TRACKING_URI"]
 
 
 def champion(name: str) -> Version | None:

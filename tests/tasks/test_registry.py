@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tasks import registry, tracking
+from tasks.digests import digest_directory
+
+PROMOTE = """
+import sys
+from tasks import registry
+try:
+    registry.move_champion("contested", sys.argv[1], {"by": sys.argv[1]}, expected_champion="1")
+except RuntimeError as error:
+    sys.exit(f"{error}" if "evaluate it again" in str(error) else 3)
+"""
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A tiny language model and a tiny classifier, as stock directories."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    vocabulary = ["<|endoftext|>", "<|pad|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    bytes_only = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(vocabulary)}, merges=[]))
+    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytes_only.decoder = decoders.ByteLevel()
+    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bytes_only, model_max_length=64, **special)
+    sizes: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=1,
+        id2label={0: "cat", 1: "dog"},
+        label2id={"cat": 0, "dog": 1},
+        **sizes,
+    )
+    found = {}
+    for service, kind in (("language_model", LlamaForCausalLM), ("classifier", LlamaForSequenceClassification)):
+        found[service] = tmp_path_factory.mktemp(service)
+        kind(config).save_pretrained(found[service])
+        tokenizer.save_pretrained(found[service])
+    return found
+
+
+@pytest.fixture
+def log(directories: dict[str, Path]):
+    def log(service: str = "classifier") -> str:
+        with tracking.open_run("make", experiment="registry", key="make") as run:
+            return registry.log_model(
+                run.id, directories[service], name="tiny", service=service, params={"a": {"b": 1}}
+            )
+
+    return log
+
+
+@pytest.fixture
+def no_pickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.home import tracking_uri
+
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_uri())
+
+
+def test_the_stock_directory_comes_back_by_every_name(log, directories: dict[str, Path], tmp_path: Path) -> None:
+    uri = log()
+    version = registry.register("named", uri, {"from": "test"})
+    assert registry.register("named", uri) == version == "1"
+    registry.move_champion("named", version, {}, expected_champion=None)
+    for name in (uri, "named@champion", "models:/named@champion", f"models:/named/{version}"):
+        assert digest_directory(registry.fetch_model(name)) == digest_directory(directories["classifier"])
+    assert registry.fetch_model(str(tmp_path)) == tmp_path
+    assert tracking.exists(uri)
+    assert not tracking.exists("models:/m-0123456789abcdef0123456789abcdef")
+    logged = tracking.client().get_logged_model(uri.removeprefix("models:/"))
+    assert logged.params == {"a.b": "1"}
+    assert str(logged.status) == "READY"
+    for wrong, message in (("named@nobody", "no model"), ("nobody@champion", "no model"), ("named", "names no model")):
+        with pytest.raises(ValueError, match=message):
+            registry.fetch_model(wrong)
+
+
+def test_a_registered_model_needs_nothing_of_ours_and_no_pickle(log) -> None:
+    for service in ("language_model", "classifier"):
+        location = tracking.client().get_logged_model(log(service).removeprefix("models:/")).artifact_location
+        files = tracking.local_path(location)
+        assert files
+        names = [each.name for each in files.rglob("*") if each.is_file()]
+        assert not [name for name in names if name.endswith((".pkl", ".pyc"))]
+        requirements = (files / "requirements.txt").read_text()
+        assert f"torch=={torch.__version__}" in requirements
+        sources = [each.read_text() for each in files.rglob("*.py")]
+        assert len(sources) >= 3
+        assert not [source for source in sources if "lm_modules" in source or "from tasks" in source]
+
+
+@pytest.mark.usefixtures("no_pickle")
+def test_the_classifier_answers_like_the_stock_pipeline(log, directories: dict[str, Path]) -> None:
+    import mlflow
+    import pandas
+    from transformers import pipeline
+
+    texts = ["hello", "a longer text, padded beside the others", "é" * 300]
+    model = mlflow.pyfunc.load_model(log("classifier"))
+    answers = model.predict(texts)
+    assert answers == model.predict(pandas.DataFrame({"text": texts}))
+    stock = pipeline("text-classification", model=str(directories["classifier"]), device="cpu")
+    for text, answer in zip(texts, answers, strict=True):
+        expected = stock(text, truncation=True)[0]
+        assert answer["label"] == expected["label"]
+        assert answer["probability"] == pytest.approx(expected["score"], abs=1e-5)
+    assert 0.5 <= model.predict([""])[0]["probability"] <= 1.0
+
+
+@pytest.mark.usefixtures("no_pickle")
+def test_the_language_model_continues_prompts_as_generate_does(log, directories: dict[str, Path]) -> None:
+    import mlflow
+
+    from lm_modules.serving.generate import generate
+
+    model = mlflow.pyfunc.load_model(log("language_model"))
+    settings = {"max_new_tokens": 6, "temperature": 0.7, "seed": 5}
+    answers = model.predict(["one", "two"], params=settings)
+    assert answers == [generate(directories["language_model"], prompt, **settings) for prompt in ("one", "two")]
+    assert answers != model.predict(["one", "two"], params={**settings, "seed": 6})
+
+
+def test_the_champion_moves_with_its_verdict_and_can_be_rolled_back(log) -> None:
+    first, second = (registry.register("moving", log()) for _ in range(2))
+    assert registry.champion("moving") is None
+    with pytest.raises(ValueError, match="no previous champion"):
+        registry.rollback("moving", "too early")
+    registry.move_champion("moving", first, {"reason": "better than the baselines"}, expected_champion=None)
+    registry.set_challenger("moving", second, "not better", {"low": -0.1})
+    challenger = tracking.client().get_model_version_by_alias("moving", "challenger")
+    assert str(challenger.version) == second
+    assert (challenger.tags["reason"], challenger.tags["low"]) == ("not better", "-0.1")
+    with pytest.raises(RuntimeError, match="evaluate it again"):
+        registry.move_champion("moving", second, {}, expected_champion=None)
+    registry.move_champion("moving", second, {"difference": 0.25, "comparisons": [1, 2]}, expected_champion=first)
+    champion = registry.champion("moving")
+    assert champion
+    assert champion.version == second
+    assert json.loads(champion.tags["comparisons"]) == [1, 2]
+    previous = registry.previous("moving")
+    assert previous
+    assert previous.version == first
+    assert "challenger" not in tracking.client().get_registered_model("moving").aliases
+    registry.move_champion("moving", second, {}, expected_champion=second)
+    assert registry.previous("moving") == previous, "promoting the champion again changes nothing"
+    assert registry.rollback("moving", "answers nonsense").version == first
+    restored = registry.champion("moving")
+    assert restored
+    assert restored.version == first
+    assert registry.previous("moving") is None
+    bad = tracking.client().get_model_version("moving", second)
+    assert bad.tags["rolled_back_reason"] == "answers nonsense"
+
+
+def test_two_promotions_at_once_leave_one_champion(log) -> None:
+    first, second, third = (registry.register("contested", log()) for _ in range(3))
+    registry.move_champion("contested", first, {})
+    both = [
+        subprocess.Popen([sys.executable, "-c", PROMOTE, each], stderr=subprocess.PIPE, text=True)
+        for each in (second, third)
+    ]
+    errors = [each.communicate()[1] for each in both]
+    assert sorted(each.returncode for each in both) == [0, 1]
+    assert [error for error in errors if "evaluate it again" in error]
+    winner = (second, third)[[each.returncode for each in both].index(0)]
+    champion, previous = registry.champion("contested"), registry.previous("contested")
+    assert champion
+    assert previous
+    assert (champion.version, champion.tags["by"], previous.version) == (winner, winner, first)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pickle")
+def test_mlflow_serves_the_champion_over_http(log, tmp_path: Path) -> None:
+    import os
+    import signal
+    import socket
+    import time
+    from urllib.error import URLError
+    from urllib.request import Request, urlopen
+
+    registry.move_champion("served", registry.register("served", log("classifier")), {})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/served@champion", "-h", "127.0.0.1"]
+    command += ["-p", str(port), "--env-manager", "local"]
+    scripts = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with (tmp_path / "serve.log").open("wb") as said:
+        server = subprocess.Popen(command, cwd=tmp_path, env=scripts, stdout=said, stderr=said, start_new_session=True)
+    question = Request(
+        f"http://127.0.0.1:{port}/invocations",
+        json.dumps({"dataframe_split": {"columns": ["text"], "data": [["hello"], ["bye"]]}}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                with urlopen(question, timeout=30) as answer:
+                    rows = json.load(answer)["predictions"]
+                break
+            except URLError:
+                assert server.poll() is None, (tmp_path / "serve.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    assert [set(row) for row in rows] == [{"label", "probability"}] * 2
+    assert {row["label"] for row in rows} <= {"cat", "dog"}
