@@ -4,9 +4,9 @@
     train.documents.npy  start of each document in it, and the end of the last: int64, num_documents + 1
     meta.json            dtype, vocabulary, sizes, fingerprint
 
-A row is `tokens[start : start + context_length + 1]`. A memory map reads random rows many times faster than a
-`datasets` table on Arrow (`benchmarks/packed_reading.py` prints the ratio), needs no more memory than the pages
-touched, and the length of a row may change without writing anything again. So the tokens are a memory map.
+A row is `tokens[start : start + context_length + 1]`. A memory map gave random rows 3 times (batches of 32) to 14 times
+(one by one) as fast as a `datasets` table on Arrow (2 CPU cores; `benchmarks/packed_reading.py` prints the ratio), needs
+no more memory than the pages touched, and the length of a row may change without writing anything again.
 """
 
 from __future__ import annotations

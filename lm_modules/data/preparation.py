@@ -41,7 +41,7 @@ PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 def prepare(config: DataPreparationConfig, output: Path, seed: int, report: Report = keep_going) -> dict[str, Any]:
     """Write the corpus directory and return its report (`report.json`).
 
-    `report(number of documents read, {})` is called now and then; if it answers true, an InterruptedError ends the work.
+    `report(number of documents read, {})` is called now and then; if it answers true, an InterruptedError ends it.
     No document left, or too few to fill the splits, is a ValueError that names what dropped them.
     """
     output = Path(output)

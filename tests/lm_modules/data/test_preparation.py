@@ -159,3 +159,14 @@ def test_a_stop_ends_the_work(tmp_path) -> None:
     folder = write_texts(tmp_path / "texts", 250)
     with pytest.raises(InterruptedError, match="200 documents"):
         prepare(config_for(folder), tmp_path / "corpus", seed=0, report=lambda step, values: True)
+
+
+def test_nothing_needs_to_be_held_out(tmp_path) -> None:
+    split = {"validation_fraction": 0, "test_fraction": 0}
+    report = prepare(config_for(write_texts(tmp_path / "texts", 1), split=split), tmp_path / "corpus", seed=0)
+    assert {name: sizes["documents"] for name, sizes in report["splits"].items()} == {
+        "train": 1,
+        "validation": 0,
+        "test": 0,
+    }
+    assert list(read_corpus(tmp_path / "corpus", "test")) == []
