@@ -5,7 +5,7 @@
     meta.json            dtype, vocabulary, sizes, fingerprint
 
 A row is `tokens[start : start + context_length + 1]`. A memory map gave random rows 3 times (batches of 32) to 14 times
-(one by one) as fast as a `datasets` table on Arrow (2 CPU cores; `benchmarks/packed_reading.py` prints the ratio), needs
+(one by one) as fast as a `datasets` table on Arrow (2 CPU cores: `benchmarks/packed_reading.py`), needs
 no more memory than the pages touched, and the length of a row may change without writing anything again.
 """
 
