@@ -1,0 +1,69 @@
+import pytest
+from pydantic import ValidationError
+
+from configs.model import ModelConfig
+from configs.optimization import OptimizationConfig
+from configs.pretraining import PretrainingConfig
+from lm_modules.model.cost import num_parameters, training_flops_per_token
+
+
+def test_defaults_are_complete_and_heads_follow_from_the_width():
+    model = PretrainingConfig().model
+    assert (model.heads, model.num_key_value_heads, model.feed_forward) == (4, 4, 704)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 100}, r"width 100 is not a multiple of head_width 64; take 128"),
+        ({"key_value_heads": 3}, r"key_value_heads 3 does not divide the 4 heads"),
+        ({"widht": 64}, r"did you mean 'width'"),
+        ({"parametrization": "u_mpu"}, r"did you mean 'u_mup'"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused_with_the_remedy(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        ModelConfig.model_validate(settings)
+
+
+@pytest.mark.parametrize("settings", [{}, {"budget_steps": 5, "budget_minutes": 1.0}])
+def test_exactly_one_budget_is_needed(settings):
+    with pytest.raises(ValidationError, match="exactly one of budget_steps, budget_tokens, budget_minutes"):
+        OptimizationConfig(**settings)
+
+
+def test_warmup_and_decay_fit_into_the_budget():
+    with pytest.raises(ValidationError, match="add up to more than 1"):
+        OptimizationConfig(budget_steps=10, warmup_fraction=0.5, decay_fraction=0.6)
+
+
+def test_a_batch_is_made_of_whole_rows():
+    with pytest.raises(ValidationError, match=r"batch_tokens 1000 is not a multiple.*take 1024"):
+        PretrainingConfig.model_validate({"optimization": {"batch_tokens": 1000, "budget_steps": 1}})
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_cost_counts_the_weights_that_are_there(tied):
+    from lm_modules.model.transformer import build_decoder
+
+    model = ModelConfig(width=64, depth=3, head_width=16, key_value_heads=2, tied_embeddings=tied)
+    network = build_decoder(model, 100, model.parametrization.scales(model, 100, 256))
+    assert num_parameters(model, 100) == sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_cost_counts_the_operations_that_torch_counts():
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from lm_modules.model.transformer import build_decoder
+
+    model = ModelConfig(width=64, depth=2, head_width=16, context_length=32)
+    network = build_decoder(model, 100, model.parametrization.scales(model, 100, 256))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(2, 32, dtype=torch.long)).sum().backward()
+    counted = counter.get_total_flops() / 64
+    # torch's counter does not know the attention kernel of CPUs, so the matrices alone are compared.
+    attention = 12 * 2 * 64 * 32 / 2
+    assert training_flops_per_token(model, 100) - attention == pytest.approx(counted)

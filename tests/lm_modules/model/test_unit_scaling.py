@@ -1,0 +1,215 @@
+"""Our scaled operations against the unit-scaling library, and the claim that all begins at unit scale."""
+
+import math
+
+import pytest
+import torch
+import unit_scaling.functional as U
+from torch import Tensor
+from unit_scaling.core.functional import transformer_residual_scaling_rule
+
+from configs.model import ModelConfig
+from lm_modules.model.attention import Attention
+from lm_modules.model.feed_forward import FeedForward
+from lm_modules.model.normalization import RMSNorm
+from lm_modules.model.rotary import Rotary, rotate
+from lm_modules.model.scaled import ScaledEmbedding, scaled_linear
+from lm_modules.model.transformer import build_decoder, matrix_of
+from lm_modules.model.vocabulary_loss import vocabulary_loss
+
+ALPHAS = {
+    "alpha_feed_forward_activation": 1.3,
+    "alpha_attention_softmax": 0.7,
+    "alpha_residual": 1.4,
+    "alpha_residual_attention_ratio": 0.8,
+}
+
+
+def config(**parametrization: float) -> ModelConfig:
+    return ModelConfig(
+        width=64,
+        depth=3,
+        head_width=16,
+        context_length=32,
+        norm_epsilon=1e-12,
+        parametrization={"kind": "u_mup", **parametrization},
+    )
+
+
+def gradients(output: Tensor, inputs: list[Tensor], upstream: Tensor) -> list[Tensor]:
+    return list(torch.autograd.grad(output, inputs, upstream))
+
+
+def assert_same(ours: list[Tensor], theirs: list[Tensor]) -> None:
+    for each, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(each, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+def test_linear_is_the_librarys():
+    model, num_tokens = config(), 4 * 32
+    scale = model.parametrization.scales(model, 100, num_tokens).matrices["output"]
+    x, w = torch.randn(4, 32, 64, requires_grad=True), torch.randn(64, 64, requires_grad=True)
+    upstream = torch.randn(4, 32, 64)
+    ours, theirs = scaled_linear(x, w, scale), U.linear(x, w, None, constraint=None)
+    torch.testing.assert_close(ours, theirs)
+    assert_same(gradients(ours, [x, w], upstream), gradients(theirs, [x, w], upstream))
+
+
+def test_embedding_is_the_librarys():
+    model = config()
+    scale = model.parametrization.scales(model, 100, 4 * 32).matrices["embedding"]
+    embedding = ScaledEmbedding(100, 64, scale)
+    torch.nn.init.normal_(embedding.weight)
+    tokens, upstream = torch.randint(0, 100, (4, 32)), torch.randn(4, 32, 64)
+    ours, theirs = embedding(tokens), U.embedding(tokens, embedding.weight)
+    torch.testing.assert_close(ours, theirs)
+    assert_same(gradients(ours, [embedding.weight], upstream), gradients(theirs, [embedding.weight], upstream))
+
+
+def test_norm_is_the_librarys():
+    x, upstream = (3 * torch.randn(4, 32, 64)).requires_grad_(), torch.randn(4, 32, 64)
+    ours, theirs = RMSNorm(1e-5)(x), U.rms_norm(x, (64,), eps=1e-5)
+    torch.testing.assert_close(ours, theirs)
+    assert_same(gradients(ours, [x], upstream), gradients(theirs, [x], upstream))
+
+
+def test_feed_forward_is_the_librarys_gated_silu():
+    model = config(**ALPHAS)
+    scales = model.parametrization.scales(model, 100, 128)
+    part = FeedForward(
+        gate=torch.nn.Identity(),
+        up=torch.nn.Identity(),
+        down=torch.nn.Identity(),
+        gate_scale=scales.gate,
+        gated_scale=scales.gated,
+    )
+    x, upstream = torch.randn(4, 32, 64, requires_grad=True), torch.randn(4, 32, 64)
+    ours, theirs = part(x), U.silu_glu(x, x, mult=1.3)
+    torch.testing.assert_close(ours, theirs)
+    assert_same(gradients(ours, [x], upstream), gradients(theirs, [x], upstream))
+
+
+def test_attention_is_the_librarys_at_the_configured_length():
+    model = config(**ALPHAS)
+    scales = model.parametrization.scales(model, 100, 128)
+    identity = torch.nn.Identity()
+    part = Attention(
+        query=identity,
+        key=identity,
+        value=identity,
+        output=identity,
+        head_width=16,
+        logits_scale=scales.attention_logits,
+        mix_scale=scales.attention_mix,
+    )
+    x, upstream = torch.randn(4, 32, 64, requires_grad=True), torch.randn(4, 32, 64)
+    cosine, sine = torch.ones(32, 16), torch.zeros(32, 16)
+    heads = x.unflatten(-1, (4, 16)).transpose(1, 2)
+    theirs = U.scaled_dot_product_attention(heads, heads, heads, is_causal=True, mult=0.7).transpose(1, 2).flatten(2)
+    ours = part(x, cosine, sine)
+    torch.testing.assert_close(ours, theirs)
+    assert_same(gradients(ours, [x], upstream), gradients(theirs, [x], upstream))
+
+
+def test_readout_and_loss_are_the_librarys():
+    model, vocab_size, num_tokens = config(), 100, 128
+    scales = model.parametrization.scales(model, vocab_size, num_tokens)
+    x, w = torch.randn(num_tokens, 64, requires_grad=True), torch.randn(vocab_size, 64, requires_grad=True)
+    labels = torch.randint(0, vocab_size, (num_tokens,))
+    ours = vocabulary_loss(x, w, labels, scales.matrices["readout"], chunk_rows=48)
+    theirs = U.cross_entropy(U.linear_readout(x, w, None, constraint=None), labels)
+    torch.testing.assert_close(ours, theirs)
+    ours_x, ours_w = torch.autograd.grad(ours * scales.loss_gradient, [x, w])
+    theirs_x, theirs_w = torch.autograd.grad(theirs, [x, w])
+    assert_same([ours_x, ours_w], [theirs_x, theirs_w])
+
+
+def library_decoder(network, model: ModelConfig, tokens: Tensor) -> Tensor:
+    """The same weights through the library's operations, residual stream normalised as in the paper."""
+    tau = transformer_residual_scaling_rule(
+        model.parametrization.alpha_residual, ALPHAS["alpha_residual_attention_ratio"]
+    )
+    cosine, sine = Rotary(model.head_width, model.rope_theta)(tokens.shape[1], tokens.device, torch.float32)
+    x, index = U.embedding(tokens, network.embedding.weight), 0
+
+    def normed(value):
+        return U.rms_norm(value, (model.width,), eps=1e-12)
+
+    for layer in network.layers:
+        part = layer.attention
+        branch, skip = U.residual_split(x, tau(index, 2 * model.depth))
+        q, k, v = (
+            U.linear(normed(branch), each.weight, None).unflatten(-1, (-1, model.head_width)).transpose(1, 2)
+            for each in (part.query, part.key, part.value)
+        )
+        mixed = U.scaled_dot_product_attention(
+            rotate(q, cosine, sine), rotate(k, cosine, sine), v, is_causal=True, mult=ALPHAS["alpha_attention_softmax"]
+        )
+        branch = U.linear(mixed.transpose(1, 2).flatten(2), part.output.weight, None)
+        x, index = U.residual_add(branch, skip, tau(index, 2 * model.depth)), index + 1
+        part = layer.feed_forward
+        branch, skip = U.residual_split(x, tau(index, 2 * model.depth))
+        gate, up = (U.linear(normed(branch), each.weight, None) for each in (part.gate, part.up))
+        gated = U.silu_glu(up, gate, mult=ALPHAS["alpha_feed_forward_activation"])
+        x = U.residual_add(U.linear(gated, part.down.weight, None), skip, tau(index, 2 * model.depth))
+        index += 1
+    return U.linear_readout(normed(x), network.readout.weight, None)
+
+
+def test_whole_decoder_is_the_librarys():
+    model = config(**ALPHAS)
+    scales = model.parametrization.scales(model, 100, 128)
+    network = build_decoder(model, 100, scales)
+    network.initialize(scales, torch.Generator().manual_seed(0))
+    tokens = torch.randint(0, 100, (4, 32))
+    ours, theirs = network(tokens), library_decoder(network, model, tokens)
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    upstream = torch.randn(ours.shape)
+    names, weights = zip(*network.named_parameters(), strict=True)
+    for name, one, other in zip(
+        names, gradients(ours, weights, upstream), gradients(theirs, weights, upstream), strict=True
+    ):
+        # The additive stream is the paper's divided by a constant of the layer, so gradients agree up to one as well.
+        assert torch.cosine_similarity(one.flatten(), other.flatten(), dim=0) > 1 - 1e-5, name
+        assert 0.3 < one.norm() / other.norm() < 3, name
+
+
+@pytest.mark.parametrize("width", [64, 256])
+def test_activations_and_gradients_begin_at_unit_scale(width):
+    model = ModelConfig(width=width, depth=4, head_width=32, context_length=128)
+    batch_tokens, vocab_size = 8 * 128, 512
+    scales = model.parametrization.scales(model, vocab_size, batch_tokens)
+    network = build_decoder(model, vocab_size, scales)
+    network.initialize(scales, torch.Generator().manual_seed(0))
+    rms = {}
+
+    def watch(name):
+        return lambda module, inputs, output: rms.__setitem__(name, output.detach().square().mean().sqrt().item())
+
+    for name, module in network.named_modules():
+        if name.endswith((*scales.matrices, "norm")) and matrix_of(f"{name}.weight") not in ("output", "down"):
+            module.register_forward_hook(watch(name))
+    tokens = torch.randint(0, vocab_size, (8, 129))
+    hidden = network.hidden(tokens[:, :-1]).flatten(0, 1)
+    loss = vocabulary_loss(hidden, network.readout_weight, tokens[:, 1:].flatten(), network.readout_scale)
+    (loss * scales.loss_gradient).backward()
+    assert len(rms) == 1 + 4 * (5 + 2) + 1
+    rms |= {name: parameter.grad.square().mean().sqrt().item() for name, parameter in network.named_parameters()}
+    # Flat attention hardly depends on its logits, so queries and keys begin with small gradients, in the paper as well.
+    small = {name for name in rms if name.endswith(("query.weight", "key.weight"))}
+    assert not {name: value for name, value in rms.items() if not (0.02 if name in small else 0.1) < value < 10}
+
+
+def test_learning_rates_fall_with_width_and_depth_as_the_paper_says():
+    narrow, wide = config(), ModelConfig(width=256, depth=12, head_width=16)
+    tables = [each.parametrization.scales(each, 100, 128).matrices for each in (narrow, wide)]
+    ratios = {name: tables[0][name].learning_rate / tables[1][name].learning_rate for name in tables[0]}
+    assert ratios["query"] == pytest.approx(math.sqrt(4 * 4))
+    assert ratios["embedding"] == pytest.approx(2)
+    assert ratios["readout"] == 1

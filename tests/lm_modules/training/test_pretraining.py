@@ -1,0 +1,238 @@
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_pretraining import SENTENCE, make_tokens, tiny_config
+
+from lm_modules.data.packed import write_packed
+from lm_modules.training import checkpoints
+from lm_modules.training.pretraining import Interrupted, pretrain
+
+PROGRAM = """
+import os, sys, time
+from pathlib import Path
+from tiny_pretraining import tiny_config
+from lm_modules.training.pretraining import pretrain
+
+def report(step, values):
+    if "train/loss" in values:
+        Path(sys.argv[2], "step").write_text(str(step))
+        time.sleep(float(sys.argv[3]))
+    return False
+
+pretrain(tiny_config(compute__progress_every_seconds=0.0), tokens=Path(sys.argv[1], "tokens"),
+         tokenizer=Path(sys.argv[1], "tokenizer"), workdir=Path(sys.argv[2]), seed=3, report=report)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return make_tokens(tmp_path_factory.mktemp("text"))
+
+
+def run(text, workdir, report=None, seed=3, **changes):
+    arguments = {} if report is None else {"report": report}
+    return pretrain(tiny_config(**changes), tokens=text[0], tokenizer=text[1], workdir=workdir, seed=seed, **arguments)
+
+
+def weights(result):
+    return checkpoints.read_tensors(Path(result["checkpoint"]), "model")
+
+
+def assert_equal_bits(one, other):
+    assert set(one) == set(other)
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+@pytest.fixture(scope="module")
+def undisturbed(text, tmp_path_factory):
+    torch.set_num_threads(1)
+    seen = []
+    result = run(text, tmp_path_factory.mktemp("undisturbed"), lambda step, values: seen.append((step, values)))
+    return result, seen
+
+
+def test_the_loss_falls_on_a_periodic_text(undisturbed):
+    result, seen = undisturbed
+    validation = [values["validation/loss"] for _, values in seen if "validation/loss" in values]
+    assert validation[-1] < validation[0] < 5.5
+    assert result["validation_loss_nats"] == validation[-1]
+    assert result["steps"] == 24
+    assert result["tokens_seen"] == 24 * 256
+    assert result["resumed_from_step"] is None
+
+
+def test_bits_per_byte_are_the_loss_over_the_bytes_of_the_text(undisturbed, text):
+    # One token a byte, and the end-of-text tokens are scored but stand for no byte.
+    result, _ = undisturbed
+    num_bytes = len((SENTENCE * 12).encode())
+    num_tokens = num_bytes + 4
+    scored = num_tokens - num_tokens % 32
+    bits = result["validation_loss_nats"] / np.log(2) * scored
+    assert result["validation_bits_per_byte"] == pytest.approx(bits / (scored - scored // (3 * len(SENTENCE) + 1)))
+
+
+def test_reports_carry_the_agreed_names(undisturbed):
+    _, seen = undisturbed
+    assert {name for _, values in seen for name in values} == {
+        "train/loss",
+        "train/learning_rate",
+        "train/gradient_norm",
+        "train/tokens_per_second",
+        "validation/loss",
+        "validation/bits_per_byte",
+    }
+
+
+def test_equal_seeds_give_equal_bits_and_others_do_not(text, tmp_path, undisturbed):
+    assert_equal_bits(weights(run(text, tmp_path / "same")), weights(undisturbed[0]))
+    other = weights(run(text, tmp_path / "other", seed=4, optimization__budget_steps=1))
+    assert not torch.equal(other["embedding.weight"], weights(undisturbed[0])["embedding.weight"])
+
+
+def start(text, workdir, pause_seconds):
+    workdir.mkdir(exist_ok=True)
+    paths = [str(Path(__file__).parents[2] / "support"), str(Path(__file__).parents[3])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-c", PROGRAM, str(text[0].parent), str(workdir), str(pause_seconds)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_step(process, workdir, step):
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        seen = workdir / "step"
+        if seen.exists() and int(seen.read_text() or 0) >= step:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"step {step} was not reached")
+
+
+def test_a_killed_run_ends_with_the_same_bits(text, tmp_path, undisturbed):
+    process = start(text, tmp_path, 0.1)
+    wait_for_step(process, tmp_path, 15)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    result = run(text, tmp_path)
+    assert result["resumed_from_step"] == 12
+    assert_equal_bits(weights(result), weights(undisturbed[0]))
+    for name in ("train_loss_nats", "validation_loss_nats", "validation_bits_per_byte"):
+        assert result[name] == undisturbed[0][name]
+
+
+def test_sigterm_ends_after_the_step_with_a_checkpoint(text, tmp_path, undisturbed):
+    process = start(text, tmp_path, 0.1)
+    wait_for_step(process, tmp_path, 8)
+    process.terminate()
+    _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Interrupted: stopped in order after step" in complaint
+    saved = checkpoints.read_state(checkpoints.newest(tmp_path / "checkpoints"))["step"]
+    assert saved >= 8
+    result = run(text, tmp_path)
+    assert result["resumed_from_step"] == saved
+    assert_equal_bits(weights(result), weights(undisturbed[0]))
+
+
+def test_a_listener_can_ask_for_an_end(text, tmp_path):
+    with pytest.raises(Interrupted, match="after step 5 of 24") as stopped:
+        run(text, tmp_path, lambda step, values: step >= 5, compute__progress_every_seconds=0.0)
+    assert checkpoints.find_damage(stopped.value.checkpoint) is None
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(text, tmp_path, caplog, undisturbed):
+    with pytest.raises(Interrupted):
+        run(text, tmp_path, lambda step, values: step >= 20, compute__progress_every_seconds=0.0)
+    newest = checkpoints.newest(tmp_path / "checkpoints")
+    content = (newest / "model.safetensors").read_bytes()
+    (newest / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with caplog.at_level(logging.WARNING):
+        result = run(text, tmp_path)
+    assert newest.name in caplog.text
+    assert result["resumed_from_step"] == 18
+    assert_equal_bits(weights(result), weights(undisturbed[0]))
+
+
+def test_a_finished_run_is_not_trained_again(text, tmp_path, undisturbed):
+    run(text, tmp_path)
+    again = run(text, tmp_path)
+    assert again["resumed_from_step"] == 24
+    assert again["validation_bits_per_byte"] == undisturbed[0]["validation_bits_per_byte"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"model__rope_theta": 500.0}, "model"), ({"optimization__learning_rate": 0.3}, "optimization")],
+)
+def test_other_settings_are_refused_with_both_fingerprints(text, tmp_path, changes, word):
+    run(text, tmp_path, optimization__budget_steps=2)
+    with pytest.raises(ValueError, match=rf"another {word} \(fingerprint [0-9a-f]{{64}}, now [0-9a-f]{{64}}\)"):
+        run(text, tmp_path, **({"optimization__budget_steps": 2} | changes))
+
+
+def test_other_tokens_and_seeds_are_refused(text, tmp_path):
+    run(text, tmp_path / "run", optimization__budget_steps=2)
+    other = make_tokens(tmp_path / "other", SENTENCE.upper())
+    with pytest.raises(ValueError, match="another tokens"):
+        run(other, tmp_path / "run", optimization__budget_steps=2)
+    with pytest.raises(ValueError, match="another seed"):
+        run(text, tmp_path / "run", optimization__budget_steps=2, seed=9)
+
+
+def test_the_loss_does_not_depend_on_how_the_batch_is_cut(text, tmp_path, undisturbed):
+    whole = weights(run(text, tmp_path / "whole", optimization__budget_steps=4))
+    for rows in (1, 3):
+        cut = weights(
+            run(text, tmp_path / f"cut{rows}", optimization__budget_steps=4, optimization__micro_batch_rows=rows)
+        )
+        for name, weight in whole.items():
+            torch.testing.assert_close(cut[name], weight, rtol=1e-4, atol=1e-4)
+
+
+def test_a_budget_in_tokens_is_rounded_up_to_steps(text, tmp_path):
+    result = run(text, tmp_path, optimization__budget_steps=None, optimization__budget_tokens=1000)
+    assert result["steps"] == 4
+
+
+def test_a_budget_in_minutes_fixes_the_steps_before_the_first(text, tmp_path):
+    changes = {"optimization__budget_steps": None, "optimization__budget_minutes": 1e-2}
+    with pytest.raises(Interrupted) as stopped:
+        run(text, tmp_path, lambda step, values: step >= 3, compute__progress_every_seconds=0.0, **changes)
+    planned = stopped.value.steps
+    result = run(text, tmp_path, **changes)
+    assert result["steps"] == planned
+    assert result["resumed_from_step"] == 3
+
+
+def test_bf16_trains_as_well(text, tmp_path, undisturbed):
+    result = run(text, tmp_path, compute__precision="bf16")
+    assert result["precision"] == "bf16"
+    assert result["validation_loss_nats"] == pytest.approx(undisturbed[0]["validation_loss_nats"], abs=0.15)
+    assert weights(result)["embedding.weight"].dtype == torch.float32
+
+
+def test_an_empty_validation_split_says_what_to_do(tmp_path):
+    tokens, tokenizer = make_tokens(tmp_path)
+    write_packed(tokens, "validation", [], vocab_size=258, end_of_text_id=0)
+    with pytest.raises(ValueError, match="validation split is empty; raise"):
+        run((tokens, tokenizer), tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_ends_the_run(text, tmp_path):
+    with pytest.raises(FloatingPointError, match="lower optimization"):
+        run(text, tmp_path, optimization__learning_rate=1e300)
