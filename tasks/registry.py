@@ -253,10 +253,12 @@ def register(name: str, model_uri: str, tags: Mapping[str, object] | None = None
             if known.source == model_uri:
                 _set_version_tags(name, known.version, tags or {})
                 return str(known.version)
-        run_id = client.get_logged_model(model_uri.removeprefix("models:/")).source_run_id
+        model_id = model_uri.removeprefix("models:/")
+        run_id = client.get_logged_model(model_id).source_run_id
         texts = {key: str(value) for key, value in (tags or {}).items()}
         with _environment_names_the_store():
-            return str(client.create_model_version(name, model_uri, run_id=run_id, tags=texts).version)
+            made = client.create_model_version(name, model_uri, run_id=run_id, tags=texts, model_id=model_id)
+        return str(made.version)
 
 
 @contextmanager

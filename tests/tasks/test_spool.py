@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import tracking
+from tasks import registry, tracking
 from tasks.spool import MetricSpool, unsent_runs
 
 TRAINING = """
 import sys
-from tasks import tracking
+from tasks import registry, tracking
 from tasks.spool import MetricSpool
 with tracking.open_run("training", experiment="spool", key="killed") as run:
     spool = MetricSpool(run.id, interval_seconds=0.05)
@@ -129,7 +129,9 @@ def _wait_for(port: int) -> None:
 
 
 @pytest.mark.slow
-def test_an_outage_of_the_server_neither_blocks_nor_loses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_keeps_files_and_models_and_its_outage_neither_blocks_nor_loses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import socket
 
     with socket.socket() as free:
@@ -152,6 +154,9 @@ def test_an_outage_of_the_server_neither_blocks_nor_loses(tmp_path: Path, monkey
             for each in (tmp_path / "cache").glob("*/file"):
                 each.write_text("damaged")
             assert (tracking.fetch_directory(uri) / "file").read_text() == "through the server"
+            model = registry.log_model(run.id, directory, name="any", service="classifier")
+            registry.move_champion("served", registry.register("served", model), {}, expected_champion=None)
+            assert (registry.fetch_model("served@champion") / "file").read_text() == "through the server"
             spool = MetricSpool(run.id, interval_seconds=0.1)
             spool.log(0, {"loss": 0.0})
             time.sleep(1)
