@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from configs.component import Component
 
@@ -51,11 +51,11 @@ class Objective(Component):
         raise NotImplementedError
 
     @abstractmethod
-    def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return means over the scored labels, in nats and float32: "loss" is minimised, the rest is reported."""
         raise NotImplementedError
 
     @abstractmethod
-    def backbone(self, network: nn.Module) -> nn.Module:
+    def backbone(self, network: Any) -> nn.Module:
         """Return the part that the export folds and fine-tuning keeps."""
         raise NotImplementedError

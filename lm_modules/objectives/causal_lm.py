@@ -7,7 +7,7 @@ labels   cat  sat  on   the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict
 
@@ -43,7 +43,7 @@ class CausalLm(Objective):
         scales = model.parametrization.scales(model, vocabulary.size, batch_tokens)
         return build_decoder(model, vocabulary.size, scales)
 
-    def losses(self, network: nn.Module, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per token}."""
         from lm_modules.model.vocabulary_loss import vocabulary_loss
 
@@ -52,6 +52,6 @@ class CausalLm(Objective):
         loss = vocabulary_loss(hidden_BLD.flatten(0, 1), network.readout_weight, labels_N, network.readout_scale)
         return {"loss": loss}
 
-    def backbone(self, network: nn.Module) -> nn.Module:
+    def backbone(self, network: Any) -> nn.Module:
         """Return the decoder itself."""
         return network
