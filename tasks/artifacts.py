@@ -151,7 +151,7 @@ class PreparedData(BaseModel):
 
     def figures(self) -> dict[str, float | str]:
         """Return the figures that sum it up."""
-        found = {"documents": self.corpus.facts["documents"]["out"], "characters": self.corpus.facts["characters"]["out"]}
+        found: dict[str, float | str] = {each: self.corpus.facts[each] for each in ("documents", "characters")}
         if self.tokenizer:
             found["bytes per token"] = self.tokenizer.facts["bytes_per_token"]
         if self.tokens:

@@ -123,6 +123,7 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "seconds": each.seconds,
             "run_url": tracking.run_url(each.run_id) if each.run_id else None,
             "curve": each.steps,
+            "error": each.error,
         }
         for each in sweep.trials
     ]

@@ -57,7 +57,7 @@ class Stage:
 
 
 @contextmanager
-def stage(name: str, config: PipelineConfig, within: str | None) -> Iterator[Stage]:
+def stage(name: str, config: PipelineConfig, within: str | None = None) -> Iterator[Stage]:
     """Open the MLflow run of a stage; `within` is the run of the pipeline that it belongs to, if any."""
     if within is None:
         reconcile()

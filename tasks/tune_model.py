@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from configs.finetuning import FinetuningConfig
+from configs.tuning import TuningConfig
 from tasks import tracking
 from tasks.artifacts import Finetuned, LabelledData, Model
-from tasks.caching import cached_task, own_work_directory
-from tasks.sweep_plots import log_plots
+from tasks.caching import cached_task, content_key, work_directory
+from tasks.sweep_plots import figures
 from tasks.trial import Finetuning
 from tasks.tune import sweep
 
@@ -30,7 +31,7 @@ def tune_model(
     config: FinetuningConfig, base: Model, data: LabelledData, seed: int, experiment: str, run_id: str
 ) -> Finetuned:
     """Run or continue the sweep, and log the best trial's model (not a retrained copy)."""
-    with own_work_directory() as directory:
+    with work_directory(_study_key(config, base, data, seed)) as directory:
         trials = Finetuning(
             config=config, base=base.local(), data=data.local(), seed=seed, experiment=experiment, parent=run_id
         )
@@ -43,7 +44,8 @@ def tune_model(
             submit=trials.submit,
         )
         tracking.log_table(run_id, found.table(), "trials.json")
-        log_plots(run_id, found)
+        for file, figure in figures(found).items():
+            tracking.log_figure(run_id, figure, file)
         best = found.best
         assert best is not None
         assert best.model is not None
@@ -52,3 +54,9 @@ def tune_model(
             best.model, run_id=run_id, name="tuned", service="classifier", parents=[base, data], facts=facts
         )
         return Finetuned(model=model, data=data, base=base, values=best.values, sweep=found)
+
+
+def _study_key(config: FinetuningConfig, base: Model, data: LabelledData, seed: int) -> str:
+    """Return what a study is known by: all that changes a trial's result, but not how many trials are to be run."""
+    open_settings = config.model_copy(update={"tuning": TuningConfig(metric=config.tuning.metric)})
+    return content_key("sweep", {"config": open_settings, "base": base, "data": data, "seed": seed}, CODE)

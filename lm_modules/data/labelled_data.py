@@ -59,6 +59,11 @@ def collect(member: Labelled, output: Path, seed: int) -> dict[str, Any]:
     return report
 
 
+def fingerprint(member: Labelled) -> str:
+    """Return a digest of what a labelled set would read now."""
+    return member.fingerprint()
+
+
 class _Dropped:
     """Drops examples, each with its reason on the ledger."""
 
