@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 CANCEL_SECONDS = 8.0
 """How long runs that are cancelled by the end of `up` have before they are written off as crashed."""
 
+LAST_DEPLOYMENT = "nightly-finetune"
+"""The one that `flows.deployments` registers last."""
+
 SERVE = "from flows.deployments import serve_all; serve_all()"
 
 
@@ -93,13 +96,15 @@ def _refuse_taken_ports(ports: dict[str, int]) -> None:
 
 
 def _wait_until_served(process: subprocess.Popen) -> None:
-    """Wait until the deployments are there."""
+    """Wait until the last deployment is there."""
     from prefect.client.orchestration import get_client
 
     deadline = time.monotonic() + START_SECONDS
     with get_client(sync_client=True) as client:
-        # `serve` pauses every deployment at its end and takes them up again at its start
-        while time.monotonic() < deadline and all(each.paused for each in client.read_deployments()):
+        # `serve` pauses every deployment at its end and takes them up again, in order, at its start
+        while time.monotonic() < deadline and not any(
+            each.name == LAST_DEPLOYMENT and not each.paused for each in client.read_deployments()
+        ):
             _refuse_dead({"deployments": process})
             time.sleep(0.5)
 

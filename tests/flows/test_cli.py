@@ -103,13 +103,12 @@ def call(*arguments: str) -> tuple[int, str, str]:
 
 def test_the_import_takes_less_than_half_a_second_and_nothing_heavy():
     code = "import sys, flows.cli; print([n for n in ('torch', 'prefect', 'mlflow', 'pydantic') if n in sys.modules])"
-    fastest = float("inf")
-    for _ in range(5):  # the machine may be busy
-        started = time.monotonic()
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        fastest = min(fastest, time.monotonic() - started)
+    before = os.times()
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    after = os.times()
     assert found.stdout.strip() == "[]"
-    assert fastest < 0.5
+    # seconds of the processor, so that a busy machine does not count
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 0.5
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,5 +1,6 @@
 """`rootstock up` as a user starts it: real servers, real deployments, one life for all tests of this file."""
 
+import gc
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import pytest
 
 from flows import services
 from tasks import registry, tracking
+from tasks.digests import digest_directory
 
 NIGHT = "nightly-finetune"
 
@@ -33,18 +36,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def embedded(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process works without a server."""
-    monkeypatch.setenv("ROOTSTOCK_HOME", str(home))
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-@pytest.fixture
-def served(up: services.Servers, home: Path, monkeypatch: pytest.MonkeyPatch) -> services.Servers:
+def served(up: services.Servers, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[services.Servers]:
     """This process works with the servers of `up`."""
     monkeypatch.setenv("ROOTSTOCK_HOME", str(home))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", up.mlflow_url)
-    return up
+    yield up
+    from mlflow.utils import request_utils
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # MLflow never closes its connections
+        request_utils._cached_get_request_session.cache_clear()
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -117,28 +119,32 @@ def test_an_experiment_that_the_server_made_is_read_without_it(served, home, mon
     assert fetched(home, uri) == "there"
 
 
-def test_models_are_served_and_read_both_ways(served, home, tmp_path, monkeypatch):
-    uris = {}
-    for mode in ("served", "embedded"):
+def test_models_filed_one_way_are_read_the_other_way(served, home, tmp_path, monkeypatch):
+    def switch(mode: str) -> None:
         if mode == "embedded":
             monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        else:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", served.mlflow_url)
+
+    uris = {}
+    for mode in ("served", "embedded"):
+        switch(mode)
         directory = tmp_path / mode
         directory.mkdir()
         (directory / "config.json").write_text(f'{{"made": "{mode}"}}')
         with tracking.open_run("test", experiment="round-trip", key=f"model-{mode}") as run:
-            tags = {registry.DIGEST: mode}
             uris[mode] = registry.log_model(
-                run.id, directory, name="model", service="language_model", params={}, tags=tags
+                run.id,
+                directory,
+                name="model",
+                service="language_model",
+                params={},
+                tags={registry.DIGEST: digest_directory(directory)},
             )
-    for mode in ("embedded", "served"):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", served.mlflow_url)
-        assert uris[mode]
-        if mode == "served":
-            monkeypatch.delenv("MLFLOW_TRACKING_URI")
-        shutil.rmtree(home / "cache", ignore_errors=True)
-        part = tmp_path / f"read-{mode}"
-        registry._download(registry.resolve(uris[mode]).removeprefix("models:/"), part)
-        assert f'"{mode}"' in (part / "config.json").read_text()
+    for made, read in (("embedded", "served"), ("served", "embedded")):
+        switch(read)
+        shutil.rmtree(home / "cache")
+        assert f'"{made}"' in (registry.fetch_model(uris[made]) / "config.json").read_text()
 
 
 def test_another_command_of_this_home_finds_the_servers(up, home):
@@ -171,7 +177,8 @@ def test_only_its_own_pages_may_call_prefect(up):
     )
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
-    assert refused.value.code == 403
+    with refused.value as response:
+        assert response.code == 403
 
 
 def test_every_flow_is_offered_and_the_night_is_scheduled(up, home):
