@@ -14,6 +14,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from lm_modules.reporting import facts as card
+from lm_modules.reporting.card import write_card
 from tasks import tracking
 from tasks.artifacts import (
     Artifact,
@@ -26,7 +27,6 @@ from tasks.artifacts import (
     artifacts_in,
 )
 from tasks.home import home
-from tasks.processes import run_isolated
 from tasks.stage import MADE_BY, RESULT, REUSED, STAGE
 
 CURVES = ("train/loss", "validation/bits_per_byte", "train/learning_rate")
@@ -42,14 +42,20 @@ RESULTS: dict[str, Any] = {
 
 @task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
 def report(run_id: str) -> ReportCard:
-    """Write the report card of a pipeline's run, or of a single stage's; file it with the run."""
-    directory = home() / "reports" / run_id
-    run_isolated("lm_modules.reporting.card:write_card", {"facts": gather(run_id), "directory": directory}, name="the report card")
-    filed = ReportCard.file(directory, run_id=run_id, name="report", facts={"path": str(directory / "report.html")})
+    """Write the report card of a run, file it with the run, and link it in Prefect."""
+    page = report_of_run(run_id)
+    filed = ReportCard.file(page.parent, run_id=run_id, name="report", facts={"path": str(page)})
     if url := tracking.run_url(run_id):
         create_link_artifact(key="report-card", link=f"{url}/artifacts/report/report.html", link_text="report card")
-    create_markdown_artifact(key="report", markdown=(directory / "report.md").read_text(), description="report card")
+    create_markdown_artifact(
+        key="report", markdown=(page.parent / "report.md").read_text(), description="The report card"
+    )
     return filed
+
+
+def report_of_run(run_id: str) -> Path:
+    """Write the report card of a pipeline's run, or of a single stage's, and return the page."""
+    return write_card(gather(run_id), home() / "reports" / run_id)
 
 
 def gather(run_id: str) -> card.ReportFacts:
