@@ -1,7 +1,7 @@
 """Choices by name: the word in the YAML is the name of the file.
 
 A family is a folder, a member is a file in it. `kind: byte_bpe` is `lm_modules/data/tokenizers/byte_bpe.py`, and the
-class there is `ByteBpe`. Nothing has to be registered: a new file is a new kind, with its fields in the Prefect run form.
+class there is `ByteBpe`. Nothing is registered: a new file is a new kind, with its fields in the Prefect run form.
 
 The folders belong to a floor above this one, so they are looked up by name when a configuration class is built.
 Member files must import quickly (no torch at their top), because every Prefect process imports all of them.
@@ -59,7 +59,7 @@ class OneOf:
         if len(kinds) == 1:
             schema = handler.generate_schema(next(iter(kinds.values())))
         else:
-            union = Union[tuple(kinds.values())]  # noqa: UP007 (built from a tuple)
+            union: Any = Union.__getitem__(tuple(kinds.values()))
             schema = handler.generate_schema(Annotated[union, Discriminator("kind")])
         return core_schema.no_info_before_validator_function(self._named, schema)
 

@@ -1,7 +1,7 @@
 """What the Prefect server offers: every flow as a deployment, one preset each, and the nightly sweep on a schedule.
 
-Each deployment is named after its preset: `pipeline/demo`, `pretraining/demo`, ... Runs may overlap, but for the nightly
-one: a night that finds the last one still running is skipped.
+Each deployment is named after its preset: `pipeline/demo`, `pretraining/demo`, ... Runs may overlap, except the nightly
+ones: a night that finds the last one still running is skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NIGHTLY_CRON = "0 3 * * *"
 
 
 def deployments() -> list[RunnerDeployment]:
-    """Return all deployments, each with the demo preset as its parameters: the run form starts from a whole, valid run."""
+    """Return all deployments, each with the demo preset as its parameters: a run form starts from a valid run."""
     flows = (pipeline, data_preparation, pretraining, finetuning, evaluation, promotion)
     return [_deployment(flow, PRESET) for flow in flows] + [nightly()]
 

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Any
 
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from configs.pipeline import PipelineConfig
 from flows.data_preparation import data_preparation
@@ -19,13 +20,15 @@ from tasks.finetune import finetune
 from tasks.score_language_model import score_language_model
 from tasks.stage import stage
 
+RUNNER: TaskRunner[PrefectFuture[Any]] = ThreadPoolTaskRunner(max_workers=2)
+
 
 @flow(
     name="evaluation",
     flow_run_name="{config.name}",
     persist_result=True,
     result_serializer="json",
-    task_runner=ThreadPoolTaskRunner(max_workers=2),
+    task_runner=RUNNER,
 )
 def evaluation(
     config: PipelineConfig,
@@ -53,7 +56,8 @@ def evaluation(
         tuned = tuned or finetuning(config, pretrained, within)
     with stage("evaluate", config, within) as judge:
         run_id = judge.run_id
-        likelihood = data = other_data = None
+        data = other_data = None
+        likelihood: Any = None
         models: dict[str, Any] = {}
         other_models: dict[str, Any] = {}
         if pretrained and prepared and config.evaluation.language_model:
@@ -62,7 +66,9 @@ def evaluation(
             )
         if tuned and config.finetuning:
             settings, data = tuned.settings(config.finetuning), tuned.data
-            fit = partial(finetune.submit, settings, tuned.base, seed=config.seed, experiment=config.name, run_id=run_id)
+            fit = partial(
+                finetune.submit, settings, tuned.base, seed=config.seed, experiment=config.name, run_id=run_id
+            )
             models["random_weights"] = fit(data=data, title="random weights", from_random_weights=True)
             if config.evaluation.also_split_by and (other := settings.data.split_otherwise()):
                 other_data = collect_examples(other, fingerprint_examples(other), config.seed, run_id=run_id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from configs.pipeline import PipelineConfig
 from flows.pretraining import pretraining
@@ -13,17 +16,17 @@ from tasks.import_base import import_base
 from tasks.stage import stage
 from tasks.tune_model import tune_model
 
+RUNNER: TaskRunner[PrefectFuture[Any]] = ThreadPoolTaskRunner(max_workers=16)
+
 
 @flow(
     name="finetuning",
     flow_run_name="{config.name}",
     persist_result=True,
     result_serializer="json",
-    task_runner=ThreadPoolTaskRunner(max_workers=16),
+    task_runner=RUNNER,
 )
-def finetuning(
-    config: PipelineConfig, pretrained: Pretrained | None = None, within: str | None = None
-) -> Finetuned:
+def finetuning(config: PipelineConfig, pretrained: Pretrained | None = None, within: str | None = None) -> Finetuned:
     """Collect the labelled examples and search for the settings that suit them best; keep the best trial's model.
 
     Args:
@@ -37,7 +40,9 @@ def finetuning(
     if settings.base is None:
         pretrained = pretrained or pretraining(config, within=within)
     with stage("finetune", config, within) as tune:
-        base = pretrained.model if pretrained and settings.base is None else import_base(str(settings.base), tune.run_id)
+        base = (
+            pretrained.model if pretrained and settings.base is None else import_base(str(settings.base), tune.run_id)
+        )
         content = fingerprint_examples(settings.data)
         data = collect_examples(settings.data, content, config.seed, run_id=tune.run_id)
         tuned = tune_model(settings, base, data, config.seed, config.name, run_id=tune.run_id)

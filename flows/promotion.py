@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prefect import flow
 
+from configs.evaluation import EvaluationConfig
 from configs.pipeline import PipelineConfig
 from flows.evaluation import evaluation
 from flows.finetuning import finetuning
@@ -29,9 +30,17 @@ def promotion(
     """
     if config.promotion is None:
         raise ValueError("this configuration has no promotion section; add one, or extend a preset that has")
+    evaluation_settings = config.evaluation or EvaluationConfig()
     tuned = tuned or finetuning(config, within=within)
     evaluated = evaluated or evaluation(config, tuned, within=within)
     with stage("promote", config, within) as decide:
-        verdict = promote(config.promotion, config.evaluation, tuned, evaluated, config.seed, run_id=decide.run_id)
+        verdict = promote(
+            config.promotion,
+            evaluation_settings.bootstrap_replicates,
+            tuned,
+            evaluated,
+            config.seed,
+            run_id=decide.run_id,
+        )
         decide.file(verdict, verdict.figures())
         return verdict

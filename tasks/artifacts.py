@@ -121,7 +121,6 @@ class LabelledData(Artifact):
 class Evaluation(Artifact):
     """Predictions of every model on the same examples, figures and paired comparisons."""
 
-
     def figures(self) -> dict[str, float | str]:
         """Return the figures that sum it up."""
         found: dict[str, float | str] = {}

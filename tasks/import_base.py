@@ -28,7 +28,7 @@ def import_base(base: str, run_id: str) -> Model:
         uri = base if base.startswith("runs:/") else registry.resolve(base)
         return Model(uri=uri, digest=digest_directory(directory), run_id=run_id)
     if base.startswith((".", "/", "~")):
-        raise ValueError(f"finetuning.base: {base} is no directory; give a model directory, an MLflow uri or a Hub name")
+        raise ValueError(f"finetuning.base: {base} is no directory; give one, an MLflow uri or a Hub name")
     from huggingface_hub import snapshot_download
 
     try:

@@ -1,4 +1,4 @@
-"""Whether a tuned model becomes the champion: a comparison declared beforehand, on the same examples, with confidence."""
+"""Whether a tuned model becomes the champion: by a comparison declared beforehand, on the same examples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from configs.evaluation import EvaluationConfig
 from configs.promotion import PromotionConfig
 from tasks import registry
 from tasks.artifacts import Evaluation, Finetuned, Verdict
@@ -20,7 +19,7 @@ ATTEMPTS = 3
 @task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
 def promote(
     config: PromotionConfig,
-    evaluation_config: EvaluationConfig,
+    replicates: int,
     tuned: Finetuned,
     evaluation: Evaluation,
     seed: int,
@@ -42,7 +41,7 @@ def promote(
             "lm_modules.evaluation.promotion:compare_for_promotion",
             {
                 "config": config,
-                "replicates": evaluation_config.bootstrap_replicates,
+                "replicates": replicates,
                 "evaluation": evaluation.local(),
                 "data": tuned.data.local(),
                 "champion": registry.fetch_model(champion.uri) if champion else None,

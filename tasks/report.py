@@ -75,8 +75,8 @@ def gather(run_id: str) -> card.ReportFacts:
         run_url=tracking.run_url(run_id),
         config_yaml=tracking.read_text(run_id, "config.yaml"),
         environment=_environment(),
-        stages=[_stage(each) for each in stages],
-        lineage=[_lineage(each) for each in _unique(artifacts_in(results))],
+        stages=[card.Stage(**_stage(each)) for each in stages],
+        lineage=[card.Ancestor(**_lineage(each)) for each in _unique(artifacts_in(results))],
         **facts,
     )
 
@@ -180,7 +180,9 @@ def _stage(run: dict[str, Any]) -> dict[str, Any]:
         "reused": reused,
         "run_id": run["tags"].get(MADE_BY, run["id"]) if reused else run["id"],
         "run_url": tracking.run_url(run["id"]),
-        "figures": {key.removeprefix("result/"): value for key, value in run["metrics"].items() if key.startswith("result/")},
+        "figures": {
+            key.removeprefix("result/"): value for key, value in run["metrics"].items() if key.startswith("result/")
+        },
     }
 
 
