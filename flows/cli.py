@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.environment import environment, log_to_file
-from flows.session import run_beside_prefect, run_flow, session
+from flows.session import run_flow, session
 
 app = typer.Typer(
     name="rootstock",
@@ -94,7 +94,11 @@ def report(
     Example: rootstock report 3f2a9c0d5e6b4f17a8c9d0e1f2a3b4c5
     """
     with _prepared(json, verbose) as current:
-        run_beside_prefect(current, "tasks.report:report", run)
+        from tasks.report import report_of_run
+
+        log_to_file()  # once more: importing Prefect has set up logging to the screen
+        path = report_of_run(run)
+        current.finish({"path": str(path)}, [f"Report: {path}"])
 
 
 @app.command()

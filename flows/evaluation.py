@@ -6,8 +6,7 @@ from functools import partial
 from typing import Any
 
 from prefect import flow
-from prefect.futures import PrefectFuture
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.pipeline import PipelineConfig
 from flows.data_preparation import data_preparation
@@ -20,7 +19,7 @@ from tasks.finetune import finetune
 from tasks.score_language_model import score_language_model
 from tasks.stage import stage
 
-RUNNER: TaskRunner[PrefectFuture[Any]] = ThreadPoolTaskRunner(max_workers=2)
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=2)
 
 
 @flow(

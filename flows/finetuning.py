@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow
-from prefect.futures import PrefectFuture
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.pipeline import PipelineConfig
 from flows.pretraining import pretraining
@@ -16,7 +15,7 @@ from tasks.import_base import import_base
 from tasks.stage import stage
 from tasks.tune_model import tune_model
 
-RUNNER: TaskRunner[PrefectFuture[Any]] = ThreadPoolTaskRunner(max_workers=16)
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)
 
 
 @flow(

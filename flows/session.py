@@ -69,31 +69,24 @@ def session(as_json: bool = False, verbose: bool = False) -> Iterator[Session]:
 
 
 def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, verbose: bool) -> None:
-    """Run a flow ("module:function") with a configuration and give out its result."""
+    """Run a flow ("module:function") with a configuration beside a Prefect server and give out its result."""
     environment()
     with session(as_json, verbose) as current:
         current.log = log_to_file()
         from configs.loading import load
+        from flows.screen import screen
+        from flows.services import living_servers, local_prefect
 
-        run_beside_prefect(current, flow, load(preset, overrides))
-
-
-def run_beside_prefect(current: Session, target: str, *arguments: Any) -> None:
-    """Call a flow or a task ("module:function") beside a Prefect server and give out its result."""
-    from flows.screen import screen
-    from flows.services import living_servers, local_prefect
-
-    module, _, function = target.partition(":")
-    with screen(), local_prefect(meanwhile=lambda: import_module(module)):
-        current.log = log_to_file()  # once more: importing Prefect has set up logging to the screen
-        result = getattr(import_module(module), function)(*arguments)
-    value = result.model_dump(mode="json") if hasattr(result, "model_dump") else dict(result)
-    lines = result.lines() if hasattr(result, "lines") else _lines(value)
-    servers = living_servers()
-    pages = (
-        f"{servers.prefect_url} and {servers.mlflow_url}/#/experiments" if servers else "start them by `rootstock up`"
-    )
-    current.finish(value, [*lines, f"Pages of Prefect and MLflow: {pages}"])
+        config = load(preset, overrides)
+        module, _, function = flow.partition(":")
+        with screen(), local_prefect(meanwhile=lambda: import_module(module)):
+            current.log = log_to_file()  # once more: importing Prefect has set up logging to the screen
+            result = getattr(import_module(module), function)(config)
+        servers = living_servers()
+        where = f"{servers.prefect_url} and {servers.mlflow_url}/#/experiments" if servers else "rootstock up"
+        value = result.model_dump(mode="json") if hasattr(result, "model_dump") else dict(result)
+        lines = result.lines() if hasattr(result, "lines") else _lines(value)
+        current.finish(value, [*lines, f"Pages of Prefect and MLflow: {where}"])
 
 
 def _lines(value: dict[str, Any], path: str = "") -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from tasks.artifacts import (
     artifacts_in,
 )
 from tasks.home import home
-from tasks.stage import MADE_BY, RESULT, REUSED, STAGE
+from tasks.stage import MADE_BY, NAME, RESULT, REUSED, STAGE
 
 CURVES = ("train/loss", "validation/bits_per_byte", "train/learning_rate")
 PACKAGES = ("prefect", "mlflow", "optuna", "lightning", "torch", "transformers", "tokenizers", "peft", "rootstock")
@@ -68,7 +69,7 @@ def gather(run_id: str) -> card.ReportFacts:
         if result is not None:
             facts |= _GATHERERS[name](result)
     return card.ReportFacts(
-        pipeline=whole["tags"].get("rootstock.name", whole["name"]),
+        pipeline=whole["tags"].get(NAME, whole["name"]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_seconds=_seconds(whole),
         run_id=run_id,
@@ -189,7 +190,8 @@ def _stage(run: dict[str, Any]) -> dict[str, Any]:
 def _seconds(run: dict[str, Any]) -> float:
     """Return how long a run took since it was last opened, up to now if it still is."""
     started = max(run["start"], float(run["tags"].get(tracking.OPENED, 0)))
-    return (run["end"] or datetime.now(UTC).timestamp()) - started
+    ended = run["end"] if run["status"] != "RUNNING" else None  # a run that was opened again keeps its old end
+    return (ended or datetime.now(UTC).timestamp()) - started
 
 
 def _lineage(artifact: Artifact) -> dict[str, Any]:
@@ -212,9 +214,19 @@ def _environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
+        "cpu": _processor(),
         "code": tracking.code_version(),
         **{name: version(name) for name in PACKAGES},
     }
+
+
+def _processor() -> str:
+    """Return the name of the processor as the system tells it."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _json(path: Path) -> Any:

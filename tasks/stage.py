@@ -23,6 +23,7 @@ from tasks.reconcile import reconcile
 
 RESULT = "result.json"
 STAGE = "rootstock.stage"
+NAME = "rootstock.name"
 REUSED = "rootstock.reused"
 MADE_BY = "rootstock.made_by"
 
@@ -68,7 +69,7 @@ def stage(name: str, config: PipelineConfig, within: str | None = None) -> Itera
             experiment=config.name,
             key=hashlib.sha256(f"{name} {settings}".encode()).hexdigest(),
             parent=within,
-            tags={STAGE: name, **_prefect_tags()},
+            tags={STAGE: name, NAME: config.name, **_prefect_tags()},
         ) as run,
         progress.stage(name) as shown,
     ):

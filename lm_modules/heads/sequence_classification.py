@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from lm_modules.heads import Encoded, Head, Prediction
+from lm_modules.heads import PAD_MULTIPLE, Encoded, Head, Prediction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,6 +59,7 @@ class SequenceClassification(Head):
         import torch
 
         longest = max(len(each.token_ids) for each in encoded)
+        longest = math.ceil(longest / PAD_MULTIPLE) * PAD_MULTIPLE
         tokens_BL = torch.full((len(encoded), longest), pad_token_id)
         mask_BL = torch.zeros_like(tokens_BL)
         for row, each in enumerate(encoded):

@@ -6,6 +6,7 @@ every evaluation: a fine-tuning that was killed goes on and ends with the same w
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -25,7 +26,7 @@ from lm_modules.adapters import Adapter
 from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import fingerprint, read_examples, read_labels
 from lm_modules.data.length_grouping import LengthGroupedBatches
-from lm_modules.heads import Encoded, Head
+from lm_modules.heads import PAD_MULTIPLE, Encoded, Head
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training.dropout import apply_dropout
 from lm_modules.training.finetuned_model import save_model
@@ -198,8 +199,10 @@ def _closed(config: FinetuningConfig, from_random_weights: bool) -> FinetuningCo
 
 def _check_context_length(context_length: int, network: PreTrainedModel) -> None:
     limit = getattr(network.config, "max_position_embeddings", None)
-    if limit is not None and context_length > limit:
-        raise ValueError(f"context_length {context_length} exceeds the model's {limit} positions; shorten it")
+    padded = math.ceil(context_length / PAD_MULTIPLE) * PAD_MULTIPLE
+    if limit is not None and padded > limit:
+        largest = limit // PAD_MULTIPLE * PAD_MULTIPLE
+        raise ValueError(f"context_length {context_length} exceeds the model's {limit} positions; set it to {largest}")
 
 
 def _encode(
