@@ -95,8 +95,13 @@ def report(
     """
     with _prepared(json, verbose) as current:
         from tasks.report import report_of_run
+        from tasks.tracking import find_run
 
         log_to_file()  # once more: importing Prefect has set up logging to the screen
+        if find_run(run) is None:
+            raise ValueError(
+                f"no run {run!r} in this MLflow store; give the id of a run as its page in MLflow shows it"
+            )
         path = report_of_run(run)
         current.finish({"path": str(path)}, [f"Report: {path}"])
 
