@@ -99,9 +99,7 @@ def report(
 
         log_to_file()  # once more: importing Prefect has set up logging to the screen
         if find_run(run) is None:
-            raise ValueError(
-                f"no run {run!r} in this MLflow store; give the id that its page in MLflow shows"
-            )
+            raise ValueError(f"no run {run!r} in this MLflow store; give the id that its page in MLflow shows")
         path = report_of_run(run)
         current.finish({"path": str(path)}, [f"Report: {path}"])
 
