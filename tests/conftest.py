@@ -24,7 +24,7 @@ for _configured in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "ROOTSTOCK_OPTUNA_
     os.environ.pop(_configured, None)  # no test may write to a server of the developer's
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _own_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give every test file a home directory of its own."""
     name = request.path.stem

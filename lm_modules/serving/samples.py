@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 NUM_SAMPLES = 5
-PROMPT_CHARACTERS = 80
+PROMPT_TOKENS = 20
 SHORTEST_DOCUMENT_CHARACTERS = 200
 LENGTH_TOKENS = 96
 
@@ -17,20 +17,30 @@ def write(model: Path, corpus: Path, output: Path, seed: int) -> list[dict[str, 
     """Continue the beginnings of a few documents of the test split; file and return them (`samples.json`)."""
     from lm_modules.serving.generate import samples
 
-    texts = samples(model, _prompts(corpus, seed), max_new_tokens=LENGTH_TOKENS, seed=seed)
+    prompts = [_beginning(model, text) for text in _documents(corpus, seed)]
+    texts = samples(model, prompts, max_new_tokens=LENGTH_TOKENS, seed=seed)
     output.mkdir(parents=True, exist_ok=True)
     (output / "samples.json").write_text(json.dumps(texts, indent=1, ensure_ascii=False))
     return texts
 
 
-def _prompts(corpus: Path, seed: int) -> list[str]:
-    """Return the first words of documents drawn from the test split, or from the train split when that is empty."""
+def _beginning(model: Path, text: str) -> str:
+    """Return the first tokens of a text, at most half of what the model can read."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    length = min(PROMPT_TOKENS, AutoConfig.from_pretrained(model).max_position_embeddings // 2)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokens = tokenizer(text, add_special_tokens=False, truncation=True, max_length=length)["input_ids"]
+    return str(tokenizer.decode(tokens)).removesuffix("\N{REPLACEMENT CHARACTER}")
+
+
+def _documents(corpus: Path, seed: int) -> list[str]:
+    """Return documents drawn from the test split, or from the train split when that is empty."""
     import pyarrow.parquet as parquet
 
     for split in ("test", "train"):
         texts = parquet.read_table(corpus / f"{split}.parquet", columns=["text"])["text"].to_pylist()
         long = [text for text in texts if len(text) >= SHORTEST_DOCUMENT_CHARACTERS] or texts
         if long:
-            drawn = random.Random(seed).sample(long, min(NUM_SAMPLES, len(long)))
-            return [text[:PROMPT_CHARACTERS].rsplit(" ", 1)[0] for text in drawn]
+            return random.Random(seed).sample(long, min(NUM_SAMPLES, len(long)))
     return []
