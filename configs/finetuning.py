@@ -32,11 +32,11 @@ class FinetuningOptimizationConfig(Config):
 
     model_config = ConfigDict(title="Optimization of the fine-tuning")
 
-    learning_rate: Positive | Range | Choice = Range(low=2e-4, high=3e-3, log=True)
+    learning_rate: Positive | Range | Choice = Range(low=5e-4, high=3e-3, log=True)
     """Highest learning rate, that of the head; a range is searched."""
-    layer_decay: Annotated[float, Field(gt=0, le=1)] | Range | Choice = Range(low=0.7, high=1.0)
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | Range | Choice = Range(low=0.85, high=1.0)
     """Each block learns at this times the rate of the block above it, the embedding last; 1 treats all alike."""
-    epochs: Annotated[int, Field(ge=1)] | Range | Choice = Range(low=3, high=6, integer=True)
+    epochs: Annotated[int, Field(ge=1)] | Range | Choice = Range(low=2, high=4, integer=True)
     """How often the training examples are seen."""
     batch_examples: int = Field(default=32, ge=1)
     """Examples in the batch of one optimizer step."""
