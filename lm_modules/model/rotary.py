@@ -7,6 +7,8 @@ Dimension i turns together with dimension i + K/2, at the frequency theta^(-2i/K
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,5 +30,26 @@ class Rotary(nn.Module):
 
 def rotate(vectors_BHLK: Tensor, cosine_LK: Tensor, sine_LK: Tensor) -> Tensor:
     """Return the vectors turned by the angles."""
-    first, second = vectors_BHLK.chunk(2, dim=-1)
-    return vectors_BHLK * cosine_LK + torch.cat((-second, first), dim=-1) * sine_LK
+    return _Rotate.apply(vectors_BHLK, cosine_LK, sine_LK)
+
+
+class _Rotate(torch.autograd.Function):
+    """By hand it passes over the memory a third as often as autograd's: turning back is turning by the negative."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors_BHLK: Tensor, cosine_LK: Tensor, sine_LK: Tensor) -> Tensor:
+        ctx.save_for_backward(cosine_LK, sine_LK)
+        return _turned(vectors_BHLK, cosine_LK, sine_LK, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        cosine_LK, sine_LK = ctx.saved_tensors
+        return _turned(gradients[0], cosine_LK, sine_LK, -1), None, None
+
+
+def _turned(vectors_BHLK: Tensor, cosine_LK: Tensor, sine_LK: Tensor, direction: int) -> Tensor:
+    half = vectors_BHLK.shape[-1] // 2
+    turned_BHLK = vectors_BHLK * cosine_LK
+    turned_BHLK[..., :half].addcmul_(vectors_BHLK[..., half:], sine_LK[:, :half], value=-direction)
+    turned_BHLK[..., half:].addcmul_(vectors_BHLK[..., :half], sine_LK[:, half:], value=direction)
+    return turned_BHLK
