@@ -51,12 +51,12 @@ def balanced_docstrings() -> tuple[tuple[Docstring, ...], dict[str, int]]:
     groups_of: dict[bytes, set[str]] = defaultdict(set)
     for module in modules():
         for _, text in module.docstrings:
-            groups_of[Exact().key(text)].add(module.group)
+            groups_of[Exact(letters_only=True).key(text)].add(module.group)
     found, dropped, seen = defaultdict(list), Counter[str](), set()
     for module in modules():
         chapter = chapter_of(module.name)
         for name, text in module.docstrings:
-            key = Exact().key(text)
+            key = Exact(letters_only=True).key(text)
             if chapter is None:
                 dropped["module without a chapter"] += 1
             elif len(text.split()) < FEWEST_WORDS:

@@ -20,7 +20,7 @@ class Exact(Deduplication):
     """
 
     kind: Literal["exact"] = "exact"
-    letters_only: bool = True
+    letters_only: bool = False
     """Ignore everything but letters, and their case; false ignores only differences of white space."""
 
     def key(self, text: str) -> bytes:
