@@ -15,10 +15,18 @@ class LanguageModelEvaluationConfig(Config):
 
     model_config = ConfigDict(title="Language model")
 
-    characters: int | None = Field(default=1_000_000, ge=1)
-    """Documents are taken from the start of the test split until they hold this many characters; null takes all."""
+    sources: tuple[str, ...] | None = None
+    """Sources whose text makes the figure (`python_documentation/docstrings`, or `python_documentation` for all of its
+    parts); the others are reported beside it. Null counts all."""
+    characters: int | None = Field(default=500_000, ge=1)
+    """Documents of each source are taken from the start of the test split until they hold this many characters; null
+    takes all."""
     overlap_fraction: float = Field(default=0.5, ge=0, lt=1)
     """Part of each window that is context only, scored by the window before; more is slower and a little better."""
+
+    def counts(self, source: str) -> bool:
+        """Tell whether a source is part of the figure."""
+        return self.sources is None or any(source == each or source.startswith(f"{each}/") for each in self.sources)
 
 
 class EvaluationConfig(Config):

@@ -47,7 +47,7 @@ def evaluate(
     seed: int,
     other_data: Path | None = None,
     other_models: Models | None = None,
-    language_model: Mapping[str, float] | None = None,
+    language_model: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Judge `models` on the test split of `data`, write the evaluation directory, return what `evaluation.json` holds.
 
@@ -154,26 +154,48 @@ def score_with_interval(
     )
 
 
-def judge_language_model(config: LanguageModelEvaluationConfig, directory: Path, corpus: Path) -> dict[str, float]:
-    """Return bits per byte of a stock causal model on held-out documents, beside `xz -9` on the same text."""
+def judge_language_model(config: LanguageModelEvaluationConfig, directory: Path, corpus: Path) -> dict[str, Any]:
+    """Return bits per byte of a stock causal model on held-out documents, beside `xz -9` on the same text.
+
+    The figures are those of the sources that the settings count, together; `by_source` has each source of the corpus
+    on its own, the uncounted ones too.
+    """
     texts = held_out_texts(corpus, config.characters)
-    found = bits_per_byte(directory, texts, overlap_fraction=config.overlap_fraction)
+    counted = [source for source in texts if config.counts(source)]
+    if not counted:
+        raise ValueError(
+            f"evaluation.language_model.sources {list(config.sources or ())} name none of the sources with held-out "
+            f"text: {', '.join(texts) or 'there is no such text; hold out more documents'}"
+        )
+    scores = {
+        source: bits_per_byte(directory, some, overlap_fraction=config.overlap_fraction)
+        for source, some in texts.items()
+    }
+    num_bytes = sum(scores[source]["num_bytes"] for source in counted)
+    whole = {
+        "bits_per_byte": sum(scores[each]["bits_per_byte"] * scores[each]["num_bytes"] for each in counted) / num_bytes,
+        **{name: sum(scores[each][name] for each in counted) for name in ("num_bytes", "num_documents", "num_tokens")},
+    }
+    by_source = {source: _beside_xz(scores[source], some) for source, some in texts.items()}
+    together = [text for source in counted for text in texts[source]]
+    return {**_beside_xz(whole, together), "sources": counted, "by_source": by_source}
+
+
+def _beside_xz(score: dict[str, float], texts: Sequence[str]) -> dict[str, float]:
     xz = xz_bits_per_byte(texts)
-    return {**found, "xz_bits_per_byte": xz, "fraction_of_xz": found["bits_per_byte"] / xz}
+    return {**score, "xz_bits_per_byte": xz, "fraction_of_xz": score["bits_per_byte"] / xz}
 
 
-def held_out_texts(corpus: Path, characters: int | None) -> list[str]:
-    """Return whole documents from the start of the corpus's test split until they hold so many characters."""
+def held_out_texts(corpus: Path, characters: int | None) -> dict[str, list[str]]:
+    """Return, by source, whole documents from the start of the corpus's test split until they hold so many characters."""
     import pyarrow.parquet
 
-    texts: list[str] = []
-    num_characters = 0
-    for batch in pyarrow.parquet.ParquetFile(corpus / "test.parquet").iter_batches(columns=["text"]):
-        for text in batch.column(0).to_pylist():
-            if characters is not None and num_characters >= characters:
-                return texts
-            texts.append(text)
-            num_characters += len(text)
+    texts: dict[str, list[str]] = {}
+    for batch in pyarrow.parquet.ParquetFile(corpus / "test.parquet").iter_batches(columns=["source", "text"]):
+        for row in batch.to_pylist():
+            some = texts.setdefault(row["source"], [])
+            if characters is None or sum(map(len, some)) < characters:
+                some.append(row["text"])
     return texts
 
 

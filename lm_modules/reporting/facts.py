@@ -76,7 +76,7 @@ class SplitScore(Facts):
     comparisons: list[Comparison] = []
 
 
-class LanguageModelScore(Facts):
+class TextScore(Facts):
     """Held-out text: the language model beside `xz -9`, in bits for each byte of UTF-8."""
 
     bits_per_byte: float
@@ -84,6 +84,14 @@ class LanguageModelScore(Facts):
     num_bytes: int
     num_documents: int
     fraction_of_xz: float
+
+
+class LanguageModelScore(TextScore):
+    """The text that counts, and every source on its own."""
+
+    sources: list[str] = []
+    """The sources that count."""
+    by_source: dict[str, TextScore] = {}
 
 
 class EvaluationFacts(Facts):

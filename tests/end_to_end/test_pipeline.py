@@ -18,11 +18,11 @@ from tasks import registry, tracking
 from tasks.stage import REUSED, STAGE
 
 TOPICS = {
-    "sea": "wave ship harbour salt tide gull anchor sailor reef storm".split(),
-    "forest": "oak moss fern deer path bark owl leaf root shade".split(),
-    "kitchen": "oven flour knife butter spoon bread salt pan onion soup".split(),
+    "sea": ["wave", "ship", "harbour", "salt", "tide", "gull", "anchor", "sailor", "reef", "storm"],
+    "forest": ["oak", "moss", "fern", "deer", "path", "bark", "owl", "leaf", "root", "shade"],
+    "kitchen": ["oven", "flour", "knife", "butter", "spoon", "bread", "salt", "pan", "onion", "soup"],
 }
-GLUE = "the a of near under with and over beside from".split()
+GLUE = ["the", "a", "of", "near", "under", "with", "and", "over", "beside", "from"]
 BROKEN_LINES = (7, 250, 801)
 
 
@@ -69,7 +69,11 @@ def _settings(folder: Path) -> dict[str, Any]:
             "context_length": 32,
             "adapter": "full",
             "dropout": 0.1,
-            "optimization": {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}, "epochs": 1, "layer_decay": 1.0},
+            "optimization": {
+                "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True},
+                "epochs": 1,
+                "layer_decay": 1.0,
+            },
             "tuning": {"trials": 2, "parallel": 2},
         },
         "evaluation": {"bootstrap_replicates": 200},

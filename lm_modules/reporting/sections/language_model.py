@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lm_modules.reporting.blocks import Block, Drawing, Drawings, Figures, Paragraph, Quote, Section
+from lm_modules.reporting.blocks import Block, Drawing, Drawings, Figures, Paragraph, Quote, Section, Table
 from lm_modules.reporting.charts import Series, line_chart
-from lm_modules.reporting.facts import ReportFacts
+from lm_modules.reporting.facts import LanguageModelScore, ReportFacts
 from lm_modules.reporting.words import count, curve, figure, number, percent, size, title
 
 
@@ -38,7 +38,30 @@ def likelihood(facts: ReportFacts) -> Section:
         ("bits per byte, xz -9", f"{score.xz_bits_per_byte:.4f}"),
         ("language model, part of xz -9", percent(score.fraction_of_xz)),
     ]
-    return Section("Held-out text", [Figures(figures), Paragraph(text)])
+    blocks: list[Block] = [Figures(figures), Paragraph(text)]
+    if len(score.by_source) > 1:
+        blocks.append(_by_source(score))
+    return Section("Held-out text", blocks)
+
+
+def _by_source(score: LanguageModelScore) -> Table:
+    columns = ["source", "in the figure", "text", "language model", "xz -9", "part of xz -9"]
+    rows: list[Any] = [
+        [
+            name,
+            "yes" if name in score.sources else "no",
+            size(each.num_bytes),
+            f"{each.bits_per_byte:.3f}",
+            f"{each.xz_bits_per_byte:.3f}",
+            percent(each.fraction_of_xz),
+        ]
+        for name, each in score.by_source.items()
+    ]
+    caption = (
+        "Bits per byte of each source, packed by xz on its own. xz refers back over its whole input, so the more alike "
+        "the documents of a source are, the better it does; the model reads each document alone."
+    )
+    return Table(columns, rows, caption, frozenset(columns[2:]))
 
 
 def samples(facts: ReportFacts) -> Section:

@@ -32,7 +32,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     result = finetune(config, base=base, data=data, workdir=root / "work", seed=0, report=keep_going)
     (root / "corpus").mkdir()
     texts = ["first text " * 4, "second \N{GREEK SMALL LETTER ALPHA} " * 5, "third"]
-    pyarrow.parquet.write_table(pyarrow.table({"id": ["a", "b", "c"], "text": texts}), root / "corpus" / "test.parquet")
+    pyarrow.parquet.write_table(
+        pyarrow.table({"id": ["a", "b", "c"], "source": ["one", "one", "two/part"], "text": texts}),
+        root / "corpus" / "test.parquet",
+    )
     return {"base": base, "data": data, "tuned": Path(result["model"]), "corpus": root / "corpus"}
 
 
@@ -79,9 +82,20 @@ def test_tfidf_reads_the_words_that_tell_the_label(made, tmp_path):
 
 def test_held_out_texts_are_whole_documents_from_the_start(made):
     texts = held_out_texts(made["corpus"], None)
-    assert len(texts) == 3
-    assert held_out_texts(made["corpus"], 1) == texts[:1]
-    assert held_out_texts(made["corpus"], len(texts[0]) + 1) == texts[:2]
+    assert [len(texts["one"]), len(texts["two/part"])] == [2, 1]
+    assert held_out_texts(made["corpus"], 1) == {"one": texts["one"][:1], "two/part": texts["two/part"]}
+    assert held_out_texts(made["corpus"], len(texts["one"][0]) + 1) == texts
+
+
+def test_the_figure_is_that_of_the_sources_that_count(made):
+    whole = judge_language_model(LanguageModelEvaluationConfig(), made["base"], made["corpus"])
+    part = judge_language_model(LanguageModelEvaluationConfig(sources=("two",)), made["base"], made["corpus"])
+    assert part["by_source"] == whole["by_source"]
+    assert {name: part[name] for name in whole["by_source"]["two/part"]} == whole["by_source"]["two/part"]
+    bits = [each["bits_per_byte"] * each["num_bytes"] for each in whole["by_source"].values()]
+    assert whole["bits_per_byte"] == pytest.approx(sum(bits) / whole["num_bytes"])
+    with pytest.raises(ValueError, match="name none of the sources"):
+        judge_language_model(LanguageModelEvaluationConfig(sources=("three",)), made["base"], made["corpus"])
 
 
 def test_a_model_without_a_directory_is_named(made, tmp_path):
