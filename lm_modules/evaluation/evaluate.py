@@ -187,7 +187,7 @@ def _beside_xz(score: dict[str, float], texts: Sequence[str]) -> dict[str, float
 
 
 def held_out_texts(corpus: Path, characters: int | None) -> dict[str, list[str]]:
-    """Return, by source, whole documents from the start of the corpus's test split until they hold so many characters."""
+    """Return, by source, whole documents from the start of the test split until they hold so many characters."""
     import pyarrow.parquet
 
     texts: dict[str, list[str]] = {}
