@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -50,9 +51,13 @@ class DataPreparationConfig(Config):
 
     @model_validator(mode="after")
     def _filters_name_sources(self) -> Self:
-        known = [name for source in self.sources for name in source.names()]
         for each in self.filters:
-            for wanted in each.sources or ():
-                if not any(name == wanted or name.startswith(f"{wanted}/") for name in known):
-                    raise ValueError(f"filter {each.kind!r} is for unknown source {wanted!r}{nearest(wanted, known)}")
+            self.require_sources(each.sources or (), f"the filter {each.kind}")
         return self
+
+    def require_sources(self, wanted: Iterable[str], where: str) -> None:
+        """Raise a ValueError if a name in `wanted` is neither a source nor the beginning of some (`books` of `books/a`)."""
+        known = [name for source in self.sources for name in source.names()]
+        for each in wanted:
+            if not any(name == each or name.startswith(f"{each}/") for name in known):
+                raise ValueError(f"{where} names the source {each!r}, which is none{nearest(each, known)}")

@@ -32,7 +32,7 @@ class FinetuningOptimizationConfig(Config):
 
     model_config = ConfigDict(title="Optimization of the fine-tuning")
 
-    learning_rate: Positive | Range | Choice = Range(low=5e-4, high=3e-3, log=True)
+    learning_rate: Positive | Range | Choice = Range(low=1.5e-4, high=1.5e-3, log=True)
     """Highest learning rate, that of the head; a range is searched."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] | Range | Choice = Range(low=0.85, high=1.0)
     """Each block learns at this times the rate of the block above it, the embedding last; 1 treats all alike."""

@@ -64,6 +64,9 @@ class PipelineConfig(Config):
         for stage, given in needs.items():
             if getattr(self, stage) is not None and given is None:
                 raise ValueError(f"{stage} needs {wanted[stage]}; add that section or set {stage} to null")
+        language_model = self.evaluation and self.evaluation.language_model
+        if self.data_preparation and language_model:
+            self.data_preparation.require_sources(language_model.sources or (), "evaluation.language_model.sources")
         if self.finetuning and not self.pretraining and not self.finetuning.base:
             raise ValueError("finetuning needs a model: add pretraining, or set finetuning.base to a directory or uri")
         return self

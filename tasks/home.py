@@ -6,7 +6,8 @@ With nothing configured everything lies under `./.rootstock` (or `ROOTSTOCK_HOME
     prefect/                  Prefect's database and results
     optuna.journal            the studies
     cache/<digest>/           artifacts that were fetched or made here
-    runs/<MLflow run id>/     checkpoints and logs of a run
+    work/<key>/               checkpoints and logs of a piece of work, found again by what is computed
+    runs/<MLflow run id>/     metrics on their way to MLflow
     reports/                  report cards
 
 `MLFLOW_TRACKING_URI`, `PREFECT_API_URL` and `ROOTSTOCK_OPTUNA_STORAGE` point at shared servers instead.
