@@ -18,6 +18,7 @@ os.environ.update(
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "TOKENIZERS_PARALLELISM": "false",
+        "OMP_NUM_THREADS": "1",  # two test workers with two threads each on two cores wait for each other without end
     }
 )
 for _configured in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL", "ROOTSTOCK_OPTUNA_STORAGE"):
