@@ -56,7 +56,7 @@ class DataPreparationConfig(Config):
         return self
 
     def require_sources(self, wanted: Iterable[str], where: str) -> None:
-        """Raise a ValueError if a name in `wanted` is neither a source nor the beginning of some (`books` of `books/a`)."""
+        """Raise a ValueError if a name in `wanted` is no source, nor the beginning of some (`books` of `books/a`)."""
         known = [name for source in self.sources for name in source.names()]
         for each in wanted:
             if not any(name == each or name.startswith(f"{each}/") for name in known):
