@@ -12,7 +12,7 @@ from configs.tokenization import TokenizationConfig
 def test_defaults_are_members_of_the_families() -> None:
     config = DataPreparationConfig()
     assert [each.kind for each in config.sources] == ["python_documentation"]
-    assert config.deduplication.letters_only
+    assert not config.deduplication.letters_only
     assert TokenizationConfig().tokenizer.vocabulary_size == 8192
     assert DataPreparationConfig.model_validate_json(config.model_dump_json()) == config
 

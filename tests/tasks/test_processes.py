@@ -126,7 +126,8 @@ def test_threads_of_the_child_are_set() -> None:
     assert run_isolated("quick_work:num_threads", {}, name="threads", threads=3) == 3
 
 
-def test_main_module_is_not_imported_again_and_stays_what_it_was() -> None:
+def test_main_module_is_not_imported_again_and_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", __file__, raising=False)  # test workers have none
     before = sys.modules["__main__"].__dict__.get("__file__"), sys.modules["__main__"].__spec__
     assert run_isolated("quick_work:main_module", {}, name="main") != before[0]
     assert (sys.modules["__main__"].__dict__.get("__file__"), sys.modules["__main__"].__spec__) == before
@@ -200,7 +201,9 @@ def test_child_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
 
 
 PARENT = """
-import sys, pathlib
+import pathlib, signal, sys
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
 sys.path.insert(0, {here!r})
 from tasks import processes
 from tasks.processes import run_isolated

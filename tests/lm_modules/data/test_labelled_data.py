@@ -43,8 +43,9 @@ def test_examples_are_split_and_counted(tmp_path) -> None:
 def test_given_parts_are_respected_and_their_copies_leave_train(tmp_path) -> None:
     train, test = (
         rows(100),
-        [{"text": "an unseen text", "label": "good"}, {"text": "Example a of a TEXT!", "label": "bad"}],
+        [{"text": "an unseen text", "label": "good"}, {"text": "", "label": "bad"}],
     )
+    test[1]["text"] = train[0]["text"].replace(" ", "  ")
     write_jsonl(tmp_path / "train.jsonl", train)
     write_jsonl(tmp_path / "test.jsonl", test)
     member = Jsonl(path=str(tmp_path / "train.jsonl"), test=str(tmp_path / "test.jsonl"))
