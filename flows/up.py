@@ -68,7 +68,7 @@ def up(prefect_port: int, mlflow_port: int, say: Callable[[str], None]) -> None:
         processes["deployments"] = stack.enter_context(running([sys.executable, "-c", SERVE], "deployments", {}))
         stack.callback(_end_flow_runs)
         _wait_until_served(processes["deployments"])
-        say(f"Prefect, to start and watch runs:      {prefect_url}/deployments")
+        say(f"Prefect, to start and watch runs:      {prefect_url}/v2/deployments")
         say(f"MLflow, to compare runs and models:    {mlflow_url}/#/experiments")
         say("Ctrl-C stops all of it.")
         _watch(processes)
