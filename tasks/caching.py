@@ -119,7 +119,7 @@ def cached_task(*code: str, retries: int = 1) -> Callable[[Callable[P, R]], Task
         result_serializer="json",
         retries=retries,
         retry_delay_seconds=2,
-        retry_condition_fn=_is_no_mistake,
+        retry_condition_fn=is_no_mistake,
     )
 
 
@@ -134,6 +134,6 @@ def own_work_directory() -> Iterator[Path]:
         yield directory
 
 
-def _is_no_mistake(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
+def is_no_mistake(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
     """Whether trying again can help: a wrong setting or a bad file stays wrong."""
     return not isinstance(state.result(raise_on_failure=False), ValueError)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import State, Task, runtime, task
+from prefect import State, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import TuningConfig, fixed
 from tasks import progress, tracking
+from tasks.caching import is_no_mistake
 from tasks.processes import run_isolated
 from tasks.spool import MetricSpool
 from tasks.tune import Future
@@ -109,16 +110,11 @@ def _ids(trial: Trial) -> dict[str, str]:
     return {name: str(value) for name, value in tags.items() if value is not None}
 
 
-def _may_be_tried_again(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
-    """Whether trying again can help: a wrong setting stays wrong."""
-    return not isinstance(state.result(raise_on_failure=False), ValueError)
-
-
 @task(
     name="trial",
     task_run_name="trial-{number}",
     retries=1,
-    retry_condition_fn=_may_be_tried_again,
+    retry_condition_fn=is_no_mistake,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
