@@ -15,13 +15,12 @@ from typing import Any
 
 import optuna
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from configs.base import Config
 from configs.tuning import TuningConfig, search_space
 from tasks import ownership, search
-from tasks.home import optuna_storage
-from tasks.study_storage import open_storage
 from tasks.sweep_result import State, SweepResult, TrialRecord
 
 logger = logging.getLogger(__name__)
@@ -94,13 +93,15 @@ class Trial:
 class Study:
     """An Optuna study over the open fields of a config."""
 
-    def __init__(self, config: Config, tuning: TuningConfig, name: str, directory: Path, seed: int) -> None:
+    def __init__(
+        self, config: Config, tuning: TuningConfig, storage: BaseStorage, name: str, directory: Path, seed: int
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the sweep says itself what came of each trial
         self.tuning, self.name, self.directory, self.seed = tuning, name, directory, seed
         self._space = search_space(config)
         self._study = optuna.create_study(
             study_name=name,
-            storage=open_storage(optuna_storage()),
+            storage=storage,
             load_if_exists=True,
             direction=tuning.direction,
             pruner=search.pruner(tuning),

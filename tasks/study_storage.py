@@ -6,7 +6,8 @@ SQLite can hand one waiting trial to two workers, so it is not the default; neit
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -15,17 +16,23 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from tasks.locks import file_lock
 
 
-def open_storage(where: str) -> BaseStorage:
-    """Return the storage for a database URL, or for the path of a journal file."""
-    if "://" not in where:
-        Path(where).parent.mkdir(parents=True, exist_ok=True)
-        lock_file = Path(f"{where}.lock")
-        with file_lock(lock_file):
-            _repair(Path(where))
-        return JournalStorage(JournalFileBackend(where, lock_obj=_KernelLock(lock_file)))
-    for bare in ("postgresql://", "postgres://"):
-        where = where.replace(bare, "postgresql+psycopg://") if where.startswith(bare) else where
-    return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+@contextmanager
+def open_storage(where: str) -> Iterator[BaseStorage]:
+    """Open the storage at a database URL, or in a journal file; connections are closed in the end."""
+    if "://" in where:
+        for bare in ("postgresql://", "postgres://"):
+            where = where.replace(bare, "postgresql+psycopg://") if where.startswith(bare) else where
+        database = RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+        try:
+            yield database
+        finally:
+            database.engine.dispose()
+        return
+    Path(where).parent.mkdir(parents=True, exist_ok=True)
+    lock_file = Path(f"{where}.lock")
+    with file_lock(lock_file):
+        _repair(Path(where))
+    yield JournalStorage(JournalFileBackend(where, lock_obj=_KernelLock(lock_file)))
 
 
 def _repair(journal: Path) -> None:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from configs.base import Config
 from configs.tuning import TuningConfig
+from tasks.home import optuna_storage
 from tasks.locks import file_lock
 from tasks.sweep_result import SweepResult, tidy
 
@@ -72,10 +73,11 @@ def sweep(
         SweepFailed: No trial succeeded.
     """
     from tasks.study import Study  # Optuna is imported when it is used
+    from tasks.study_storage import open_storage
 
     directory.mkdir(parents=True, exist_ok=True)
-    with file_lock(directory / "sweep.lock"):
-        study = Study(config, tuning, study_name, directory, seed)
+    with file_lock(directory / "sweep.lock"), open_storage(optuna_storage()) as storage:
+        study = Study(config, tuning, storage, study_name, directory, seed)
         study.adopt_orphans()
         budget = (tuning.trials if study.is_open else 1) + study.restore_winner()
         _Sweep(study, tuning, budget).drive(submit)

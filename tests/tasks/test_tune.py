@@ -16,6 +16,7 @@ import pytest
 from configs.tuning import Choice, Range, TuningConfig, fixed
 from tasks.study import Trial
 from tasks.tune import SweepFailed
+from tests.support.postgresql import postgresql_server
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -264,13 +265,13 @@ def test_half_written_line_of_the_journal_is_cut_off(tmp_path: Path) -> None:
     assert len(search(tmp_path, trials=7).trials) == 7
 
 
-@pytest.mark.skipif("ROOTSTOCK_TEST_POSTGRESQL" not in os.environ, reason="needs a PostgreSQL server by its URL")
 def test_study_in_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", os.environ["ROOTSTOCK_TEST_POSTGRESQL"])
-    name = f"study-{os.getpid()}"
-    first = search(tmp_path, name)
-    assert len(first.trials) == 6
-    assert search(tmp_path, name) == first
+    with postgresql_server() as url:
+        monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", url)
+        first = search(tmp_path)
+        assert [each.state for each in first.trials] == ["complete"] * 6
+        assert search(tmp_path) == first
+        assert len(search(tmp_path, trials=7).trials) == 7
 
 
 def test_study_in_a_database_by_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
