@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -12,6 +12,8 @@ class Config(BaseModel):
     """Settings that cannot change after they were read; an unknown key is refused with the nearest known one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+    without_effect: ClassVar[frozenset[str]] = frozenset()
+    """Fields that change how a result is reached, never what it is: work is found again in spite of them."""
 
     @model_validator(mode="before")
     @classmethod

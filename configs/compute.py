@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -13,6 +13,9 @@ class ComputeConfig(Config):
     """Number format, threads, and the rhythm of checkpoints and progress."""
 
     model_config = ConfigDict(title="Compute")
+    without_effect: ClassVar = frozenset(
+        {"threads", "checkpoint_every_steps", "keep_checkpoints", "progress_every_seconds"}
+    )
 
     precision: Literal["auto", "bf16", "float32"] = "auto"
     """Format of matrix products; weights, losses and optimizer stay in float32. Auto takes bf16 on a GPU that has it

@@ -28,7 +28,14 @@ def pretraining(config: PipelineConfig, prepared: PreparedData | None = None, wi
     assert prepared.tokens is not None
     assert prepared.tokenizer is not None
     with stage("pretrain", config, within) as train:
-        checkpoint = pretrain(config.pretraining, prepared.tokens, prepared.tokenizer, config.seed, run_id=train.run_id)
+        checkpoint = pretrain(
+            config.pretraining,
+            prepared.tokens,
+            prepared.tokenizer,
+            config.seed,
+            experiment=config.name,
+            run_id=train.run_id,
+        )
         model = export(checkpoint, prepared.tokenizer, run_id=train.run_id)
         samples = write_samples(model, prepared.corpus, config.seed, run_id=train.run_id)
         pretrained = Pretrained(checkpoint=checkpoint, model=model, samples=samples)

@@ -1,29 +1,32 @@
 """The same inputs, settings and code are not computed twice.
 
-The key of a task is the sha256 of its name, its inputs (settings as JSON; artifacts by digest alone) and the source
-files of the modules beneath it. Prefect keeps the small result under that key. A kept result counts only while the
+The key of a task is the sha256 of its name, its inputs (settings as JSON; artifacts by digest alone) and the code
+beneath it (`tasks.code_digest`). Prefect keeps the small result under that key. A kept result counts only while the
 artifacts that it names still exist in MLflow; otherwise it is forgotten and computed again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import State, Task, task
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
+from prefect.settings import get_current_settings
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
+from configs.base import Config
+from configs.component import Component
 from tasks.artifacts import Artifact, artifacts_in
+from tasks.code_digest import code_digest
 from tasks.home import home
 from tasks.locks import file_lock
 
@@ -37,40 +40,38 @@ NOT_PART_OF_THE_KEY = frozenset({"run_id", "experiment"})
 
 
 def content_key(name: str, inputs: Mapping[str, Any], code: tuple[str, ...]) -> str:
-    """Return the key of the work `name` on `inputs` by the modules `code` (dotted names; a package counts whole)."""
-    kept = {each: _plain(value) for each, value in sorted(inputs.items()) if each not in NOT_PART_OF_THE_KEY}
-    text = json.dumps([name, kept, [code_digest(module) for module in code]], sort_keys=True)
+    """Return the key of the work `name` on `inputs`, done by the modules `code` (dotted names) and all beneath them."""
+    kept = {each: value for each, value in sorted(inputs.items()) if each not in NOT_PART_OF_THE_KEY}
+    chosen = sorted({type(each).__module__ for each in _components(kept)})
+    text = json.dumps([name, _plain(kept), code_digest((*code, *chosen))], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-@cache
-def code_digest(module: str) -> str:
-    """Return the sha256 of a module's source, or of all sources in a package."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ValueError(f"no source found for {module}")
-    origin = Path(spec.origin)
-    files = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(file.relative_to(origin.parent).as_posix().encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
+def _components(value: Any) -> Iterator[Component]:
+    """Yield the members of families among the settings: their modules are found by name, so no import tells of them."""
+    if isinstance(value, Component):
+        yield value
+    if isinstance(value, BaseModel):
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _components(each)
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON, with every artifact reduced to its digest."""
+    """Return `value` as JSON, with every artifact reduced to its digest, without what has no effect on the result."""
     if isinstance(value, Artifact):
         return value.digest
     if isinstance(value, BaseModel):
-        if any(True for _ in artifacts_in(value)):
-            return {name: _plain(getattr(value, name)) for name in type(value).model_fields if name != "facts"}
-        return value.model_dump(mode="json")
+        left_out = value.without_effect if isinstance(value, Config) else {"facts"}
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields if name not in left_out}
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    return value
+    return to_jsonable_python(value)
 
 
 @dataclass
@@ -87,7 +88,7 @@ class ByContent(CachePolicy):
         store = task_ctx.result_store
         if store.exists(key) and not all(each.exists() for each in artifacts_in(store.read(key).result)):
             logger.warning("an artifact of an earlier %s is gone from MLflow; computing it again", task_ctx.task.name)
-            (home() / "prefect" / "storage" / key).unlink(missing_ok=True)
+            (get_current_settings().results.local_storage_path / key).unlink(missing_ok=True)
         return key
 
 

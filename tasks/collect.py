@@ -9,7 +9,7 @@ from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 
 
-@cached_task("lm_modules.data", "tasks.collect")
+@cached_task("lm_modules.data.preparation")
 def collect(config: DataPreparationConfig, fingerprint: str, seed: int, run_id: str) -> Corpus:
     """Read the sources, clean, filter, deduplicate and split; file the corpus with its ledger and data card.
 

@@ -19,7 +19,7 @@ def fingerprint_examples(data: Component) -> str:
     )
 
 
-@cached_task("lm_modules.data", "tasks.collect_examples")
+@cached_task("lm_modules.data.labelled_data")
 def collect_examples(data: Component, fingerprint: str, seed: int, run_id: str) -> LabelledData:
     """Read a labelled set (a member of `lm_modules.data.labelled`), split it and file it.
 

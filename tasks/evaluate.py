@@ -13,7 +13,7 @@ BASELINES: dict[str, None] = {"majority": None, "tfidf": None}
 """Models that are computed from the data alone."""
 
 
-@cached_task("lm_modules.evaluation", "lm_modules.heads", "tasks.evaluate")
+@cached_task("lm_modules.evaluation.evaluate")
 def evaluate(
     config: EvaluationConfig,
     data: LabelledData | None,

@@ -7,7 +7,7 @@ from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 
 
-@cached_task("lm_modules.export", "lm_modules.model", "tasks.export")
+@cached_task("lm_modules.export.export", "lm_modules.serving.language_model_service")
 def export(checkpoint: Checkpoint, tokenizer: Tokenizer, run_id: str) -> Model:
     """Fold the weights into an unmodified architecture, check it against the training graph, log it."""
     with own_work_directory() as directory:

@@ -13,7 +13,7 @@ from tasks.spool import MetricSpool
 from tasks.tune_model import CODE
 
 
-@cached_task(*CODE, "tasks.finetune")
+@cached_task(*CODE)
 def finetune(
     config: FinetuningConfig,
     base: Model,

@@ -8,13 +8,7 @@ from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 
 
-@cached_task(
-    "lm_modules.data.corpus",
-    "lm_modules.data.packed",
-    "lm_modules.data.packing",
-    "lm_modules.data.tokenization",
-    "tasks.pack",
-)
+@cached_task("lm_modules.data.packed")
 def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, run_id: str) -> Tokens:
     """Encode every split and file the tokens."""
     with own_work_directory() as directory:

@@ -12,28 +12,23 @@ from tasks.processes import run_isolated
 from tasks.spool import MetricSpool
 
 
-@cached_task(
-    "lm_modules.model",
-    "lm_modules.objectives",
-    "lm_modules.data.batches",
-    "lm_modules.data.packed",
-    "lm_modules.data.packing",
-    "lm_modules.training.pretraining",
-    "lm_modules.training.optimizers",
-    "lm_modules.training.schedules",
-    "lm_modules.training.trainer",
-    "lm_modules.training.checkpoints",
-    "lm_modules.training.callbacks",
-    "tasks.pretrain",
-)
-def pretrain(config: PretrainingConfig, tokens: Tokens, tokenizer: Tokenizer, seed: int, run_id: str) -> Checkpoint:
-    """Train, or continue from the newest valid checkpoint of the same work, and file the last checkpoint."""
+@cached_task("lm_modules.training.pretraining")
+def pretrain(
+    config: PretrainingConfig, tokens: Tokens, tokenizer: Tokenizer, seed: int, experiment: str, run_id: str
+) -> Checkpoint:
+    """Train, or continue from the newest valid checkpoint of the same work, and file the last checkpoint.
+
+    The curves go to an MLflow run of their own under `run_id`, which belongs to this work alone: a training on other
+    text never continues the curve of this one.
+    """
     with (
         own_work_directory() as directory,
-        MetricSpool(run_id) as spool,
+        tracking.open_run("pretraining", experiment=experiment, key=directory.name, parent=run_id) as run,
+        MetricSpool(run.id) as spool,
         progress.bar("pretraining") as bar,
     ):
-        tracking.set_tags(run_id, {"rootstock.work_directory": str(directory)})
+        tracking.log_config(run.id, config)
+        tracking.set_tags(run.id, {"rootstock.work_directory": str(directory)})
 
         def report(step: int, values: dict[str, float]) -> bool:
             spool.log(step, values)
@@ -55,7 +50,7 @@ def pretrain(config: PretrainingConfig, tokens: Tokens, tokenizer: Tokenizer, se
         )
         return Checkpoint.file(
             Path(result.pop("checkpoint")),
-            run_id=run_id,
+            run_id=run.id,
             name="checkpoint",
             parents=[tokens, tokenizer],
             facts=result,

@@ -10,7 +10,7 @@ from tasks.caching import cached_task
 from tasks.processes import run_isolated
 
 
-@cached_task("lm_modules.evaluation.likelihood", "tasks.score_language_model")
+@cached_task("lm_modules.evaluation.evaluate")
 def score_language_model(
     config: LanguageModelEvaluationConfig, model: Model, corpus: Corpus, run_id: str
 ) -> dict[str, Any]:

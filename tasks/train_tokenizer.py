@@ -8,9 +8,7 @@ from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 
 
-@cached_task(
-    "lm_modules.data.corpus", "lm_modules.data.tokenization", "lm_modules.data.tokenizers", "tasks.train_tokenizer"
-)
+@cached_task("lm_modules.data.tokenization")
 def train_tokenizer(config: TokenizationConfig, corpus: Corpus, run_id: str) -> Tokenizer:
     """Train the tokenizer on the train split and file it as a stock Hugging Face directory."""
     with own_work_directory() as directory:

@@ -11,22 +11,11 @@ from tasks.sweep_plots import figures
 from tasks.trial import Finetuning
 from tasks.tune import sweep
 
-CODE = (
-    "lm_modules.heads",
-    "lm_modules.adapters",
-    "lm_modules.data.length_grouping",
-    "lm_modules.model.stock",
-    "lm_modules.training.finetuning",
-    "lm_modules.training.finetuned_model",
-    "lm_modules.training.finetuning_evaluations",
-    "lm_modules.training.dropout",
-    "lm_modules.training.layers",
-    "lm_modules.training.schedules",
-)
-"""What a fine-tuning computes with."""
+CODE = ("lm_modules.training.finetuning", "lm_modules.serving.classifier_service")
+"""What a fine-tuning computes with, and how its model answers."""
 
 
-@cached_task(*CODE, "tasks.tune_model", "tasks.tune", "tasks.study", "tasks.search", "tasks.trial", retries=0)
+@cached_task(*CODE, "tasks.tune", "tasks.study", "tasks.search", retries=0)
 def tune_model(
     config: FinetuningConfig, base: Model, data: LabelledData, seed: int, experiment: str, run_id: str
 ) -> Finetuned:

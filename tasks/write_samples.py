@@ -7,7 +7,7 @@ from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 
 
-@cached_task("lm_modules.serving.generate", "lm_modules.serving.samples", "tasks.write_samples")
+@cached_task("lm_modules.serving.samples")
 def write_samples(model: Model, corpus: Corpus, seed: int, run_id: str) -> Samples:
     """Let the model continue the beginnings of a few held-out documents and file the texts."""
     with own_work_directory() as directory:
