@@ -1,1 +1,1 @@
-"""From raw text to packed tokens and labelled sets. Nothing here needs torch."""
+"""From raw text to packed tokens and labelled sets. Only `batches` needs torch."""

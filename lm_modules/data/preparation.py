@@ -30,7 +30,7 @@ from lm_modules.data.documents import SPLITS, Document, Unreadable
 from lm_modules.data.filters import Filter
 from lm_modules.data.funnel import Funnel, Ledger
 from lm_modules.data.split import position, split_at
-from lm_modules.training.reporting import Report, keep_going
+from lm_modules.progress import Report, keep_going
 
 DOCUMENTS_PER_REPORT = 200
 Act = Callable[[Document], tuple[str, str | None]]

@@ -1,13 +1,5 @@
-"""How training tells the floor above what it sees, without knowing who listens."""
+"""What training calls to tell how it goes; it is shared with all other long work."""
 
-from __future__ import annotations
+from lm_modules.progress import Report, keep_going
 
-from collections.abc import Callable
-
-Report = Callable[[int, dict[str, float]], bool]
-"""`report(step, {"train/loss": 2.3}) -> stop`: true asks the caller to end in order (a pruned trial)."""
-
-
-def keep_going(step: int, values: dict[str, float]) -> bool:
-    """Report to nobody."""
-    return False
+__all__ = ["Report", "keep_going"]

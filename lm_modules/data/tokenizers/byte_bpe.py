@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import tokenizers
 
 NUM_RESERVED = 5
-NUM_SPECIAL_AND_BYTES = 3 + NUM_RESERVED + 256
 
 
 class ByteBpe(TokenizerTraining):

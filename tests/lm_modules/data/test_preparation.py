@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,9 @@ def test_nothing_needs_to_be_held_out(tmp_path) -> None:
         "test": 0,
     }
     assert list(read_corpus(tmp_path / "corpus", "test")) == []
+
+
+def test_preparing_needs_neither_torch_nor_training() -> None:
+    code = "import sys, lm_modules.data.preparation, lm_modules.data.labelled_data; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "lm_modules.training"} & set(loaded)
