@@ -1,6 +1,6 @@
 """Judging models side by side on the same held-out examples, and writing down what was found.
 
-predictions/<model>.jsonl    id, label, prediction, probability of every example
+predictions/<model>.jsonl    id, group, label, prediction, probability of every example
 evaluation.json              scores with intervals, paired comparisons, the language model's bits per byte
 other_split/                 the same predictions for a second split of the same data
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +56,14 @@ def evaluate(
     `other_models` are a second split of the same data and what was trained on it. `language_model` is what
     `judge_language_model` found. Without labelled `data`, that is all there is to write.
     """
-    found: dict[str, Any] = {"num_examples": 0, "labels": [], "split_by": None, "models": {}, "comparisons": []}
+    found: dict[str, Any] = {
+        "num_examples": 0,
+        "num_groups": 0,
+        "labels": [],
+        "split_by": None,
+        "models": {},
+        "comparisons": [],
+    }
     if data is not None:
         found = judge(config, data=data, models=models, output=output, seed=seed)
     found["other_split"] = None
@@ -100,6 +108,7 @@ def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path,
     ]
     return {
         "num_examples": len(examples),
+        "num_groups": len({each.group or each.id for each in examples}),
         "labels": labels,
         "split_by": _split_by(data),
         "models": entries,
@@ -121,7 +130,11 @@ def compare(
     Both must be records of the same examples, in any order.
     """
     of_id = {each["id"]: each for each in baseline}
-    if {each["id"]: each["label"] for each in challenger} != {key: each["label"] for key, each in of_id.items()}:
+    if len(of_id) < len(baseline):
+        raise ValueError("some records share an id, so that they cannot be paired; give every example an id of its own")
+    if sorted((each["id"], each["label"]) for each in challenger) != sorted(
+        (key, each["label"]) for key, each in of_id.items()
+    ):
         raise ValueError("the records are of different examples or labels; evaluate both models on the same data")
     paired = [of_id[each["id"]] for each in challenger]
     labels = sorted({each[key] for each in (*challenger, *paired) for key in ("label", "prediction")})
@@ -129,6 +142,7 @@ def compare(
         metric,
         _statistics(metric, challenger, labels),
         _statistics(metric, paired, labels),
+        _groups(challenger),
         confidence=confidence,
         replicates=replicates,
         seed=seed,
@@ -150,7 +164,14 @@ def score_with_interval(
     labels = sorted({each[key] for each in answers for key in ("label", "prediction")})
     rows = _statistics(metric, answers, labels)
     return asdict(
-        interval(metric, rows, confidence=config.confidence, replicates=config.bootstrap_replicates, seed=seed)
+        interval(
+            metric,
+            rows,
+            _groups(answers),
+            confidence=config.confidence,
+            replicates=config.bootstrap_replicates,
+            seed=seed,
+        )
     )
 
 
@@ -191,11 +212,13 @@ def held_out_texts(corpus: Path, characters: int | None) -> dict[str, list[str]]
     import pyarrow.parquet
 
     texts: dict[str, list[str]] = {}
+    held: Counter[str] = Counter()
     for batch in pyarrow.parquet.ParquetFile(corpus / "test.parquet").iter_batches(columns=["source", "text"]):
         for row in batch.to_pylist():
             some = texts.setdefault(row["source"], [])
-            if characters is None or sum(map(len, some)) < characters:
+            if characters is None or held[row["source"]] < characters:
                 some.append(row["text"])
+                held[row["source"]] += len(row["text"])
     return texts
 
 
@@ -216,6 +239,13 @@ def _answers(name: str, directory: Path | None, data: Path, examples: Sequence[E
 
 def _statistics(metric: Metric, answers: Sequence[Record], labels: Sequence[str]) -> Any:
     return statistics(metric, [each["prediction"] for each in answers], [each["label"] for each in answers], labels)
+
+
+def _groups(answers: Sequence[Record]) -> list[str] | None:
+    """Return the group of every example that was held out with others; one that has none is a group of its own. None if no example has one."""
+    if all(each["group"] is None for each in answers):
+        return None
+    return [f"example {each['id']}" if each["group"] is None else f"group {each['group']}" for each in answers]
 
 
 def _write_records(path: Path, rows: Sequence[Record]) -> None:

@@ -63,8 +63,14 @@ def read_head(directory: str | Path) -> Head:
 
 
 def records(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Return one row an example: id, label, prediction, probability."""
+    """Return one row an example: id, group (null if it has none), label, prediction, probability."""
     return [
-        {"id": example.id, "label": example.label, "prediction": each.value, "probability": round(each.probability, 6)}
+        {
+            "id": example.id,
+            "group": example.group,
+            "label": example.label,
+            "prediction": each.value,
+            "probability": round(each.probability, 6),
+        }
         for example, each in zip(examples, predictions, strict=True)
     ]

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class MacroF1(Metric):
-    """Mean F1 over the labels that occur; as `sklearn.metrics.f1_score(average="macro", zero_division=0)`.
+    """Mean F1 over the labels that are true of an example; as `sklearn.metrics.f1_score(labels=true, average="macro")`.
 
-    F1 of a label is 2 x hits / (times predicted + times true), so three columns a label suffice. A label that is
-    neither predicted nor true among the examples (in a bootstrap replicate, say) has no F1 and is left out of the mean.
+    F1 of a label is 2 x hits / (times predicted + times true), so three columns a label suffice. A label of which no
+    example was drawn into a bootstrap replicate has no F1 there, even if it is predicted: scoring it 0 would push
+    every replicate below the figure that it stands for.
     """
 
     kind: Literal["macro_f1"] = "macro_f1"
@@ -32,6 +33,6 @@ class MacroF1(Metric):
         import numpy as np
 
         hits, predicted, true = np.split(sums, 3, axis=-1)
-        occurs = predicted + true > 0
-        f1 = 2 * hits / np.where(occurs, predicted + true, 1.0)
+        occurs = true > 0
+        f1 = 2 * hits / np.where(occurs, predicted + true, 1.0)  # no hits where the label is not true
         return f1.sum(axis=-1) / occurs.sum(axis=-1)

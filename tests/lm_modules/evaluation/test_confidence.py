@@ -28,26 +28,51 @@ def answers(num: int, seed: int, right: float) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize("right", [0.0, 0.4, 1.0])
 def test_metrics_equal_those_of_scikit_learn(right):
     predictions, references = answers(300, 1, right)
-    expected = f1_score(references, predictions, average="macro", zero_division=0)
+    expected = f1_score(references, predictions, labels=LABELS[:4], average="macro", zero_division=0)
     assert score(MacroF1(), predictions, references, LABELS) == pytest.approx(expected, abs=1e-12)
     expected = accuracy_score(references, predictions)
     assert score(Accuracy(), predictions, references, LABELS) == pytest.approx(expected, abs=1e-12)
 
 
-def test_macro_f1_counts_a_label_that_is_only_predicted_as_zero():
-    assert score(MacroF1(), ["a", "b"], ["a", "a"], LABELS) == pytest.approx((2 / 3 + 0) / 2)
+def test_macro_f1_is_the_mean_over_the_labels_that_are_true():
+    assert score(MacroF1(), ["a", "b", "c"], ["a", "a", "c"], LABELS) == pytest.approx((2 / 3 + 1) / 2)
 
 
 def test_replicates_equal_scoring_the_drawn_examples_themselves():
     predictions, references = answers(40, 2, 0.5)
     rows = statistics(MacroF1(), predictions, references, LABELS)
-    replicates = bootstrap(lambda counts: MacroF1().value(counts @ rows), 40, 25, seed=3)
+    replicates = bootstrap(lambda counts: MacroF1().value(counts @ rows), 40, replicates=25, seed=3)
     drawn = np.random.default_rng(3).integers(40, size=(25, 40))
+    np.testing.assert_allclose(replicates, [macro_f1_of(row, predictions, references) for row in drawn], atol=1e-12)
+
+
+def test_where_examples_come_in_groups_whole_groups_are_drawn():
+    predictions, references = answers(40, 2, 0.5)
+    groups = [f"group {index % 7}" for index in range(40)]
+    rows = statistics(MacroF1(), predictions, references, LABELS)
+    replicates = bootstrap(lambda counts: MacroF1().value(counts @ rows), 40, groups, replicates=25, seed=3)
+    drawn = np.random.default_rng(3).integers(7, size=(25, 7))
     by_hand = [
-        f1_score([references[i] for i in row], [predictions[i] for i in row], average="macro", zero_division=0)
-        for row in drawn
+        macro_f1_of([i for group in row for i in range(40) if i % 7 == group], predictions, references) for row in drawn
     ]
     np.testing.assert_allclose(replicates, by_hand, atol=1e-12)
+
+
+def macro_f1_of(chosen, predictions, references):
+    true = [references[i] for i in chosen]
+    labels = sorted(set(true))
+    return f1_score(true, [predictions[i] for i in chosen], labels=labels, average="macro", zero_division=0)
+
+
+def test_examples_that_are_alike_within_groups_leave_less_certainty():
+    generator = random.Random(0)
+    hits = [float(generator.random() < 0.5) for _ in range(20)]
+    rows = np.repeat(np.array(hits), 50)[:, None] * np.array([[1.0, 0.0]]) + np.array([[0.0, 1.0]])
+    settings = {"confidence": 0.95, "replicates": 2000, "seed": 0}
+    single = interval(Accuracy(), rows, **settings)
+    grouped = interval(Accuracy(), rows, [str(index // 50) for index in range(1000)], **settings)
+    assert grouped.value == single.value
+    assert grouped.high - grouped.low > 4 * (single.high - single.low)
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -83,7 +108,7 @@ def test_pairing_makes_the_interval_of_a_difference_narrower():
 
 def records(predictions: list[str], references: list[str]) -> list[dict[str, object]]:
     return [
-        {"id": str(index), "label": reference, "prediction": prediction, "probability": 1.0}
+        {"id": str(index), "group": None, "label": reference, "prediction": prediction, "probability": 1.0}
         for index, (prediction, reference) in enumerate(zip(predictions, references, strict=True))
     ]
 
@@ -104,3 +129,10 @@ def test_records_of_other_examples_are_refused():
     rows = records(*answers(5, 8, 0.5))
     with pytest.raises(ValueError, match="same data"):
         compare(rows, rows[:4], Accuracy(), confidence=0.95, replicates=100, seed=0)
+
+
+def test_records_that_share_an_id_are_refused():
+    rows = records(*answers(5, 8, 0.5))
+    rows[1]["id"] = rows[0]["id"]
+    with pytest.raises(ValueError, match="share an id"):
+        compare(rows, rows, Accuracy(), confidence=0.95, replicates=100, seed=0)
