@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect import task
@@ -28,7 +29,8 @@ def promote(
     """Register the tuned model; make it the champion if it beats the one in use, or every declared baseline if none is.
 
     The comparison is paired, on the held-out examples, at the configured confidence. A model that does not win becomes
-    `@challenger`, with the reason.
+    `@challenger`, with the reason. One that a person took back by `rootstock rollback` stays it, whatever its figures:
+    the nightly run would otherwise bring it back.
     """
     version = registry.register(
         config.registered_name, tuned.model.uri, {"rootstock.digest": tuned.model.digest, "rootstock.run_id": run_id}
@@ -37,6 +39,8 @@ def promote(
         champion = registry.champion(config.registered_name)
         if champion and champion.uri == tuned.model.uri:
             return _already(config, champion)
+        if taken_back := registry.rolled_back(config.registered_name, version):
+            return _challenger(config, version, champion, f"It was rolled back: {taken_back}")
         comparisons = run_isolated(
             "lm_modules.evaluation.promotion:compare_for_promotion",
             {
@@ -60,23 +64,45 @@ def _decide(
     config: PromotionConfig, version: str, champion: registry.Version | None, comparisons: list[dict[str, Any]]
 ) -> Verdict:
     """Write the verdict into the registry and return it."""
-    name, before = config.registered_name, champion.version if champion else None
-    promoted = all(each["better"] for each in comparisons)
+    if not comparisons:
+        return _challenger(config, version, champion, "It was compared with nothing.")
     reason = " ".join(_sentence(each) for each in comparisons)
-    note = {"verdict": "promoted" if promoted else "not promoted", "reason": reason, "comparisons": comparisons}
-    if promoted:
-        registry.move_champion(name, version, note, expected_champion=before)
-    else:
-        registry.set_challenger(name, version, reason, note)
+    if not all(each["better"] for each in comparisons):
+        return _challenger(config, version, champion, reason, comparisons)
+    name, before = config.registered_name, champion.version if champion else None
+    note = {"verdict": "promoted", "reason": reason, "comparisons": comparisons}
+    registry.move_champion(name, version, note, expected_champion=before)
     return Verdict(
         registered_name=name,
         version=version,
-        alias=registry.CHAMPION if promoted else registry.CHALLENGER,
-        promoted=promoted,
+        alias=registry.CHAMPION,
+        promoted=True,
         reason=reason,
         comparisons=tuple(comparisons),
         champion_before=before,
-        champion_after=version if promoted else before,
+        champion_after=version,
+    )
+
+
+def _challenger(
+    config: PromotionConfig,
+    version: str,
+    champion: registry.Version | None,
+    reason: str,
+    comparisons: Sequence[dict[str, Any]] = (),
+) -> Verdict:
+    """Leave the champion where it is, with the reason, and return that verdict."""
+    name, before = config.registered_name, champion.version if champion else None
+    registry.set_challenger(name, version, reason, {"verdict": "not promoted", "comparisons": comparisons})
+    return Verdict(
+        registered_name=name,
+        version=version,
+        alias=registry.CHALLENGER,
+        promoted=False,
+        reason=reason,
+        comparisons=tuple(comparisons),
+        champion_before=before,
+        champion_after=before,
     )
 
 

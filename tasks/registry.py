@@ -333,6 +333,12 @@ def rollback(name: str, reason: str) -> Version:
     return good
 
 
+def rolled_back(name: str, version: str) -> str | None:
+    """Return why a version was taken back, or None if it was not."""
+    tags = tracking.client().get_model_version(name, version).tags
+    return tags.get("rolled_back_reason", "no reason given") if "rolled_back_at" in tags else None
+
+
 def _by_alias(name: str, alias: str) -> Version | None:
     from mlflow.exceptions import MlflowException
 
