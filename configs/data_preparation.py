@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from configs.base import Config, nearest
 from configs.component import OneOf
+from configs.held_out import require_some_training
 
 
 class SplitConfig(Config):
@@ -23,11 +24,7 @@ class SplitConfig(Config):
 
     @model_validator(mode="after")
     def _some_train(self) -> Self:
-        if (held_out := self.validation_fraction + self.test_fraction) >= 1:
-            raise ValueError(
-                f"validation_fraction + test_fraction is {held_out:g}, which leaves nothing to train on; "
-                "make their sum less than 1"
-            )
+        require_some_training(self.validation_fraction, self.test_fraction)
         return self
 
 

@@ -35,9 +35,9 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A file or a line that could not be read: set aside, named in the ledger, counted, never guessed at.
+    """A file or lines that could not be read: set aside, named in the ledger, counted, never guessed at.
 
-    `line` counts from 1 and is None when the whole file is unreadable.
+    `line` counts from 1 and is None when the whole file is unreadable; `last_line` is set when more than one is lost.
     """
 
     source: str
@@ -45,3 +45,9 @@ class Unreadable:
     line: int | None
     reason: str
     excerpt: str = ""
+    last_line: int | None = None
+
+    @property
+    def num_lines(self) -> int:
+        """How many lines are lost; a whole file counts as one."""
+        return self.last_line - self.line + 1 if self.line and self.last_line else 1

@@ -61,11 +61,13 @@ class Ledger:
         self._write(step, reason, document.source, document.text, id=document.id)
 
     def unreadable(self, line: Unreadable) -> None:
-        """Write down a line or file that could not be read."""
-        self._write("read", line.reason, line.source, line.excerpt, file=line.file, line=line.line)
+        """Write down lines or a file that could not be read."""
+        self._write(
+            "read", line.reason, line.source, line.excerpt, file=line.file, line=line.line, last_line=line.last_line
+        )
 
     def _write(self, step: str, reason: str, source: str, excerpt: str, **where: Any) -> None:
-        place = {"id": None, "file": None, "line": None} | where
+        place = {"id": None, "file": None, "line": None, "last_line": None} | where
         row = {"step": step, "reason": reason, "source": source, **place, "excerpt": excerpt[:EXCERPT_CHARACTERS]}
         # ASCII escapes keep lone surrogates, which UTF-8 cannot hold.
         self.file.write(json.dumps(row) + "\n")

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def collect(member: Labelled, output: Path, seed: int) -> dict[str, Any]:
     with Ledger(output / "ledger.jsonl") as ledger:
         dropped = _Dropped(member.kind, ledger)
         found = dropped.unreadable_and_empty(member.examples())
+        _require_unique_ids(found)
         found = dropped.conflicting_copies(_with_splits(found, member, seed))
         found = dropped.unlearnable_labels(found)
     labels = sorted({each.label for each in found})
@@ -51,7 +53,7 @@ def collect(member: Labelled, output: Path, seed: int) -> dict[str, Any]:
         "labels": {label: {split: counts[label][split] for split in SPLITS} for label in labels},
         "dropped": dict(dropped.reasons.most_common()),
         "left_out": member.left_out(),
-        "overlap": _overlap(found),
+        "shared_groups": _shared_groups(found),
         "ledger_lines": ledger.num_lines,
         "config": member.model_dump(mode="json"),
     }
@@ -81,7 +83,7 @@ class _Dropped:
         kept = []
         for each in examples:
             if isinstance(each, Unreadable):
-                self.reasons[each.reason] += 1
+                self.reasons[each.reason] += each.num_lines
                 self.ledger.unreadable(each)
             elif not each.text.strip():
                 self.drop("empty text", each)
@@ -134,6 +136,13 @@ def _with_splits(examples: list[Example], member: Labelled, seed: int) -> list[E
     return [replace(each, split=split(each)) for each in examples]
 
 
+def _require_unique_ids(examples: list[Example]) -> None:
+    """Raise a ValueError if two examples have one id: by it answers are paired when models are compared."""
+    id, count = Counter(each.id for each in examples).most_common(1)[0] if examples else ("", 0)
+    if count > 1:
+        raise ValueError(f"{count} examples have the id {id!r}, so answers to them would be confused; rename a file")
+
+
 def _require_enough(examples: list[Example], labels: list[str], dropped: _Dropped) -> None:
     reasons = ", ".join(f"{n} for: {reason}" for reason, n in dropped.reasons.most_common()) or "none"
     if len(labels) < FEWEST_LABELS:
@@ -146,15 +155,10 @@ def _require_enough(examples: list[Example], labels: list[str], dropped: _Droppe
             raise ValueError(f"no example is left in {split} (dropped: {reasons}); add examples, or raise its fraction")
 
 
-def _overlap(examples: list[Example]) -> dict[str, dict[str, int]]:
-    """Count, for each pair of splits, the groups on both sides; copies of texts were dropped, so there are none."""
+def _shared_groups(examples: list[Example]) -> dict[str, int]:
+    """Count the groups on both sides of each pair of splits; files that are given may share some."""
     groups = {split: {each.group for each in examples if each.split == split and each.group} for split in SPLITS}
-    texts = {split: {Exact().key(each.text) for each in examples if each.split == split} for split in SPLITS}
-    pairs = (("train", "validation"), ("train", "test"), ("validation", "test"))
-    return {
-        f"{one} and {other}": {"texts": len(texts[one] & texts[other]), "groups": len(groups[one] & groups[other])}
-        for one, other in pairs
-    }
+    return {f"{one} and {other}": len(groups[one] & groups[other]) for one, other in combinations(SPLITS, 2)}
 
 
 def _write(path: Path, examples: Iterable[Example]) -> None:

@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from configs.component import Component
+from configs.held_out import require_some_training
 from lm_modules.data.documents import Example, Unreadable
 
 
@@ -22,11 +23,7 @@ class Labelled(Component):
 
     @model_validator(mode="after")
     def _some_train(self) -> Self:
-        if (held_out := self.validation_fraction + self.test_fraction) >= 1:
-            raise ValueError(
-                f"validation_fraction + test_fraction is {held_out:g}, which leaves nothing to train on; "
-                "make their sum less than 1"
-            )
+        require_some_training(self.validation_fraction, self.test_fraction)
         return self
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -28,23 +29,26 @@ class TextLines(Labelled):
 
     def examples(self) -> Iterator[Example | Unreadable]:
         """Yield one example a line, label by label."""
+        for label, name, file in self._files():
+            with file.open("rb") as lines:
+                for number, line in enumerate(lines, start=1):
+                    try:
+                        text = line.decode(self.encoding).strip()
+                    except UnicodeDecodeError:
+                        excerpt = line.decode("ascii", "replace").strip()
+                        yield Unreadable(self.kind, str(file), number, f"not {self.encoding}", excerpt)
+                        continue
+                    except LookupError as error:
+                        raise ValueError(f"{error}; an encoding is a name such as utf-8 or latin-1") from error
+                    if text:
+                        yield Example(f"{name}:{number}", text, label)
+
+    def _files(self) -> Iterator[tuple[str, str, Path]]:
+        """Yield (label, name, file)."""
         for label, path in sorted(self.files.items()):
-            for file in input_files(path, SUFFIXES):
-                with file.open("rb") as lines:
-                    for number, line in enumerate(lines, start=1):
-                        try:
-                            text = line.decode(self.encoding).strip()
-                        except UnicodeDecodeError:
-                            excerpt = line.decode("ascii", "replace").strip()
-                            yield Unreadable(self.kind, str(file), number, f"not {self.encoding}", excerpt)
-                            continue
-                        except LookupError as error:
-                            raise ValueError(f"{error}; an encoding is a name such as utf-8 or latin-1") from error
-                        if text:
-                            yield Example(f"{label}/{file.name}:{number}", text, label)
+            for name, file in input_files(path, SUFFIXES).items():
+                yield label, f"{label}/{name}", file
 
     def fingerprint(self) -> str:
         """Return a digest of the files' bytes."""
-        return files_fingerprint(
-            [file for _, path in sorted(self.files.items()) for file in input_files(path, SUFFIXES)]
-        )
+        return files_fingerprint({name: file for _, name, file in self._files()})

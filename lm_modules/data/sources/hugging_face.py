@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from configs.base import nearest
 from lm_modules.data.documents import Document, Unreadable
-from lm_modules.data.input_files import files_fingerprint
+from lm_modules.data.input_files import files_fingerprint, named
 from lm_modules.data.sources import Source
 
 
@@ -77,7 +77,7 @@ class HuggingFace(Source):
         """Return a digest of the directory's bytes, or of the Hub's commit."""
         place = Path(self.dataset).expanduser()
         if place.is_dir():
-            return files_fingerprint(sorted(each for each in place.rglob("*") if each.is_file()))
+            return files_fingerprint(named(sorted(each for each in place.rglob("*") if each.is_file()), place))
         return hashlib.sha256(f"{self.dataset}@{self._commit()}".encode()).hexdigest()
 
     def _commit(self) -> str:

@@ -28,14 +28,14 @@ class Jsonl(Source):
         """Yield one document a line, in the order of the files."""
         name = self.name or self.kind
         fields = (self.text_field, self.group_field) if self.group_field else (self.text_field,)
-        for file in input_files(self.path, SUFFIXES):
+        for place, file in input_files(self.path, SUFFIXES).items():
             for line in json_lines(name, file, fields):
                 if isinstance(line, Unreadable):
                     yield line
                 else:
                     number, row = line
                     group = row[self.group_field] if self.group_field else None
-                    yield Document(f"{file.name}:{number}", row[self.text_field], name, group)
+                    yield Document(f"{place}:{number}", row[self.text_field], name, group)
 
     def fingerprint(self) -> str:
         """Return a digest of the files' bytes."""

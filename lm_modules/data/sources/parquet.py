@@ -28,10 +28,10 @@ class Parquet(Source):
 
     def documents(self) -> Iterator[Document | Unreadable]:
         """Yield one document a row; memory holds a batch of rows."""
-        for file in input_files(self.path, SUFFIXES):
-            yield from self._file_documents(file)
+        for place, file in input_files(self.path, SUFFIXES).items():
+            yield from self._file_documents(place, file)
 
-    def _file_documents(self, file: Path) -> Iterator[Document | Unreadable]:
+    def _file_documents(self, place: str, file: Path) -> Iterator[Document | Unreadable]:
         import pyarrow as arrow
         import pyarrow.parquet
 
@@ -50,7 +50,7 @@ class Parquet(Source):
                 text = row[self.text_field]
                 if isinstance(text, str):
                     group = str(row[self.group_field]) if self.group_field else None
-                    yield Document(f"{file.name}:{number}", text, name, group)
+                    yield Document(f"{place}:{number}", text, name, group)
                 else:
                     yield Unreadable(
                         name, str(file), number, f"column {self.text_field!r} is no string", repr(text)[:200]

@@ -1,4 +1,4 @@
-"""The documentation that every Python installation carries: nothing is downloaded, and only `help()`'s topics imported."""
+"""The documentation that every Python installation carries; only the topics of `help()` are imported."""
 
 from __future__ import annotations
 

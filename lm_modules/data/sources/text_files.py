@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -32,22 +31,16 @@ class TextFiles(Source):
     def documents(self) -> Iterator[Document | Unreadable]:
         """Yield the files in the order of their paths; memory holds one file."""
         name = self.name or self.kind
-        for file in input_files(self.path, SUFFIXES):
+        for place, file in input_files(self.path, SUFFIXES).items():
             try:
                 text = file.read_bytes().decode("utf-8-sig")
             except UnicodeDecodeError as error:
                 yield Unreadable(name, str(file), None, f"not UTF-8 (byte {error.start}); save it as UTF-8")
                 continue
-            identity = self._identity(file)
             pieces = [text] if self.document_characters is None else cut(text, self.document_characters)
             for index, piece in enumerate(pieces):
-                id = f"{identity}#{index}" if len(pieces) > 1 else identity
-                yield Document(id, piece, name, group=identity if self.keep_files_together else None)
-
-    def _identity(self, file: Path) -> str:
-        """Return the path within the folder, so that moving the folder does not move documents between splits."""
-        place = Path(self.path).expanduser()
-        return file.relative_to(place).as_posix() if place.is_dir() else file.name
+                id = f"{place}#{index}" if len(pieces) > 1 else place
+                yield Document(id, piece, name, group=place if self.keep_files_together else None)
 
     def fingerprint(self) -> str:
         """Return a digest of the files' bytes."""

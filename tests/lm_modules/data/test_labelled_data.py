@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 
 import pytest
@@ -54,7 +55,7 @@ def test_given_parts_are_respected_and_their_copies_leave_train(tmp_path) -> Non
     assert [row["text"] for row in read(tmp_path / "set", "test")] == [row["text"] for row in test]
     assert report["dropped"] == {"copy of an example in test": 1}
     assert report["splits"]["train"] + report["splits"]["validation"] == 99
-    assert report["overlap"]["train and test"] == {"texts": 0, "groups": 0}
+    assert report["shared_groups"]["train and test"] == 0
 
 
 def test_unusable_examples_are_dropped_with_their_reason(tmp_path) -> None:
@@ -98,7 +99,7 @@ def test_whole_numbers_are_labels_and_groups_stay_together(tmp_path) -> None:
     report = collect(Jsonl(path=str(path), group_field="book"), tmp_path / "set", seed=1)
     assert report["split_by"] == "group"
     assert list(report["labels"]) == ["0", "1"]
-    assert all(pair == {"texts": 0, "groups": 0} for pair in report["overlap"].values())
+    assert set(report["shared_groups"].values()) == {0}
 
 
 def test_csv_rows_with_problems_are_named_by_line(tmp_path) -> None:
@@ -116,6 +117,72 @@ def test_csv_rows_with_problems_are_named_by_line(tmp_path) -> None:
     ]
     assert report["num_examples"] == 60
     assert read(tmp_path / "set", "train")[0]["text"].endswith(", quoted")
+
+
+def test_a_value_of_any_length_is_one_value(tmp_path) -> None:
+    limit = csv.field_size_limit()
+    long = "a line of a long text, more\n" * 12_000
+    (tmp_path / "a.csv").write_text(f'text,label\n"{long}",good\nshort,bad\n')
+    found = list(Csv(path=str(tmp_path / "a.csv")).examples())
+    assert [(each.text, each.label) for each in found] == [(long, "good"), ("short", "bad")]
+    assert csv.field_size_limit() == limit
+
+
+def test_an_unclosed_quote_names_and_counts_every_line_that_it_swallows(tmp_path) -> None:
+    rows = [f"text {letters(n)},{n % 2}" for n in range(1060)]
+    rows.insert(60, '"never closed,1')
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
+    report = collect(Csv(path=str(tmp_path / "a.csv")), tmp_path / "set", seed=0)
+    (line,) = map(json.loads, (tmp_path / "set" / "ledger.jsonl").read_text().splitlines())
+    assert (line["line"], line["last_line"]) == (62, 1062)
+    assert report["dropped"] == {line["reason"]: 1001}
+    assert report["num_examples"] == 60
+
+
+def test_a_first_line_that_is_not_csv_is_refused(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text('"text,label\nx,y\n')
+    with pytest.raises(ValueError, match=r"its first line is not CSV.*it must name the columns"):
+        list(Csv(path=str(tmp_path / "a.csv")).examples())
+
+
+def write_parts(folder, write) -> None:
+    """Write files of one name into several folders."""
+    for part in ("one", "two"):
+        (folder / part).mkdir()
+        write(folder / part)
+
+
+@pytest.mark.parametrize("pattern", ["", "/*/part.*"])
+@pytest.mark.parametrize("kind", [Csv, Jsonl])
+def test_ids_tell_files_of_one_name_in_different_folders_apart(kind, pattern: str, tmp_path) -> None:
+    write_parts(tmp_path, lambda folder: (folder / "part.csv").write_text("text,label\nx,y\n"))
+    write_parts(tmp_path / "one", lambda folder: (folder / "part.jsonl").write_text('{"text": "x", "label": "y"}'))
+    place = tmp_path if kind is Csv else tmp_path / "one"
+    member = kind(path=f"{place}{pattern}", test=str(place / "two"))
+    suffix, line = ("csv", 2) if kind is Csv else ("jsonl", 1)
+    expected = [f"one/part.{suffix}:{line}", f"two/part.{suffix}:{line}", f"test/part.{suffix}:{line}"]
+    assert [each.id for each in member.examples()] == expected
+
+
+def test_ids_of_text_lines_tell_folders_apart(tmp_path) -> None:
+    write_parts(tmp_path, lambda folder: (folder / "part.txt").write_text("x"))
+    member = TextLines(files={"good": str(tmp_path), "bad": str(tmp_path / "one")})
+    assert [each.id for each in member.examples()] == ["bad/part.txt:1", "good/one/part.txt:1", "good/two/part.txt:1"]
+
+
+def test_one_id_for_two_examples_is_refused(tmp_path) -> None:
+    write_parts(tmp_path, lambda folder: (folder / "part.txt").write_text("x"))
+    member = TextLines(files={"good": str(tmp_path), "good/one": str(tmp_path / "one")})
+    with pytest.raises(ValueError, match=r"2 examples have the id 'good/one/part.txt:1'"):
+        collect(member, tmp_path / "set", seed=0)
+
+
+def test_moving_a_file_to_another_folder_changes_ids_and_fingerprint(tmp_path) -> None:
+    write_parts(tmp_path, lambda folder: None)
+    (tmp_path / "one" / "part.csv").write_text("text,label\nx,y\n")
+    before = Csv(path=str(tmp_path)).fingerprint()
+    (tmp_path / "one" / "part.csv").rename(tmp_path / "two" / "part.csv")
+    assert Csv(path=str(tmp_path)).fingerprint() != before
 
 
 def test_a_column_that_is_not_there_lists_those_that_are(tmp_path) -> None:

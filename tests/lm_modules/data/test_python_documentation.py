@@ -73,7 +73,7 @@ def test_classes_are_balanced_and_parted_by_module(tmp_path) -> None:
         assert sizes["train"] >= sum(sizes.values()) / 2
     assert 0.15 <= report["splits"]["test"] / report["num_examples"] <= 0.25
     assert 0.05 <= report["splits"]["validation"] / report["num_examples"] <= 0.15
-    assert all(pair == {"texts": 0, "groups": 0} for pair in report["overlap"].values())
+    assert set(report["shared_groups"].values()) == {0}
     at_random = collect(PythonTopics(split_by="random"), tmp_path / "random", seed=0)
     assert at_random["num_examples"] >= report["num_examples"]
     assert report["left_out"]["fewer than 5 words"] > 300

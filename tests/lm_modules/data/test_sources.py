@@ -23,6 +23,18 @@ def test_folder_is_read_to_its_depths_by_suffix(tmp_path) -> None:
     assert [each.text for each in TextFiles(path=str(tmp_path / "c.rst")).documents()] == ["c.rst"]
 
 
+def test_ids_and_fingerprints_tell_folders_apart(tmp_path) -> None:
+    for part in ("a", "b"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "x.txt").write_text(part)
+        (tmp_path / part / "x.jsonl").write_text('{"text": "x"}')
+    assert [each.id for each in Jsonl(path=str(tmp_path)).documents()] == ["a/x.jsonl:1", "b/x.jsonl:1"]
+    assert [each.id for each in TextFiles(path=f"{tmp_path}/*/x.txt").documents()] == ["a/x.txt", "b/x.txt"]
+    before = Jsonl(path=f"{tmp_path}/*/x.jsonl").fingerprint()
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert Jsonl(path=f"{tmp_path}/*/x.jsonl").fingerprint() != before
+
+
 @pytest.mark.parametrize("source", [TextFiles, Jsonl, Parquet])
 def test_missing_and_empty_inputs_are_named(source, tmp_path) -> None:
     for act in (lambda each: list(each.documents()), lambda each: each.fingerprint()):
