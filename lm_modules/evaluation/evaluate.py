@@ -242,7 +242,7 @@ def _statistics(metric: Metric, answers: Sequence[Record], labels: Sequence[str]
 
 
 def _groups(answers: Sequence[Record]) -> list[str] | None:
-    """Return the group of every example that was held out with others; one that has none is a group of its own. None if no example has one."""
+    """Return the group of every example, itself where it has none; None if no example has one."""
     if all(each["group"] is None for each in answers):
         return None
     return [f"example {each['id']}" if each["group"] is None else f"group {each['group']}" for each in answers]

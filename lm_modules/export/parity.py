@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 
 def logit_difference(ours: nn.Module, stock: Any, vocab_size: int, lengths: Sequence[int]) -> float:
-    """Return the largest absolute difference of logits over random texts of these lengths."""
+    """Return the largest absolute difference of logits over random texts of these lengths; NaN if a logit is NaN."""
     generator = torch.Generator().manual_seed(0)
-    largest = 0.0
+    largest = torch.zeros(())
     with torch.no_grad():
         for length in lengths:
             tokens_BL = torch.randint(0, vocab_size, (2, length), generator=generator)
             difference_BLV = ours(tokens_BL) - stock(input_ids=tokens_BL).logits
-            largest = max(largest, difference_BLV.abs().max().item())
-    return largest
+            largest = torch.maximum(largest, difference_BLV.abs().max().to(largest.dtype))  # hands a NaN on
+    return largest.item()
 
 
 def same_greedy_tokens(ours: nn.Module, stock: Any, prompt_L: Tensor, num_tokens: int, tolerance: float) -> int:

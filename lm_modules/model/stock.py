@@ -52,9 +52,10 @@ def open_model(
 def open_tokenizer(base: str | Path, context_length: int | None = None) -> PreTrainedTokenizerBase:
     """Return the tokenizer, which pads on the right and cuts at `context_length` tokens (null keeps its own limit).
 
-    A tokenizer without a padding token (GPT-2) pads with its end-of-text token.
+    A tokenizer without a padding token (GPT-2) pads with its end-of-text token. A special token that is written in a
+    text stays text.
     """
-    tokenizer = AutoTokenizer.from_pretrained(str(base))
+    tokenizer = AutoTokenizer.from_pretrained(str(base), split_special_tokens=True)
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -21,7 +21,9 @@ class ClassifierService:
 
         logging.disable_progress_bar()
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._tokenizer = AutoTokenizer.from_pretrained(str(directory), local_files_only=True)
+        self._tokenizer = AutoTokenizer.from_pretrained(
+            str(directory), local_files_only=True, split_special_tokens=True
+        )
         self._tokenizer.padding_side = self._tokenizer.truncation_side = "right"
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token

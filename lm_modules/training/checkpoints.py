@@ -35,7 +35,7 @@ def save(directory: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]]
 
     `tensors` gives the content of each safetensors file by its stem ("model", "optimizer").
     """
-    final = directory / f"step-{step:08d}"
+    final = directory / step_name(step)
     temporary = directory / f".{final.name}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -55,6 +55,11 @@ def save(directory: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]]
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return final
+
+
+def step_name(step: int) -> str:
+    """Return the name of the checkpoint of a step."""
+    return f"step-{step:08d}"
 
 
 def newest(directory: Path) -> Path | None:
@@ -89,9 +94,13 @@ def read_tensors(checkpoint: Path, stem: str) -> dict[str, Tensor]:
     return load_file(checkpoint / f"{stem}.safetensors")
 
 
-def keep_newest(directory: Path, count: int) -> None:
-    """Delete all whole or damaged checkpoints but the newest `count`, and what interrupted writes left behind."""
-    for path in _all(directory)[:-count]:
+def keep_newest(directory: Path, count: int, *, step: int) -> None:
+    """Delete all checkpoints but the newest `count` up to `step`, and what interrupted writes left behind.
+
+    A later one than that of the step that training is at was passed over as damaged.
+    """
+    newest_first = [path for path in reversed(_all(directory)) if path.name <= step_name(step)]
+    for path in set(_all(directory)) - set(newest_first[:count]):
         shutil.rmtree(path, ignore_errors=True)
     for path in directory.glob(".step-*"):
         shutil.rmtree(path, ignore_errors=True)

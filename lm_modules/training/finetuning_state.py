@@ -70,14 +70,14 @@ class FinetuningState:
         if is_best:
             checkpoints.save(self.workdir / "best", step, {"model": weights}, state)
         checkpoints.save(self.workdir / "checkpoints", step, {"model": weights, "optimizer": moments}, state)
-        checkpoints.keep_newest(self.workdir / "best", 1)
-        checkpoints.keep_newest(self.workdir / "checkpoints", 1)
+        checkpoints.keep_newest(self.workdir / "best", 1, step=step)
+        checkpoints.keep_newest(self.workdir / "checkpoints", 1, step=step)
 
     def load_best(self, network: nn.Module) -> None:
         """Put the weights of the best evaluation into the network."""
-        best = checkpoints.newest(self.workdir / "best")
-        if best is None:
-            raise ValueError(f"{self.workdir / 'best'} holds no whole checkpoint; delete {self.workdir} and run again")
+        best = self.workdir / "best" / checkpoints.step_name(self.progress.best_step)
+        if damage := checkpoints.find_damage(best):
+            raise ValueError(f"the best weights in {best} are damaged ({damage}); delete {self.workdir} and run again")
         _load(network, best)
 
     def finish(self, result: dict[str, Any]) -> None:

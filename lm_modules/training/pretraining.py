@@ -116,7 +116,7 @@ class _Run:
             module.steps = self._num_steps()
         if module.step < module.steps:
             self._train()
-        checkpoint = self.directory / f"step-{module.step:08d}"
+        checkpoint = self.directory / checkpoints.step_name(module.step)
         if module.step < module.steps:
             raise Interrupted(module.step, module.steps, checkpoint)
         return self._figures(resumed_from, checkpoint)
@@ -201,7 +201,7 @@ class _Run:
             "optimizer": optimizer_tensors(module.network, module.optimizer),
         }
         path = checkpoints.save(self.directory, module.step, tensors, state)
-        checkpoints.keep_newest(self.directory, self.config.compute.keep_checkpoints)
+        checkpoints.keep_newest(self.directory, self.config.compute.keep_checkpoints, step=module.step)
         return path
 
     def _figures(self, resumed_from: int | None, checkpoint: Path) -> dict[str, Any]:

@@ -25,6 +25,10 @@ RECENT_STEPS = 50
 """The training loss that a run ends with is the mean over this many last steps."""
 
 
+class Diverged(ValueError):  # noqa: N818 (says what happened)
+    """The loss or the gradient is no number any more; the same settings would lead there again."""
+
+
 class PretrainingModule(LightningModule):
     """Trains a network on an objective; `step` counts the optimizer steps done since the run began."""
 
@@ -74,12 +78,12 @@ class PretrainingModule(LightningModule):
         torch.manual_seed(derived_seed(self.key, "network", self.step))
         set_learning_rate(self.optimizer, schedule(self.optimization, self.step, self.steps))
         loss = self._gradient(batch)
-        if not math.isfinite(loss.item()):
-            raise FloatingPointError(
-                f"the loss of step {self.step} is {loss.item()}; lower optimization.learning_rate or set "
-                "optimization.clip_norm, and run again: it continues from the last checkpoint"
-            )
         norm = gradient_norm(self.network, self.scales)
+        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
+            raise Diverged(
+                f"step {self.step} has a loss of {loss.item()} and a gradient of length {norm.item()}: training "
+                "diverged. Begin anew with a lower optimization.learning_rate, a longer warm-up or optimization.clip_norm"
+            )
         if self.optimization.clip_norm is not None:
             clip_gradient(self.network, norm, self.optimization.clip_norm)
         optimizer: Any = self.optimizers()

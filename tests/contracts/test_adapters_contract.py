@@ -26,11 +26,11 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 
 @pytest.fixture(params=[save_llama, save_bert], ids=["llama", "bert"])
 def trained(request: pytest.FixtureRequest, adapter: Adapter, tmp_path: Path):
-    """Return a module after five steps that moved every trainable weight, and its trainable weights before them."""
+    """Return a module after five steps that moved every trainable weight, and all its weights before them."""
     torch.manual_seed(0)
     head = SequenceClassification()
     network = adapter.apply(head.network(request.param(tmp_path), ["a", "b"]))
-    before = {name: each.detach().clone() for name, each in trainable(network).items()}
+    before = {name: each.detach().clone() for name, each in network.named_parameters()}
     optimizer = torch.optim.SGD(trainable(network).values(), lr=0.3)
     for _ in range(5):
         head.loss(network, BATCH).backward()
@@ -56,10 +56,10 @@ def test_the_head_learns(adapter, trained):
     assert any("score" in name or "classifier" in name for name in moved)
 
 
-def test_what_is_frozen_stays_as_it_was(adapter, trained, tmp_path):
-    network, _ = trained
+def test_what_is_frozen_stays_as_it_was(adapter, trained):
+    network, before = trained
     frozen = {name: each for name, each in network.named_parameters() if not each.requires_grad}
-    assert all(each.grad is None for each in frozen.values())
+    assert all(torch.equal(each, before[name]) for name, each in frozen.items())
     assert bool(frozen) == (adapter.kind != "full")
 
 

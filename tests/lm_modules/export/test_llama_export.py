@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,14 @@ def test_a_wrong_constant_would_be_seen():
     with torch.no_grad():
         stock.model.layers[1].self_attn.q_proj.weight *= 1.05
     assert logit_difference(network, stock, VOCABULARY, [40]) > 1e-4
+
+
+def test_a_logit_that_is_no_number_is_no_agreement():
+    network, model, scales = build("u_mup", False)
+    stock = stock_of(network, model, scales)
+    with torch.no_grad():
+        stock.lm_head.weight[3] = torch.nan
+    assert math.isnan(logit_difference(network, stock, VOCABULARY, [17, 40]))
 
 
 @pytest.mark.parametrize(("parametrization", "tied"), VARIANTS)

@@ -54,8 +54,15 @@ def test_only_the_newest_are_kept_and_leftovers_are_swept(tmp_path):
     for step in (1, 2, 10):
         write(tmp_path, step)
     (tmp_path / ".step-00000011.123").mkdir()
-    checkpoints.keep_newest(tmp_path, 2)
+    checkpoints.keep_newest(tmp_path, 2, step=10)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002", "step-00000010"]
+
+
+def test_a_damaged_one_that_was_passed_over_does_not_push_out_the_new_ones(tmp_path):
+    for step in (60, 20):
+        write(tmp_path, step)
+    checkpoints.keep_newest(tmp_path, 1, step=20)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000020"]
 
 
 def test_a_write_that_fails_leaves_the_one_before(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from tiny_pretraining import SENTENCE, make_tokens, tiny_config
 from lm_modules.data.packed import write_packed
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
+from lm_modules.training.pretraining_module import Diverged
 
 PROGRAM = """
 import os, sys, time
@@ -234,5 +235,5 @@ def test_an_empty_validation_split_says_what_to_do(tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(text, tmp_path):
-    with pytest.raises(FloatingPointError, match="lower optimization"):
+    with pytest.raises(Diverged, match="lower optimization"):
         run(text, tmp_path, optimization__learning_rate=1e300)
