@@ -13,7 +13,11 @@ from configs.held_out import require_some_training
 
 
 class SplitConfig(Config):
-    """The share of the documents that is held out; a hash of the document decides, so that it never moves."""
+    """The share of the documents that is held out.
+
+    A hash decides: of a document's group if it has one (a file that is not cut, a module, `group_field`), else of its
+    text. So other documents may come and go, and it stays where it is. A source may hold out whole groups itself.
+    """
 
     model_config = ConfigDict(title="Split")
 

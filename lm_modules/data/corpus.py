@@ -11,6 +11,7 @@ import pyarrow as arrow
 import pyarrow.parquet
 
 from lm_modules.data.documents import SPLITS, Document
+from lm_modules.data.split import split_key
 
 SCHEMA = arrow.schema([(name, arrow.string()) for name in ("id", "text", "source", "group")])
 CHARACTERS_WRITTEN_AT_ONCE = 4_000_000
@@ -66,14 +67,14 @@ def read_corpus(directory: Path, split: str) -> Iterator[Document]:
 
 
 def fill_split(directory: Path, sizes: dict[str, Any], split: str, key: str) -> None:
-    """Move the documents whose group or id is `key` from train to the empty `split`, and renew `sizes`."""
+    """Move the documents whose `split_key` is `key` from train to the empty `split`, and renew `sizes`."""
     train = directory / "train.parquet"
     whole = train.rename(directory / "train.whole.parquet")
     rest, moved = SplitWriter(train), SplitWriter(directory / f"{split}.parquet")
     for batch in arrow.parquet.ParquetFile(whole).iter_batches(ROWS_READ_AT_ONCE):
         for row in batch.to_pylist():
             document = Document(**row)
-            (moved if (document.group or document.id) == key else rest).write(document)
+            (moved if split_key(document) == key else rest).write(document)
     whole.unlink()
     sizes |= {"train": rest.close(), split: moved.close()}
 

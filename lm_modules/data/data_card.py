@@ -14,7 +14,7 @@ def data_card(report: dict[str, Any]) -> str:
         "# Data card",
         f"{report['documents']:,} documents, {report['characters']:,} characters. "
         f"Fingerprint `{report['fingerprint'][:16]}`, seed {report['seed']}, "
-        f"made with {report['interpreter']} in {report['seconds']} seconds.",
+        f"made with {report['interpreter']}.",
         "## Sources",
         _table(("source", "documents read", "kept", "characters kept"), _sources(report)),
         "## Steps",
@@ -25,7 +25,7 @@ def data_card(report: dict[str, Any]) -> str:
         "## Splits",
         _table(("split", "documents", "characters", "bytes"), _splits(report)),
         "Documents of one group are never parted. A source that holds out whole groups decides their split itself; "
-        "for all others a hash of the group or the identity decides.",
+        "for all others a hash of the group, or else of the text, decides.",
         "## Lengths of the documents",
         _table(("unit", *report["lengths"]["characters"]), _lengths(report)),
     ]

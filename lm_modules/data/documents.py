@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 SPLITS = ("train", "validation", "test")
 
@@ -12,7 +13,7 @@ class Document:
     """A text and where it comes from.
 
     `group` names what must not be torn apart by the split (a module, a book). `split` is set by a source that has its
-    own held-out part and is respected; None leaves it to a hash of the group or the id.
+    own held-out part and is respected unless a split would be empty; None leaves it to a hash of the group or the text.
     """
 
     id: str
@@ -31,6 +32,23 @@ class Example:
     label: str
     group: str | None = None
     split: str | None = None
+
+
+Text = TypeVar("Text", Document, Example)
+
+
+def with_valid_unicode(each: Text) -> Text:
+    """Return a document or an example that UTF-8 can hold."""
+    return replace(each, id=encodable(each.id), text=encodable(each.text), group=each.group and encodable(each.group))
+
+
+def encodable(text: str) -> str:
+    """Return the text with U+FFFD for every half of a surrogate pair, which JSON can escape and UTF-8 cannot hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

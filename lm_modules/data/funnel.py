@@ -126,10 +126,7 @@ class Funnel:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the steps in order, and for each source its ends and reasons."""
-        steps = [
-            {"step": step, **count.as_dict(), "seconds": round(self.seconds[step], 3)}
-            for step, count in self.steps.items()
-        ]
+        steps = [{"step": step, **count.as_dict()} for step, count in self.steps.items()]
         return {"steps": steps, "sources": {name: _ends(counts) for name, counts in sorted(self.by_source.items())}}
 
 

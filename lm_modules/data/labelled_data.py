@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lm_modules.data.deduplication.exact import Exact
-from lm_modules.data.documents import SPLITS, Document, Example, Unreadable
+from lm_modules.data.documents import SPLITS, Document, Example, Unreadable, encodable, with_valid_unicode
 from lm_modules.data.funnel import Ledger
 from lm_modules.data.labelled import Labelled
-from lm_modules.data.split import position, split_at
+from lm_modules.data.split import position, split_at, split_key
 
 FEWEST_LABELS = 2
 
@@ -52,6 +52,7 @@ def collect(member: Labelled, output: Path, seed: int) -> dict[str, Any]:
         "splits": {split: sum(each.split == split for each in found) for split in SPLITS},
         "labels": {label: {split: counts[label][split] for split in SPLITS} for label in labels},
         "dropped": dict(dropped.reasons.most_common()),
+        "mended": dropped.num_mended,
         "left_out": member.left_out(),
         "shared_groups": _shared_groups(found),
         "ledger_lines": ledger.num_lines,
@@ -72,6 +73,7 @@ class _Dropped:
     def __init__(self, source: str, ledger: Ledger):
         self.source, self.ledger = source, ledger
         self.reasons: Counter[str] = Counter()
+        self.num_mended = 0
 
     def drop(self, reason: str, example: Example) -> None:
         """Count and write down one example."""
@@ -79,7 +81,7 @@ class _Dropped:
         self.ledger.dropped("collect", reason, Document(example.id, example.text, self.source))
 
     def unreadable_and_empty(self, examples: Iterable[Example | Unreadable]) -> list[Example]:
-        """Return the examples that have a text and a label."""
+        """Return the examples that have a text and a label, in valid Unicode."""
         kept = []
         for each in examples:
             if isinstance(each, Unreadable):
@@ -89,8 +91,13 @@ class _Dropped:
                 self.drop("empty text", each)
             elif not each.label.strip():
                 self.drop("empty label", each)
+            elif each.label != encodable(each.label):
+                # Mended, two labels could become one.
+                self.drop("label is not valid Unicode", each)
             else:
-                kept.append(replace(each, text=each.text.encode("utf-8", "replace").decode(), label=each.label.strip()))
+                valid = with_valid_unicode(each)
+                self.num_mended += valid != each
+                kept.append(replace(valid, label=valid.label.strip()))
         return kept
 
     def conflicting_copies(self, examples: list[Example]) -> list[Example]:
@@ -130,7 +137,7 @@ def _with_splits(examples: list[Example], member: Labelled, seed: int) -> list[E
     test_fraction = 0.0 if "test" in given else member.test_fraction
 
     def split(example: Example) -> str:
-        place = position(example.group or example.id, seed)
+        place = position(split_key(example), seed)
         return example.split or split_at(place, validation_fraction, test_fraction)
 
     return [replace(each, split=split(each)) for each in examples]

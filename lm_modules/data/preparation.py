@@ -26,10 +26,10 @@ from lm_modules.data.cleaners import Cleaner
 from lm_modules.data.corpus import SplitWriter, fill_split, total
 from lm_modules.data.data_card import data_card
 from lm_modules.data.deduplication import Deduplication
-from lm_modules.data.documents import SPLITS, Document, Unreadable
+from lm_modules.data.documents import SPLITS, Document, Unreadable, with_valid_unicode
 from lm_modules.data.filters import Filter
 from lm_modules.data.funnel import Funnel, Ledger
-from lm_modules.data.split import position, split_at
+from lm_modules.data.split import position, split_at, split_key
 from lm_modules.progress import Report, keep_going
 
 DOCUMENTS_PER_REPORT = 200
@@ -39,7 +39,7 @@ PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 
 
 def prepare(config: DataPreparationConfig, output: Path, seed: int, report: Report = keep_going) -> dict[str, Any]:
-    """Write the corpus directory and return its report (`report.json`).
+    """Write the corpus directory and return its report (`report.json`, and the seconds that it took).
 
     `report(number of documents read, {})` is called now and then; if it answers true, an InterruptedError ends it.
     No document left, or too few to fill the splits, is a ValueError that names what dropped them.
@@ -69,14 +69,14 @@ def prepare(config: DataPreparationConfig, output: Path, seed: int, report: Repo
         "lengths": {"characters": _percentiles(run.characters), "words": _percentiles(run.words)},
         "warnings": warnings,
         "ledger_lines": ledger.num_lines,
-        "seconds": round(time.perf_counter() - started, 2),
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": {name: version(name) for name in ("ftfy", "pyarrow", "pydantic")},
         "config": config.model_dump(mode="json"),
     }
     (output / "report.json").write_text(json.dumps(found, indent=2) + "\n")
     (output / "data_card.md").write_text(data_card(found))
-    return found
+    # Not in the files, so that equal corpora have equal digests.
+    return found | {"seconds": round(time.perf_counter() - started, 2), "seconds_by_step": run.seconds_by_step()}
 
 
 def fingerprint(config: DataPreparationConfig) -> str:
@@ -102,7 +102,8 @@ class _Run:
         self.seen: set[bytes] = set()
         self.characters: Counter[int] = Counter()
         self.words: Counter[int] = Counter()
-        self.nearest_train: list[tuple[float, str]] = []
+        self.nearest_train: dict[str, tuple[float, str]] = {}
+        """Of the train documents that come next after the held-out ones: what decides the split -> place and name."""
 
     def kept(self, report: Report) -> Iterator[Document]:
         """Yield the documents that pass every step, with their split."""
@@ -120,11 +121,12 @@ class _Run:
                     yield replace(document, split=self._split(document))
         report(num_read, {})
 
-    def _through_all_steps(self, document: Document) -> Document | None:
+    def _through_all_steps(self, read: Document) -> Document | None:
+        document = with_valid_unicode(read)
         if not document.text.strip():
             self.funnel.dropped("read", document, "empty")
             return None
-        self.funnel.passed("read", document, document.text)
+        self.funnel.passed("read", read, document.text)
         for step, act in self.acts.items():
             started = time.perf_counter()
             text, reason = act(document)
@@ -151,16 +153,19 @@ class _Run:
         return document.text, None
 
     def _split(self, document: Document) -> str:
-        if document.split:
-            return document.split
-        key = document.group or document.id
+        key = split_key(document)
         place = position(key, self.seed)
         fractions = self.config.split
-        split = split_at(place, fractions.validation_fraction, fractions.test_fraction)
-        if split == "train" and (place, key) not in self.nearest_train:
+        split = document.split or split_at(place, fractions.validation_fraction, fractions.test_fraction)
+        if split == "train":
+            nearest = {key: (place, document.group or document.id)} | self.nearest_train
             # Three, so that one is left for train when two splits are empty.
-            self.nearest_train = sorted([*self.nearest_train, (place, key)])[:3]
+            self.nearest_train = dict(sorted(nearest.items(), key=lambda item: item[1])[:3])
         return split
+
+    def seconds_by_step(self) -> dict[str, float]:
+        """Return how long each step worked."""
+        return {step: round(seconds, 3) for step, seconds in self.funnel.seconds.items()}
 
 
 def _free_name(kind: str, taken: Collection[str]) -> str:
@@ -179,12 +184,14 @@ def _fill_empty_splits(config: DataPreparationConfig, output: Path, sizes: dict[
     for split in [name for name, fraction in wanted.items() if fraction and not sizes[name]["documents"]]:
         if len(run.nearest_train) < 2:
             raise ValueError(
-                f"{total(sizes, 'documents')} documents are too few for the splits (dropped: {dropped or 'none'}); "
-                f"add text, cut it into more documents, or set the split's {split}_fraction to 0"
+                f"{total(sizes, 'documents')} documents are too few for the splits, or lie in too few groups that "
+                f"must not be parted (dropped: {dropped or 'none'}): nothing is left for {split}; add text, or cut it "
+                "into more documents or groups"
             )
-        key = run.nearest_train.pop(0)[1]
+        key = next(iter(run.nearest_train))
+        _, name = run.nearest_train.pop(key)
         fill_split(output, sizes, split, key)
-        warnings.append(f"so few documents that {split} would have been empty; {key!r} was moved there from train")
+        warnings.append(f"so few documents that {split} would have been empty; {name!r} was moved there from train")
     if not sizes["train"]["documents"]:
         raise ValueError(f"no document is left to train on (dropped: {dropped or 'none'}); add text")
     return warnings

@@ -14,7 +14,7 @@ from lm_modules.data.documents import Example, Unreadable
 
 
 class Labelled(Component):
-    """Yields texts with labels. Examples without a split get theirs from a hash of the group, or of the id."""
+    """Yields texts with labels. Examples without a split get theirs from a hash of the group, or of the text."""
 
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the examples on which the sweep chooses, where the set has no validation part of its own."""

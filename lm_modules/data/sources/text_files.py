@@ -40,7 +40,9 @@ class TextFiles(Source):
             pieces = [text] if self.document_characters is None else cut(text, self.document_characters)
             for index, piece in enumerate(pieces):
                 id = f"{place}#{index}" if len(pieces) > 1 else place
-                yield Document(id, piece, name, group=place if self.keep_files_together else None)
+                # A whole file keeps its split when it is edited.
+                whole = self.keep_files_together or len(pieces) == 1
+                yield Document(id, piece, name, group=place if whole else None)
 
     def fingerprint(self) -> str:
         """Return a digest of the files' bytes."""

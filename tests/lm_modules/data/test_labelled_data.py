@@ -199,6 +199,29 @@ def test_tab_separated_values_may_hold_quotes(tmp_path) -> None:
     assert [each.text for each in member.examples()] == ['a "quoted']
 
 
+def test_a_line_put_in_at_the_top_moves_no_other_example(tmp_path) -> None:
+    found = rows(200)
+    collect(Jsonl(path=str(write_jsonl(tmp_path / "a.jsonl", found))), tmp_path / "before", seed=0)
+    new = {"text": "entirely new", "label": "good"}
+    collect(Jsonl(path=str(write_jsonl(tmp_path / "a.jsonl", [new, *found]))), tmp_path / "after", seed=0)
+    for split in ("train", "validation", "test"):
+        before, after = ([row["text"] for row in read(tmp_path / name, split)] for name in ("before", "after"))
+        assert before == [text for text in after if text != "entirely new"]
+
+
+def test_half_a_character_is_replaced_in_texts_and_groups_and_refused_in_labels(tmp_path) -> None:
+    found = [{**row, "book": f"\ud83d {n}"} for n, row in enumerate(rows(100))]
+    found[0]["text"] = "cut off \ud83d"
+    found[1]["label"] = "\ud83d"
+    path = write_jsonl(tmp_path / "a.jsonl", found)
+    report = collect(Jsonl(path=str(path), group_field="book"), tmp_path / "set", seed=0)
+    assert report["dropped"] == {"label is not valid Unicode": 1}
+    assert report["mended"] == 99
+    written = [row for split in report["splits"] for row in read(tmp_path / "set", split)]
+    assert "cut off \ufffd" in {row["text"] for row in written}
+    assert {row["group"][0] for row in written} == {"\ufffd"}
+
+
 def test_text_lines_are_examples_of_their_file(tmp_path) -> None:
     for label in ("good", "bad"):
         lines = [f"{label} line {letters(n)}".encode() for n in range(50)]

@@ -52,7 +52,7 @@ def test_text_that_is_not_utf8_is_set_aside(tmp_path) -> None:
     bad, good = TextFiles(path=str(tmp_path)).documents()
     assert isinstance(bad, Unreadable)
     assert bad.file.endswith("bad.txt")
-    assert good == Document("good.txt", "café", "text_files")
+    assert good == Document("good.txt", "café", "text_files", group="good.txt")
 
 
 @pytest.mark.parametrize("text", ["", "x" * 1000, "one two " * 200, "A paragraph of text.\n\n" * 50, "line\n" * 300])
