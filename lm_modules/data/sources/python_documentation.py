@@ -17,7 +17,8 @@ Part = Literal["topics", "docstrings", "source"]
 class PythonDocumentation(Source):
     """The language reference, and the docstrings and source of the standard library, read by `ast`.
 
-    Tests, encodings, idlelib's tests, lib2to3 and ensurepip are left out. A document's group is its top-level module.
+    Tests, encodings, idlelib's tests, lib2to3 and ensurepip are left out. A document's group is its top-level module;
+    where `modules` chooses none that is held out, its file, so that a few modules fill all splits.
     """
 
     kind: Literal["python_documentation"] = "python_documentation"
@@ -39,21 +40,31 @@ class PythonDocumentation(Source):
         if "topics" in self.parts:
             for topic, text in python_library.topics().items():
                 yield Document(f"topic:{topic}", text, f"{name}/topics", group=f"topic:{topic}")
-        split_of = {} if self.held_out_seed is None else python_labels.held_out(self.held_out_seed).split_of
-        default = None if self.held_out_seed is None else "train"
         modules = [each for each in python_library.modules() if self.modules is None or each.group in self.modules]
+        split_of = self._held_out({module.group for module in modules})
+        default = "train" if split_of else None
         for wanted in (*reversed(SPLITS), None):
             for module in modules:
                 split = split_of.get(module.group, default)
+                group = module.name if self.modules and not split_of else module.group
                 if split == wanted:
-                    yield from self._module_documents(module, name, split)
+                    yield from self._module_documents(module, name, group, split)
 
-    def _module_documents(self, module: python_library.Module, name: str, split: str | None) -> Iterator[Document]:
+    def _held_out(self, chosen: set[str]) -> dict[str, str]:
+        """Return the split of those chosen modules that are held out."""
+        if self.held_out_seed is None:
+            return {}
+        split_of = python_labels.held_out(self.held_out_seed).split_of
+        return {group: split for group, split in split_of.items() if group in chosen}
+
+    def _module_documents(
+        self, module: python_library.Module, name: str, group: str, split: str | None
+    ) -> Iterator[Document]:
         if "docstrings" in self.parts:
             for place, text in module.docstrings:
-                yield Document(f"docstring:{place}", text, f"{name}/docstrings", module.group, split)
+                yield Document(f"docstring:{place}", text, f"{name}/docstrings", group, split)
         if "source" in self.parts:
-            yield Document(f"source:{module.name}", module.text, f"{name}/source", module.group, split)
+            yield Document(f"source:{module.name}", module.text, f"{name}/source", group, split)
 
     def fingerprint(self) -> str:
         """Return a digest of the interpreter and of the files."""

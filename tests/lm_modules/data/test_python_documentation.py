@@ -8,10 +8,13 @@ from collections import Counter
 
 import pytest
 
+from configs.data_preparation import DataPreparationConfig
 from lm_modules.data import python_labels, python_library
+from lm_modules.data.corpus import read_corpus
 from lm_modules.data.deduplication.exact import Exact
 from lm_modules.data.labelled.python_topics import PythonTopics
 from lm_modules.data.labelled_data import collect
+from lm_modules.data.preparation import prepare
 from lm_modules.data.python_chapters import CHAPTERS, chapter_of, group_of
 from lm_modules.data.python_labels import choose_groups
 from lm_modules.data.sources.python_documentation import PythonDocumentation
@@ -59,8 +62,24 @@ def test_no_held_out_docstring_is_a_training_docstring(documents) -> None:
 def test_without_a_seed_no_module_is_held_out() -> None:
     source = PythonDocumentation(held_out_seed=None, modules=("json", "csv"), parts=("source",))
     found = list(source.documents())
-    assert {each.group for each in found} == {"json", "csv"}
+    assert {each.group for each in found} >= {"json", "json.decoder", "csv"}
     assert {each.split for each in found} == {None}
+
+
+@pytest.mark.parametrize("num_held_out", [0, 1])
+def test_a_few_modules_fill_every_split_whether_or_not_one_is_held_out(num_held_out: int, tmp_path) -> None:
+    held_out = [name for name, split in python_labels.held_out(0).split_of.items() if split == "test"]
+    others = [name for name in ("json", "csv", "string", "bisect") if name not in python_labels.held_out(0).split_of]
+    source = {
+        "kind": "python_documentation",
+        "modules": [*held_out[:num_held_out], *others],
+        "parts": ["docstrings", "source"],
+    }
+    config = DataPreparationConfig.model_validate({"sources": [source], "filters": []})
+    report = prepare(config, tmp_path, seed=0)
+    assert all(sizes["documents"] for sizes in report["splits"].values())
+    groups = [{document.group for document in read_corpus(tmp_path, split)} for split in report["splits"]]
+    assert len(set.union(*groups)) == sum(map(len, groups))
 
 
 def test_classes_are_balanced_and_parted_by_module(tmp_path) -> None:
