@@ -85,6 +85,10 @@ class FinetuningConfig(Config):
     tuning: TuningConfig = TuningConfig()
     """How the sweep chooses among what is left open."""
 
+    def without_budget(self) -> Self:
+        """Return one fine-tuning's settings: of the sweep only its metric, by which the best weights are kept."""
+        return self.model_copy(update={"tuning": TuningConfig(metric=self.tuning.metric)})
+
     @field_validator("adapter")
     @classmethod
     def _known_adapters(cls, value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import ConfigDict, Field, model_validator
 
 from configs.base import Config
+from configs.component import members
 
 C = TypeVar("C", bound=Config)
 
@@ -95,6 +96,13 @@ class TuningConfig(Config):
     minutes: float | None = Field(default=None, gt=0)
     """No trial begins after this many minutes; null sets no limit."""
     metric: str = "validation/macro_f1"
-    """The figure that is made best, as the trial reports it."""
-    direction: Literal["maximize", "minimize"] = "maximize"
-    """Whether the best figure is the largest or the smallest."""
+    """The figure that is made best, as the trial reports it; whether the largest is best, the metric itself says."""
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """Return whether the best figure is the largest or the smallest."""
+        kind = self.metric.rpartition("/")[2]
+        if kind == "loss":
+            return "minimize"
+        metric: Any = members("lm_modules.evaluation.metrics").get(kind)
+        return "maximize" if metric is None or metric.higher_is_better else "minimize"

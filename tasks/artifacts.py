@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from configs.finetuning import FinetuningConfig
-from configs.tuning import TuningConfig, fixed
+from configs.tuning import fixed
 from tasks.sweep_result import SweepResult
 
 
@@ -194,7 +194,7 @@ class Finetuned(BaseModel):
 
     def settings(self, config: FinetuningConfig) -> FinetuningConfig:
         """Return the settings of one fine-tuning with the winner's values; how they were found is no part of them."""
-        return fixed(config, self.values).model_copy(update={"tuning": TuningConfig(metric=config.tuning.metric)})
+        return fixed(config, self.values).without_budget()
 
     def figures(self) -> dict[str, float | str]:
         """Return the figures that sum it up."""

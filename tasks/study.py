@@ -136,6 +136,10 @@ class Study:
         """Return how many trials are complete or pruned."""
         return sum(each.state in (TrialState.COMPLETE, TrialState.PRUNED) for each in self._study.trials)
 
+    def num_waiting(self) -> int:
+        """Return how many trials are lined up to be tried again."""
+        return sum(each.state == TrialState.WAITING for each in self._study.trials)
+
     def adopt_orphans(self) -> None:
         """Line up again, with the same values, the trials whose process is gone."""
         trials = self._study.trials
@@ -154,8 +158,9 @@ class Study:
     def restore_winner(self) -> bool:
         """Line up the best trial again if its model was deleted since; true if so."""
         result = self.result()
-        waiting = any(each.state == "waiting" for each in result.trials)
-        if result.winner is None or result.best is not None or waiting:
+        if result.winner is None or result.best is not None:
+            return False
+        if any(each.state == "waiting" and each.first == result.winner.first for each in result.trials):
             return False
         lost = self._study.trials[result.winner.number]
         self._try_again(None, lost.params, {"first": result.winner.first}, attempts=1)
@@ -191,6 +196,7 @@ class Study:
     def _record(self, trial: FrozenTrial, continued: bool) -> TrialRecord:
         attributes = trial.user_attrs
         steps = trial.intermediate_values
+        result = json.loads(attributes.get("result", "{}"))
         return TrialRecord(
             number=trial.number,
             state="continued" if continued else STATES[trial.state],
@@ -202,8 +208,8 @@ class Study:
             task_run_id=attributes.get("prefect_task_run_id"),
             retry_of=attributes.get("retry_of"),
             first=attributes.get("first", trial.number),
-            directory=self.directory / f"trial-{attributes.get('first', trial.number)}",
-            result=json.loads(attributes.get("result", "{}")),
+            result=result,
+            kept="model" not in result or (self.directory / result["model"]).is_dir(),
             error=attributes.get("error"),
         )
 

@@ -37,19 +37,25 @@ class TrialRecord(BaseModel):
     retry_of: int | None
     first: int
     """The number under which this work began."""
-    directory: Path
     result: dict[str, Any]
-    """What its training returned."""
+    """What its training returned; the path of its model is the one within the sweep's directory."""
+    kept: bool
+    """Whether the model that it returned, if any, is still there."""
     error: str | None
 
     @property
-    def model(self) -> Path | None:
-        """Return the directory of its model."""
-        return Path(self.result["model"]) if "model" in self.result else None
+    def directory(self) -> str:
+        """Return the name of its directory within the sweep's."""
+        return f"trial-{self.first}"
+
+    @property
+    def model(self) -> str | None:
+        """Return the path of its model within the sweep's directory."""
+        return self.result.get("model")
 
     def usable(self) -> bool:
         """Tell whether it is complete and its model is still there."""
-        return self.state == "complete" and (self.model is None or self.model.is_dir())
+        return self.state == "complete" and self.kept
 
 
 class SweepResult(BaseModel):
@@ -96,14 +102,14 @@ class SweepResult(BaseModel):
         ]
 
 
-def tidy(result: SweepResult) -> None:
-    """Remove the weights of all finished trials but the best one's model; their records stay."""
+def tidy(result: SweepResult, directory: Path) -> None:
+    """Remove the weights of all finished trials of a sweep but the best one's model; their records stay."""
     best = result.best
+    kept = directory / best.model if best and best.model else None
     at_work = {each.directory for each in result.trials if each.state in ("running", "waiting")}
     for trial in result.trials:
         if trial.directory not in at_work:
-            kept = best.model if best is not None and best.directory == trial.directory else None
-            _remove_weights(trial.directory, kept)
+            _remove_weights(directory / trial.directory, kept)
 
 
 def _remove_weights(directory: Path, kept: Path | None) -> None:

@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
 from configs.finetuning import FinetuningConfig
-from configs.tuning import TuningConfig, fixed
+from configs.tuning import fixed
 from tasks import progress, tracking
 from tasks.caching import is_no_mistake
 from tasks.processes import run_isolated
@@ -92,9 +92,8 @@ class Finetuning:
         return result
 
     def _settings(self, trial: Trial) -> FinetuningConfig:
-        """Return the settings with the trial's values, without the budget of the sweep, which is no part of them."""
-        closed = fixed(self.config, trial.values)
-        return closed.model_copy(update={"tuning": TuningConfig(metric=self.config.tuning.metric)})
+        """Return the settings with the trial's values."""
+        return fixed(self.config, trial.values).without_budget()
 
 
 def _ids(trial: Trial) -> dict[str, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import queue
 import shutil
 import threading
@@ -79,10 +80,12 @@ def sweep(
     with file_lock(directory / "sweep.lock"), open_storage(optuna_storage()) as storage:
         study = Study(config, tuning, storage, study_name, directory, seed)
         study.adopt_orphans()
-        budget = (tuning.trials if study.is_open else 1) + study.restore_winner()
+        trials = (tuning.trials if study.is_open else 1) + study.restore_winner()
+        # what is lined up is tried even if earlier sweeps have used more trials than this one may
+        budget = max(trials, study.num_finished() + study.num_waiting())
         _Sweep(study, tuning, budget).drive(submit)
         result = study.result()
-        tidy(result)
+        tidy(result, directory)
         if result.best is None:
             raise SweepFailed(f"no trial of {study_name} was completed; give it more trials or minutes")
         return result.model_copy(update={"importances": study.importances()})
@@ -142,7 +145,7 @@ class _Sweep:
         except Exception as error:
             self._fail(trial, trial.error or error)
             return
-        trial.note(result=json.dumps(result))
+        trial.note(result=json.dumps(self._portable(result)))
         if value is None:
             self._study.tell(trial, "pruned")
             last = max(steps)
@@ -150,7 +153,13 @@ class _Sweep:
         else:
             self._study.tell(trial, "complete", value)
             logger.info("trial %d complete (%s %.4f)", trial.number, self._tuning.metric, value)
-        tidy(self._study.result())
+        tidy(self._study.result(), self._study.directory)
+
+    def _portable(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return what a trial returned with its model's path taken from the sweep's directory."""
+        if "model" not in result:
+            return result
+        return {**result, "model": os.path.relpath(result["model"], self._study.directory)}
 
     def _value(self, steps: dict[int, float]) -> float:
         """Return the figure by which a trial is judged: the best that it reported, whose weights it kept."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from configs.finetuning import FinetuningConfig
-from configs.tuning import TuningConfig
 from tasks import tracking
 from tasks.artifacts import Finetuned, LabelledData, Model
 from tasks.caching import cached_task, content_key, work_directory
@@ -40,12 +39,12 @@ def tune_model(
         assert best.model is not None
         facts = {"trial": best.number, found.metric: best.value, **best.values}
         model = Model.log(
-            best.model, run_id=run_id, name="tuned", service="classifier", parents=[base, data], facts=facts
+            directory / best.model, run_id=run_id, name="tuned", service="classifier", parents=[base, data], facts=facts
         )
         return Finetuned(model=model, data=data, base=base, values=best.values, sweep=found)
 
 
 def _study_key(config: FinetuningConfig, base: Model, data: LabelledData, seed: int) -> str:
     """Return what a study is known by: all that changes a trial's result, but not how many trials are to be run."""
-    open_settings = config.model_copy(update={"tuning": TuningConfig(metric=config.tuning.metric)})
-    return content_key("sweep", {"config": open_settings, "base": base, "data": data, "seed": seed}, CODE)
+    inputs = {"config": config.without_budget(), "base": base, "data": data, "seed": seed}
+    return content_key("sweep", {**inputs, "direction": config.tuning.direction}, CODE)

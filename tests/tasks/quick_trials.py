@@ -36,10 +36,11 @@ def climb(trial: Trial, num_steps: int = 5, seconds: float = 0.0) -> dict[str, A
     checkpoint = trial.directory / "state.safetensors"
     trial.directory.mkdir(parents=True, exist_ok=True)
     first = json.loads(checkpoint.read_text()) + 1 if checkpoint.exists() else 1
+    rate = trial.values.get("inner.rate", 0.5)
     for step in range(first, num_steps + 1):
         time.sleep(seconds)
         checkpoint.write_text(json.dumps(step))
-        if trial.report(step, {"score": trial.values.get("inner.rate", 0.5) * step, "loss": 1.0 / step}):
+        if trial.report(step, {"score": rate * step, "loss": rate / step}):
             return {"stopped": True, "first_step": first}
     model = trial.directory / "model"
     model.mkdir(exist_ok=True)

@@ -91,7 +91,7 @@ def test_trials_are_task_runs_and_mlflow_runs_that_know_each_other(
         assert float(run["params"]["optimization.learning_rate"]) == trial.values["optimization.learning_rate"]
     assert result.best is not None
     assert result.best.result["values"] == result.best.values, "each trains with the values of its trial"
-    assert (result.best.directory / "log.txt").exists()
+    assert (tmp_path / "s" / result.best.directory / "log.txt").exists()
 
 
 def test_trial_that_dies_is_tried_again_in_the_same_mlflow_run(

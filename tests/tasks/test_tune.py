@@ -52,7 +52,7 @@ def test_only_the_winners_model_is_kept_and_the_records_of_all(tmp_path: Path) -
     result = search(tmp_path)
     assert result.best is not None
     for trial in result.trials:
-        kept = sorted(each.name for each in trial.directory.iterdir())
+        kept = sorted(each.name for each in (tmp_path / "study" / trial.directory).iterdir())
         assert kept == (["log.txt", "model"] if trial == result.best else ["log.txt"])
 
 
@@ -73,10 +73,17 @@ def test_same_seed_draws_the_same_values(tmp_path: Path, sampler: str) -> None:
     assert drawn[0] != drawn[2]
 
 
-def test_smaller_is_better_when_asked(tmp_path: Path) -> None:
-    result = search(tmp_path, direction="minimize")
+def test_smaller_is_better_for_a_loss(tmp_path: Path) -> None:
+    result = search(tmp_path, metric="loss")
     assert result.best is not None
-    assert result.best.value == pytest.approx(min(each.values["inner.rate"] for each in result.trials))
+    assert result.best.value == pytest.approx(min(each.values["inner.rate"] for each in result.trials) / 5)
+
+
+def test_the_metric_says_what_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TuningConfig(metric="validation/macro_f1").direction == "maximize"
+    assert TuningConfig(metric="validation/loss").direction == "minimize"
+    monkeypatch.setattr("lm_modules.evaluation.metrics.accuracy.Accuracy.higher_is_better", False)
+    assert TuningConfig(metric="validation/accuracy").direction == "minimize"
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
@@ -92,7 +99,7 @@ def test_trials_that_fall_behind_are_pruned_and_count(
     for each in pruned:
         assert len(each.steps) < 5
         assert each.value == each.steps[-1][1]
-        assert not (each.directory / "state.safetensors").exists()
+        assert not (tmp_path / "study" / each.directory / "state.safetensors").exists()
         said = f"trial {each.number} pruned at step {each.steps[-1][0]} (score {each.value:.4f})"
         assert said in caplog.messages
 
@@ -144,13 +151,36 @@ def test_continued_study_does_not_draw_its_first_values_again(tmp_path: Path) ->
 def test_lost_winner_is_trained_again(tmp_path: Path) -> None:
     first = search(tmp_path).best
     assert first is not None
-    shutil.rmtree(first.directory)
+    shutil.rmtree(tmp_path / "study" / first.directory)
     again = search(tmp_path)
     assert len(again.trials) == 7
     assert again.trials[6].values == first.values
     assert again.best is not None
     assert again.best.usable()
     assert again.best.model == again.trials[6].model
+
+
+def test_lost_winner_is_trained_again_also_with_a_smaller_budget(tmp_path: Path) -> None:
+    first = search(tmp_path).best
+    assert first is not None
+    shutil.rmtree(tmp_path / "study")
+
+    def interrupted(trial: Trial) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, work=interrupted, trials=2)
+    again = search(tmp_path, trials=2)
+    assert again.best is not None
+    assert again.best.values == first.values
+    assert sum(each.state == "complete" for each in again.trials) == 7
+
+
+def test_result_names_no_path_of_this_machine(tmp_path: Path) -> None:
+    result = search(tmp_path)
+    assert str(tmp_path) not in result.model_dump_json()
+    assert result.best is not None
+    assert (tmp_path / "study" / str(result.best.model) / "config.json").exists()
 
 
 def test_users_mistake_ends_the_sweep_at_once(tmp_path: Path) -> None:
