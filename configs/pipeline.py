@@ -70,3 +70,34 @@ class PipelineConfig(Config):
         if self.finetuning and not self.pretraining and not self.finetuning.base:
             raise ValueError("finetuning needs a model: add pretraining, or set finetuning.base to a directory or uri")
         return self
+
+    @model_validator(mode="after")
+    def _held_out_text_is_there(self) -> PipelineConfig:
+        scored = self.evaluation and self.evaluation.language_model
+        for split, reader, wanted in (
+            ("validation", "pretraining", self.pretraining),
+            ("test", "evaluation.language_model", self.pretraining and scored),
+        ):
+            field = f"{split}_fraction"
+            if self.data_preparation and wanted and not getattr(self.data_preparation.split, field):
+                raise ValueError(
+                    f"data_preparation.split.{field} is 0, and {reader} needs {split} text; "
+                    f"leave {field} out or raise it, or set {reader} to null"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining_leaves_out_the_labelled_test(self) -> PipelineConfig:
+        """Both `python_documentation` and `python_topics` hold out the modules that their seed chooses."""
+        data = self.finetuning and self.finetuning.data
+        sources = self.data_preparation.sources if self.data_preparation else ()
+        for index, source in enumerate(sources):
+            if not (data and source.kind == "python_documentation" and data.kind == "python_topics"):
+                continue
+            if source.held_out_seed != data.held_out_seed:
+                raise ValueError(
+                    f"data_preparation.sources.{index}.held_out_seed {source.held_out_seed} and "
+                    f"finetuning.data.held_out_seed {data.held_out_seed} choose different modules, so the language "
+                    "model would be trained on modules of the labelled test; give both the same number"
+                )
+        return self

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from pydantic import model_validator
 
 from lm_modules.data.documents import Example, Unreadable
 from lm_modules.data.input_files import files_fingerprint, input_files
@@ -29,6 +31,13 @@ class LabelledTable(Labelled):
     """The column or field that holds the label; in JSON a string or a whole number."""
     group_field: str | None = None
     """A column or field; examples with the same value stay in the same split."""
+
+    @model_validator(mode="after")
+    def _fractions_are_used(self) -> Self:
+        for split in ("validation", "test"):
+            if getattr(self, split):
+                self.refuse_without_effect(f"{split}_fraction", f"{split!r} names examples of its own")
+        return self
 
     @abstractmethod
     def rows(self, file: Path) -> Iterator[tuple[int, dict[str, str]] | Unreadable]:

@@ -26,6 +26,12 @@ class Labelled(Component):
         require_some_training(self.validation_fraction, self.test_fraction)
         return self
 
+    def refuse_without_effect(self, field: str, why: str) -> None:
+        """Raise a ValueError if `field` was changed although it decides nothing."""
+        value, default = getattr(self, field), type(self).model_fields[field].default
+        if value != default:
+            raise ValueError(f"{field} {value} has no effect, because {why}; leave it out (it is {default})")
+
     @abstractmethod
     def examples(self) -> Iterator[Example | Unreadable]:
         """Yield the examples in a fixed order. A missing file or column is a ValueError that names it."""

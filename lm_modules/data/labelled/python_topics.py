@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, Self
 
+from pydantic import model_validator
+
 from lm_modules.data import python_labels, python_library
 from lm_modules.data.documents import Example
 from lm_modules.data.labelled import Labelled
@@ -21,7 +23,16 @@ class PythonTopics(Labelled):
     split_by: Literal["group", "random"] = "group"
     """Hold out whole modules, or docstrings at random."""
     held_out_seed: int = 0
-    """Chooses the modules that are held out; `python_documentation` with this seed does not train on them."""
+    """Chooses the modules that are held out; `python_documentation` with this seed does not train on them. Where
+    `split_by` is random, it chooses those of the split by group that is reported beside it."""
+
+    @model_validator(mode="after")
+    def _fractions_are_used(self) -> Self:
+        if self.split_by == "group":
+            for split, fraction in python_labels.FRACTIONS.items():
+                why = f"whole modules are held out, near to {fraction:g} of every class"
+                self.refuse_without_effect(f"{split}_fraction", why)
+        return self
 
     def examples(self) -> Iterator[Example]:
         """Yield the docstrings, by name."""
@@ -38,7 +49,8 @@ class PythonTopics(Labelled):
 
     def split_otherwise(self) -> Self:
         """Return the set split at random if this one is by group, and the other way round."""
-        return self.model_copy(update={"split_by": "random" if self.split_by == "group" else "group"})
+        other: Literal["group", "random"] = "random" if self.split_by == "group" else "group"
+        return type(self)(split_by=other, held_out_seed=self.held_out_seed)
 
     def left_out(self) -> dict[str, int]:
         """Return the docstrings that were not taken, by reason; classes that no split by group can part among them."""

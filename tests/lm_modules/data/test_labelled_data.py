@@ -87,6 +87,13 @@ def test_labels_that_train_does_not_have_are_not_asked_for(tmp_path) -> None:
     assert report["num_labels"] == 2
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_fraction_beside_a_given_part_is_refused(split: str) -> None:
+    with pytest.raises(ValueError, match=rf"{split}_fraction 0.3 has no effect, because '{split}' names examples"):
+        Csv.model_validate({"path": "a.csv", split: "b.csv", f"{split}_fraction": 0.3})
+    assert Csv.model_validate({"path": "a.csv", f"{split}_fraction": 0.3}).path == "a.csv"
+
+
 def test_one_label_is_refused_with_the_remedy(tmp_path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", rows(50, labels=("same",)))
     with pytest.raises(ValueError, match=r"1 labels are left where 2 are needed.*check the label column"):

@@ -98,6 +98,14 @@ def test_classes_are_balanced_and_parted_by_module(tmp_path) -> None:
     assert report["left_out"]["fewer than 5 words"] > 300
 
 
+def test_fractions_that_the_choice_of_modules_overrides_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"test_fraction 0.3 has no effect, because whole modules.*leave it out"):
+        PythonTopics(test_fraction=0.3)
+    at_random = PythonTopics(split_by="random", test_fraction=0.3, held_out_seed=5)
+    assert at_random.split_otherwise() == PythonTopics(held_out_seed=5)
+    assert PythonTopics(held_out_seed=5).split_otherwise() == PythonTopics(split_by="random", held_out_seed=5)
+
+
 def test_the_choice_is_the_same_for_equal_seeds() -> None:
     chosen = python_labels.held_out(3)
     python_labels.held_out.cache_clear()

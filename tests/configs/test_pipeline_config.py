@@ -1,0 +1,40 @@
+"""What the stages of one file demand of each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from configs.loading import ConfigError, load
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "finetuning.data.held_out_seed=1",
+        "data_preparation.sources.0.held_out_seed=1",
+        "data_preparation.sources.0.held_out_seed=null",
+    ],
+)
+def test_pretraining_on_the_modules_of_the_labelled_test_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"choose different modules.*of the labelled test; give both the same number"):
+        load("demo", [override])
+
+
+def test_the_same_other_seed_for_both_is_accepted() -> None:
+    config = load("demo", ["data_preparation.sources.0.held_out_seed=1", "finetuning.data.held_out_seed=1"])
+    assert config.finetuning
+    assert config.finetuning.data.held_out_seed == 1
+
+
+@pytest.mark.parametrize(("split", "reader"), [("validation", "pretraining"), ("test", "evaluation.language_model")])
+def test_a_stage_without_its_held_out_text_is_refused(split: str, reader: str) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"{split}_fraction is 0, and {reader} needs {split} text; leave .* or raise"
+    ):
+        load("small", [f"data_preparation.split.{split}_fraction=0"])
+
+
+def test_text_that_no_stage_asks_for_need_not_be_held_out() -> None:
+    load("small", ["data_preparation.split.test_fraction=0", "evaluation.language_model=null"])
+    nothing = [f"data_preparation.split.{split}_fraction=0" for split in ("validation", "test")]
+    load("small", [*nothing, "pretraining=null", "evaluation=null"])
