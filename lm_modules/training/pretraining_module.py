@@ -82,7 +82,7 @@ class PretrainingModule(LightningModule):
         if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
             raise Diverged(
                 f"step {self.step} has a loss of {loss.item()} and a gradient of length {norm.item()}: training "
-                "diverged. Begin anew with a lower optimization.learning_rate, a longer warm-up or optimization.clip_norm"
+                "diverged. Begin anew with a lower optimization.learning_rate, more warm-up or optimization.clip_norm"
             )
         if self.optimization.clip_norm is not None:
             clip_gradient(self.network, norm, self.optimization.clip_norm)
