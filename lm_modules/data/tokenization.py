@@ -21,13 +21,14 @@ ROUND_TRIP_CHARACTERS = 1_000_000
 
 
 def train_tokenizer(config: TokenizationConfig, corpus: Path, output: Path) -> dict[str, Any]:
-    """Write a stock `PreTrainedTokenizerFast` directory and return its report (`report.json`).
+    """Write a stock `PreTrainedTokenizerFast` directory and return its report (`report.json`, and the seconds it took).
 
-    A held-out document that does not come back byte for byte is a ValueError.
+    A corpus without text for training, or a held-out document that does not come back byte for byte, is a ValueError.
     """
     started = time.perf_counter()
     sampled = {"documents": 0, "characters": 0}
-    tokenizer = config.tokenizer.train(_sample(corpus, config.training_characters, sampled))
+    num_characters = _training_characters(corpus)
+    tokenizer = config.tokenizer.train(_sample(corpus, num_characters, config.training_characters, sampled))
     save_tokenizer(tokenizer, output)
     training_seconds = time.perf_counter() - started
     held_out = _round_trip(corpus_tokenizer(output), corpus)
@@ -39,13 +40,13 @@ def train_tokenizer(config: TokenizationConfig, corpus: Path, output: Path) -> d
         "held_out": held_out,
         "bytes_per_token": held_out["bytes_per_token"],
         "tokenizer_digest": file_digest(Path(output) / "tokenizer.json"),
-        "training_seconds": round(training_seconds, 2),
-        "seconds": round(time.perf_counter() - started, 2),
         "versions": {"tokenizers": version("tokenizers"), "transformers": version("transformers")},
         "config": config.model_dump(mode="json"),
     }
     (Path(output) / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    return report
+    # Not in the file, so that equal tokenizers have equal digests.
+    seconds = round(time.perf_counter() - started, 2)
+    return report | {"training_seconds": round(training_seconds, 2), "seconds": seconds}
 
 
 def save_tokenizer(tokenizer: tokenizers.Tokenizer, output: Path) -> None:
@@ -76,17 +77,30 @@ def corpus_tokenizer(directory: Path) -> tokenizers.Tokenizer:
     return tokenizer
 
 
-def _sample(corpus: Path, most_characters: int, sampled: dict[str, int]) -> Iterator[str]:
-    """Yield train documents spread evenly over the corpus, at most so many characters, and count them in `sampled`."""
-    report = json.loads((Path(corpus) / "report.json").read_text())
-    share = min(1.0, most_characters / max(report["splits"]["train"]["characters"], 1))
+def _training_characters(corpus: Path) -> int:
+    """Return the characters of the train split; none is a ValueError."""
+    num_characters = json.loads((Path(corpus) / "report.json").read_text())["splits"]["train"]["characters"]
+    if not num_characters:
+        raise ValueError(
+            f"the corpus in {corpus} has no text to train a tokenizer on; add documents to its train split"
+        )
+    return num_characters
+
+
+def _sample(corpus: Path, num_characters: int, most_characters: int, sampled: dict[str, int]) -> Iterator[str]:
+    """Yield train documents spread evenly over the corpus, at most so many characters, and count them in `sampled`.
+
+    A document is taken whole if it fits; of one that is longer than the whole sample, as much as fits.
+    """
     passed = 0
     for document in read_corpus(corpus, "train"):
         passed += len(document.text)
-        if sampled["characters"] + len(document.text) <= share * passed:
+        allowed = most_characters * passed // num_characters - sampled["characters"]
+        text = document.text[:allowed] if len(document.text) > most_characters else document.text
+        if text and len(text) <= allowed:
             sampled["documents"] += 1
-            sampled["characters"] += len(document.text)
-            yield document.text
+            sampled["characters"] += len(text)
+            yield text
 
 
 def _round_trip(tokenizer: tokenizers.Tokenizer, corpus: Path) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import pytest
 
 from configs.data_preparation import DataPreparationConfig
 from configs.tokenization import TokenizationConfig
-from lm_modules.data.corpus import read_corpus
+from lm_modules.data.corpus import SplitWriter, read_corpus
+from lm_modules.data.documents import Document
 from lm_modules.data.packed import PackedTokens, pack, write_packed
 from lm_modules.data.preparation import prepare
 from lm_modules.data.tokenization import train_tokenizer
@@ -48,7 +49,9 @@ def test_tokenizer_opens_as_a_stock_one_and_gives_text_back(corpus, tokenizer) -
 def test_training_twice_gives_the_same_bytes(corpus, tokenizer, tmp_path) -> None:
     report = train_tokenizer(CONFIG, corpus, tmp_path)
     assert (tmp_path / "tokenizer.json").read_bytes() == (tokenizer / "tokenizer.json").read_bytes()
-    assert json.loads((tmp_path / "report.json").read_text()) == report
+    assert (tmp_path / "report.json").read_bytes() == (tokenizer / "report.json").read_bytes()
+    assert json.loads((tmp_path / "report.json").read_text()).items() <= report.items()
+    assert report["seconds"] >= report["training_seconds"] > 0
     assert report["bytes_per_token"] > 1
     assert report["held_out"]["documents"] == sum(1 for _ in read_corpus(corpus, "validation"))
 
@@ -57,6 +60,31 @@ def test_training_text_is_bounded_and_spread(corpus, tmp_path) -> None:
     config = CONFIG.model_copy(update={"training_characters": 3000})
     report = train_tokenizer(config, corpus, tmp_path)
     assert 2000 < report["trained_on"]["characters"] <= 3000
+
+
+@pytest.mark.parametrize("lengths", [[9000], [9000, 9000], [10, 9000]])
+def test_documents_longer_than_the_whole_sample_give_their_beginning(lengths: list[int], tmp_path) -> None:
+    texts = [("the beginning " * 1000)[:length] for length in lengths]
+    report = train_tokenizer(
+        CONFIG.model_copy(update={"training_characters": 3000}), written(texts, tmp_path), tmp_path / "tokenizer"
+    )
+    assert report["trained_on"]["characters"] >= 2990
+    assert "beginning" in (tmp_path / "tokenizer" / "tokenizer.json").read_text()
+
+
+def test_a_corpus_without_text_is_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"has no text to train a tokenizer on; add documents"):
+        train_tokenizer(CONFIG, written([], tmp_path), tmp_path / "tokenizer")
+
+
+def written(texts: list[str], folder: Path) -> Path:
+    """Return a corpus with these texts for training."""
+    sizes = {split: SplitWriter(folder / f"{split}.parquet") for split in ("train", "validation", "test")}
+    for number, text in enumerate(texts):
+        sizes["train"].write(Document(str(number), text, "source"))
+    splits = {split: writer.close() for split, writer in sizes.items()}
+    (folder / "report.json").write_text(json.dumps({"splits": splits}))
+    return folder
 
 
 def test_too_small_a_text_leaves_reserved_tokens(corpus, tmp_path) -> None:
