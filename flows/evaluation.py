@@ -16,6 +16,7 @@ from tasks.artifacts import Evaluation, Finetuned, PreparedData, Pretrained
 from tasks.collect_examples import collect_examples, fingerprint_examples
 from tasks.evaluate import evaluate
 from tasks.finetune import finetune
+from tasks.processes import children_end_together
 from tasks.score_language_model import score_language_model
 from tasks.stage import stage
 
@@ -53,7 +54,7 @@ def evaluation(
         pretrained = pretrained or pretraining(config, prepared, within)
     if config.finetuning:
         tuned = tuned or finetuning(config, pretrained, within)
-    with stage("evaluate", config, within) as judge:
+    with stage("evaluate", config, within) as judge, children_end_together():
         run_id = judge.run_id
         data = other_data = None
         likelihood: Any = None

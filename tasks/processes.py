@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from multiprocessing import connection as pipes
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _context = multiprocessing.get_context("forkserver")
 _starting = threading.Lock()
+_called_off: ContextVar[threading.Event | None] = ContextVar("called_off", default=None)
 
 PRELOADED = ["tasks.preload"]
 """What the fork server imports before it forks."""
@@ -77,6 +79,24 @@ def warm_up() -> None:
             forkserver.ensure_running()
 
 
+@contextmanager
+def children_end_together() -> Iterator[None]:
+    """End the children that other threads wait for when this block is interrupted, or fails.
+
+    Ctrl-C and a cancellation reach the main thread alone. Prefect's threads, which hold a copy of this context, would
+    wait for their children to come to an end by themselves.
+    """
+    called_off = threading.Event()
+    before = _called_off.set(called_off)
+    try:
+        yield
+    except BaseException:
+        called_off.set()
+        raise
+    finally:
+        _called_off.reset(before)
+
+
 def run_isolated(
     function: Callable[..., Any] | str,
     arguments: dict[str, Any],
@@ -101,7 +121,7 @@ def run_isolated(
         threads: Threads of PyTorch in the child; null leaves its choice.
         log: File to which all output of the child is added. Warnings and errors also come to this process's logging.
         cancelled: When it is set, the child is ended and `Cancelled` raised; for callers in a thread, which no signal
-            can reach.
+            can reach. By default the end of the block `children_end_together` around the caller.
 
     Raises:
         ValueError: The function refused its input; the message is its own.
@@ -109,6 +129,7 @@ def run_isolated(
         ChildDied: Its process was killed.
         Cancelled: See above. Any exception in the waiting caller (Ctrl-C, say) ends the child in the same way.
     """
+    cancelled = cancelled or _called_off.get()
     if cancelled and cancelled.is_set():
         raise Cancelled(name)
     job = Job(

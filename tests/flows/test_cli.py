@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -18,8 +19,26 @@ VERBS = [
 ]
 
 FLOWS = """
+import os
 import time
+from pathlib import Path
 from prefect import flow, task
+from prefect.task_runners import ThreadPoolTaskRunner
+from tasks.processes import children_end_together, run_isolated
+
+def train(number):
+    Path(f"training-{number}").write_text(str(os.getpid()))
+    time.sleep(600)
+
+@task
+def fit(number):
+    run_isolated("command_line_flows:train", {"number": number}, name="a fit")
+
+@flow(task_runner=ThreadPoolTaskRunner())
+def side_by_side(config):
+    with children_end_together():
+        for future in [fit.submit(number) for number in (1, 2)]:
+            future.result()
 
 @task
 def refuse():
@@ -35,7 +54,7 @@ def inner(config):
 
 @flow
 def outer(config):
-    inner(config)
+    side_by_side(config) if config.name == "fits" else inner(config)
     return {"run_id": "abc", "name": config.name}
 """
 
@@ -77,7 +96,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with flows that go wrong in all ways, whose home keeps its database from test to test."""
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "command_line_flows.py").write_text(FLOWS)
-    for name in ("success", "mistake", "failure", "sleep"):
+    for name in ("success", "mistake", "failure", "sleep", "fits"):
         (folder / f"{name}.yaml").write_text("data_preparation: {}\n")
     return folder
 
@@ -211,6 +230,16 @@ def test_ctrl_c_ends_in_order_with_the_command_that_continues(workplace):
     assert "Stopping in order" in err
     assert err.splitlines()[-1].endswith("sleep.yaml")
     assert "Traceback" not in err
+
+
+def test_ctrl_c_ends_also_the_trainings_that_threads_wait_for(workplace):
+    process = start(workplace, "fits.yaml")
+    files = [workplace / f"training-{number}" for number in (1, 2)]
+    wait_for(lambda: all(each.exists() and each.read_text() for each in files))
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert not any(psutil.pid_exists(int(each.read_text())) for each in files)
 
 
 def logs_of(workplace: Path, pid: int) -> str:
