@@ -9,21 +9,28 @@ from lm_modules.reporting.words import count, difference, duration, interval, me
 
 
 def evaluation(facts: ReportFacts) -> Section:
-    """Return the models on the data's own split."""
-    split = facts.evaluation and facts.evaluation.split
-    return Section("Evaluation", _scores(split) if split else [])
+    """Return the models on the data's own split, on which decisions rest."""
+    split, other = _both_splits(facts)
+    if not split:
+        return Section("Evaluation")
+    remedy = (
+        "Decisions rest on this split nevertheless; set finetuning.data.split_by to group to rest them on the other."
+    )
+    return Section("Evaluation", [*_leakage(split, other, remedy), *_scores(split)])
 
 
 def other_split(facts: ReportFacts) -> Section:
-    """Return the models on the second split, and why its figures are not to be believed."""
-    split = facts.evaluation and facts.evaluation.split
-    other = facts.evaluation and facts.evaluation.other_split
+    """Return the models on the second split."""
+    split, other = _both_splits(facts)
     if not other:
         return Section("The other split")
-    blocks: list[Block] = _scores(other)
-    if split and split.split_by == "group" and other.split_by == "random":
-        blocks.insert(0, Paragraph(_leakage(split, other), "warn"))
-    return Section("The other split", blocks)
+    return Section(
+        "The other split", [*_leakage(other, split, "Decisions rest on the split by group."), *_scores(other)]
+    )
+
+
+def _both_splits(facts: ReportFacts) -> tuple[SplitScore | None, SplitScore | None]:
+    return (facts.evaluation.split, facts.evaluation.other_split) if facts.evaluation else (None, None)
 
 
 def promotion(facts: ReportFacts) -> Section:
@@ -112,18 +119,22 @@ def _title_of_tuned(split: SplitScore) -> str | None:
     return split.models["tuned"].title if "tuned" in split.models else None
 
 
-def _leakage(split: SplitScore, other: SplitScore) -> str:
+def _leakage(shown: SplitScore, other: SplitScore | None, decisions: str) -> list[Block]:
+    """Return why the figures shown are not to be believed, if they are of a random split of texts that have groups."""
+    if not other or (shown.split_by, other.split_by) != ("random", "group"):
+        return []
     text = (
-        "These figures are inflated and are shown for that reason only. Texts of one group are much alike: the "
-        "docstrings of one Python module share words, names and whole sentences. A random split puts near-identical "
-        "ones on both sides, so a model is asked what it has already seen the answer to. "
+        "These figures are inflated. Texts of one group are much alike: the docstrings of one Python module share "
+        "words, names and whole sentences. A random split puts near-identical ones on both sides, so a model is asked "
+        "what it has already seen the answer to; and those test texts that lie in modules on which the language model "
+        "was pretrained, it has itself read. "
     )
     pairs = []
     for name in ("tuned", "tfidf"):
-        if name in split.models and name in other.models:
-            key = next(iter(split.models[name].metrics))
-            apart, mixed = split.models[name].metrics[key].value, other.models[name].metrics[key].value
-            pairs.append(f"{split.models[name].title} {apart:.3f} apart, {mixed:.3f} at random")
+        if name in other.models and name in shown.models:
+            key = next(iter(other.models[name].metrics))
+            apart, mixed = other.models[name].metrics[key].value, shown.models[name].metrics[key].value
+            pairs.append(f"{other.models[name].title} {apart:.3f} apart, {mixed:.3f} at random")
     if pairs:
         text += f"The same models with the groups kept apart and with a random split: {'; '.join(pairs)}. "
-    return text + "Decisions rest on the split by group."
+    return [Paragraph(text + decisions, "warn")]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from lm_modules.reporting.blocks import Paragraph
 from lm_modules.reporting.card import as_html, as_markdown, write_card
 from lm_modules.reporting.facts import ReportFacts
 from lm_modules.reporting.sections import story
@@ -167,6 +168,24 @@ def test_the_leakage_of_a_random_split_is_explained_with_both_figures(facts: Rep
     text = Page(as_html(facts)).text
     assert "inflated" in text
     assert "0.610 apart, 0.810 at random" in text
+    assert "Decisions rest on the split by group." in text
+    assert "the language model was pretrained, it has itself read" in text
+
+
+def test_decisions_that_rest_on_a_leaking_split_are_said_to(values: dict[str, Any]) -> None:
+    evaluation = values["evaluation"]
+    evaluation["split_by"], evaluation["other_split"]["split_by"] = "random", "group"
+    evaluation["models"], evaluation["other_split"]["models"] = (
+        evaluation["other_split"]["models"],
+        evaluation["models"],
+    )
+    sections = {section.title: section.blocks for section in story(ReportFacts.model_validate(values))}
+    warning = sections["Evaluation"][0]
+    assert isinstance(warning, Paragraph)
+    assert "inflated" in warning.text
+    assert "0.610 apart, 0.810 at random" in warning.text
+    assert "set finetuning.data.split_by to group" in warning.text
+    assert "inflated" not in str(sections["The other split"])
 
 
 def test_without_a_second_split_there_is_no_word_of_leakage(values: dict[str, Any]) -> None:
