@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import serve
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron
 
 from configs.loading import load
@@ -22,6 +24,7 @@ from flows.pretraining import pretraining
 from flows.promotion import promotion
 
 PRESET = "demo"
+NIGHTLY = "nightly-finetune"
 NIGHTLY_CRON = "0 3 * * *"
 
 
@@ -32,11 +35,11 @@ def deployments() -> list[RunnerDeployment]:
 
 
 def nightly() -> RunnerDeployment:
-    """Return the sweep that runs at night, evaluates, and promotes what has proved better; paused until switched on."""
+    """Return the sweep that runs at night, evaluates, and promotes what has proved better; off until switched on."""
     return _deployment(
         pipeline,
-        "nightly-finetune",
-        schedules=[Cron(NIGHTLY_CRON, timezone="UTC", slug="nightly", active=False)],
+        NIGHTLY,
+        schedules=[Cron(NIGHTLY_CRON, timezone="UTC", slug="nightly", active=_night_is_on())],
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
         description="Sweep, evaluate, compare, promote. Preparation and pretraining are reused while nothing changed.",
     )
@@ -45,6 +48,16 @@ def nightly() -> RunnerDeployment:
 def serve_all(limit: int = 4) -> None:
     """Serve the deployments until the process is told to stop; at most `limit` runs at once."""
     serve(*deployments(), limit=limit, pause_on_shutdown=True, print_starting_message=False)
+
+
+def _night_is_on() -> bool:
+    """Tell whether somebody has switched the night on: to register a schedule anew would switch it off again."""
+    with get_client(sync_client=True) as client:
+        try:
+            known = client.read_deployment_by_name(f"{pipeline.name}/{NIGHTLY}")
+        except ObjectNotFound:
+            return False
+    return any(each.active for each in known.schedules)
 
 
 def _deployment(flow: Any, name: str, **options: Any) -> RunnerDeployment:

@@ -96,16 +96,19 @@ def _refuse_taken_ports(ports: dict[str, int]) -> None:
 
 
 def _wait_until_served(process: subprocess.Popen) -> None:
-    """Wait until the last deployment is there."""
+    """Wait until the last deployment is there; raises ServiceError when it does not come."""
     from prefect.client.orchestration import get_client
 
     deadline = time.monotonic() + START_SECONDS
     with get_client(sync_client=True) as client:
         # `serve` pauses every deployment at its end and takes them up again, in order, at its start
-        while time.monotonic() < deadline and not any(
-            each.name == LAST_DEPLOYMENT and not each.paused for each in client.read_deployments()
-        ):
+        while not any(each.name == LAST_DEPLOYMENT and not each.paused for each in client.read_deployments()):
             _refuse_dead({"deployments": process})
+            if time.monotonic() > deadline:
+                log = log_file("deployments")
+                raise ServiceError(
+                    f"the deployments did not come in {START_SECONDS:g} s; the end of {log}:\n{tail(log)}"
+                )
             time.sleep(0.5)
 
 

@@ -1,0 +1,38 @@
+"""Deployments on a real server."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+
+from flows import services, up
+
+
+def test_a_night_that_was_switched_on_stays_on_when_it_is_served_again(prefect_server: None) -> None:
+    from prefect.client.orchestration import get_client
+
+    from flows.deployments import nightly
+
+    with get_client(sync_client=True) as client:
+        for expected in (False, True):
+            night = client.read_deployment(nightly().apply())
+            (schedule,) = night.schedules
+            assert schedule.active is expected
+            client.update_deployment_schedule(night.id, schedule.id, active=True)
+            client.pause_deployment(night.id)  # what the end of `rootstock up` does
+
+
+def test_deployments_that_do_not_come_are_told_with_the_end_of_their_log(
+    prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(up, "START_SECONDS", 0.0)
+    monkeypatch.setattr(up, "LAST_DEPLOYMENT", "one that never comes")
+    command = [sys.executable, "-c", "import time; print('hanging', flush=True); time.sleep(60)"]
+    with services.running(command, "deployments", {}) as process:
+        while "hanging" not in services.log_file("deployments").read_text():
+            assert process.poll() is None
+            time.sleep(0.05)
+        with pytest.raises(services.ServiceError, match=r"did not come in 0 s(.|\n)*hanging"):
+            up._wait_until_served(process)
