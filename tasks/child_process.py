@@ -37,8 +37,8 @@ class Job:
     """Whether the function takes `report`."""
     threads: int | None
     """How many threads PyTorch may use; null leaves its choice."""
-    log: Path | None
-    """The file that standard output and error are added to; null leaves them the parent's."""
+    log: Path
+    """The file that standard output and error are added to."""
 
 
 def main(connection: Connection, job: Job) -> None:
@@ -64,14 +64,13 @@ def _settle(job: Job, link: Link) -> None:
     """Make this process the parent's in everything that a fork from the server does not copy."""
     os.environ.clear()
     os.environ.update(job.environment)
-    if job.log:
-        job.log.parent.mkdir(parents=True, exist_ok=True)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        with job.log.open("ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with job.log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
     logging.getLogger().addHandler(_ToParent(link))
     if job.threads:
         os.environ["OMP_NUM_THREADS"] = str(job.threads)

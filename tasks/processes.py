@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.child_process import Job, main
+from tasks.home import home
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,11 @@ class ChildDied(RuntimeError):  # noqa: N818 (says what happened)
 
 class Cancelled(BaseException):
     """The work was called off from outside. No `Exception`: nothing may take it for a failure and try again."""
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use; a container or `taskset` may allow fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def warm_up() -> None:
@@ -119,7 +125,8 @@ def run_isolated(
             asks the function to end in order.
         grace_seconds: How long a child that has to end may take to save its work before it is killed.
         threads: Threads of PyTorch in the child; null leaves its choice.
-        log: File to which all output of the child is added. Warnings and errors also come to this process's logging.
+        log: File to which all output of the child is added, `<home>/logs/children.log` by default: the screen is not
+            theirs. Warnings and errors also come to this process's logging.
         cancelled: When it is set, the child is ended and `Cancelled` raised; for callers in a thread, which no signal
             can reach. By default the end of the block `children_end_together` around the caller.
 
@@ -138,7 +145,7 @@ def run_isolated(
         environment=dict(os.environ),
         reports=report is not None,
         threads=threads,
-        log=log,
+        log=log or home() / "logs" / "children.log",
     )
     process, connection = _start(job, name)
     try:

@@ -6,7 +6,6 @@ from its checkpoint.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed
 from tasks import progress, tracking
 from tasks.caching import is_no_mistake
-from tasks.processes import run_isolated
+from tasks.processes import num_cores, run_isolated
 from tasks.spool import MetricSpool
 from tasks.tune import Future
 
@@ -83,7 +82,7 @@ class Finetuning:
                 },
                 name=f"trial {trial.number}",
                 report=report,
-                threads=max(1, (os.cpu_count() or 1) // self.config.tuning.parallel),
+                threads=max(1, num_cores() // self.config.tuning.parallel),
                 log=trial.directory / "log.txt",
                 cancelled=trial.cancelled,
             )

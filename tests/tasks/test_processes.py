@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.home import home
 from tasks.processes import Cancelled, ChildDied, ChildFailed, run_isolated
 
 HERE = Path(__file__).parent
@@ -111,6 +112,12 @@ def test_output_goes_to_the_log_and_warnings_also_to_the_parents_logging(
     assert "WARNING speech: a warning" in text
     assert [(each.name, each.getMessage()) for each in caplog.records] == [("speech", "a warning")]
     assert caplog.records[0].levelno == logging.WARNING
+    assert capfd.readouterr() == ("", "")
+
+
+def test_output_without_a_log_of_its_own_does_not_come_to_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+    run_isolated("quick_work:speak", {}, name="speak")
+    assert "to the screen" in (home() / "logs" / "children.log").read_text()
     assert capfd.readouterr() == ("", "")
 
 
