@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import NamedTuple
 
-from tasks.home import home, tracking_uri
+from tasks.home import home, optuna_storage, tracking_uri, without_credentials
+from tasks.processes import num_cores
 
 ENOUGH_MEMORY_GIB = 4
 ENOUGH_DISK_GIB = 5
@@ -59,12 +60,12 @@ def _packages() -> Iterator[Finding]:
 def _device() -> Iterator[Finding]:
     import torch
 
-    if torch.cuda.is_available():
-        bfloat16 = "" if torch.cuda.is_bf16_supported() else "; no bfloat16, training uses float32"
-        names = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
-        yield Finding("device", True, f"torch {torch.__version__}, {names}{bfloat16}")
-    else:
-        yield Finding("device", True, f"torch {torch.__version__}, CPU (no CUDA device seen), float32")
+    from configs.compute import ComputeConfig
+    from lm_modules.training.trainer import resolve_precision
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    seen = ", ".join(names) or "CPU (no CUDA device seen)"
+    yield Finding("device", True, f"torch {torch.__version__}, {seen}, {resolve_precision(ComputeConfig())}")
 
 
 def _machine() -> Iterator[Finding]:
@@ -72,9 +73,7 @@ def _machine() -> Iterator[Finding]:
 
     memory = psutil.virtual_memory()
     available = memory.available / 2**30
-    yield Finding(
-        "cores", True, f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()}"
-    )
+    yield Finding("cores", True, f"{num_cores()}")
     yield Finding(
         "memory",
         True if available >= ENOUGH_MEMORY_GIB else None,
@@ -109,6 +108,7 @@ def _servers() -> Iterator[Finding]:
         yield Finding("up", True, f"Prefect {servers.prefect_url}, MLflow {servers.mlflow_url}")
     for name, url in (("Prefect", prefect and f"{prefect}/health"), ("MLflow", mlflow and f"{mlflow}/health")):
         if url:
+            url = without_credentials(url)  # whether it lives, every server tells everybody
             answered = answers(url)
             yield Finding(
                 name.lower(), answered, f"{url} {'answers' if answered else 'does not answer; is it running?'}"
@@ -118,3 +118,4 @@ def _servers() -> Iterator[Finding]:
             free = port_is_free(port)
             remedy = "" if free else f" is taken; `rootstock up --{name.lower()}-port` takes another"
             yield Finding(name.lower(), True if free else None, f"none configured; port {port}{remedy or ' is free'}")
+    yield Finding("studies", True, without_credentials(optuna_storage()))

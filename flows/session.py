@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from typing import Any
 import typer
 
 from flows.environment import environment, log_to_file
+from tasks.home import without_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ def session(as_json: bool = False, verbose: bool = False) -> Iterator[Session]:
         if current.farewell:
             typer.echo(current.farewell, err=True)
             raise typer.Exit(0) from None
-        _end(current, f"Stopped. This continues where it was:\n  {shlex.join(_command())}", 130, error)
+        _end(current, f"Stopped. This continues where it was:\n  {shlex.join(_program(*sys.argv[1:]))}", 130, error)
 
 
 def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, verbose: bool) -> None:
@@ -83,8 +85,14 @@ def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, ve
             current.log = log_to_file()  # once more: importing Prefect has set up logging to the screen
             result = getattr(import_module(module), function)(config)
         servers = living_servers()
-        where = f"{servers.prefect_url} and {servers.mlflow_url}/#/experiments" if servers else "rootstock up"
+        where = (
+            f"{servers.prefect_url} and {servers.mlflow_url}/#/experiments" if servers else shlex.join(_program("up"))
+        )
         value = result.model_dump(mode="json") if hasattr(result, "model_dump") else dict(result)
+        if hasattr(result, "figures"):
+            value["metrics"] = result.figures()
+        if hasattr(result, "page"):
+            value["path"] = str(result.page())
         lines = result.lines() if hasattr(result, "lines") else _lines(value)
         current.finish(value, [*lines, f"Pages of Prefect and MLflow: {where}"])
 
@@ -101,10 +109,11 @@ def _lines(value: dict[str, Any], path: str = "") -> list[str]:
 
 
 def _end(current: Session, message: str, code: int, error: BaseException) -> None:
-    if current.verbose and code == 1:
+    if current.verbose and code != 130:
         import traceback
 
         message = "".join(traceback.format_exception(error)).rstrip()
+    message = without_credentials(message)
     details = f"\nDetails: {current.log}" if code == 1 else ""
     typer.echo(f"{'' if code == 130 else 'Error: '}{message}{details}", err=True)
     if current.as_json:
@@ -121,8 +130,16 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _command() -> list[str]:
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+def _program(*arguments: str) -> list[str]:
+    """Return the shortest command that runs this program with arguments from here, where it need not be on the path."""
+    path = Path(sys.argv[0]).absolute()
+    if not os.access(path, os.X_OK):  # python -m flows.cli
+        return [sys.executable, "-m", "flows.cli", *arguments]
+    found = shutil.which(path.name)
+    if found and path.samefile(found):
+        return [path.name, *arguments]
+    relative = os.path.join(os.path.relpath(path.parent), path.name)
+    return [min(relative, str(path), key=len), *arguments]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed
+from tasks.home import report_directory
 from tasks.sweep_result import SweepResult
 
 
@@ -132,11 +133,15 @@ class Evaluation(Artifact):
 
 
 class ReportCard(Artifact):
-    """The report card as HTML and Markdown."""
+    """The report card as HTML and Markdown; its facts sum up each stage: MLflow run, uris and metrics."""
+
+    def page(self) -> Path:
+        """Return where the machine that wrote it keeps it."""
+        return report_directory(self.run_id) / "report.html"
 
     def lines(self) -> list[str]:
         """Return what the command line says at the end."""
-        return [f"Report: {self.facts['path']}"]
+        return [f"Report: {self.page()}"]
 
 
 class PreparedData(BaseModel):

@@ -16,6 +16,7 @@ With nothing configured everything lies under `./.rootstock` (or `ROOTSTOCK_HOME
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
@@ -31,6 +32,11 @@ def tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
 
 
+def without_credentials(text: str) -> str:
+    """Return a text with no user and password in its URLs (`https://me:secret@host` -> `https://host`)."""
+    return re.sub(r"://[^/\s]*@", "://", text)
+
+
 def optuna_storage() -> str:
     """Return the study storage: a database URL, or the path of the journal file under the home directory."""
     return os.environ.get("ROOTSTOCK_OPTUNA_STORAGE") or str(home() / "optuna.journal")
@@ -39,6 +45,11 @@ def optuna_storage() -> str:
 def cache_directory(digest: str) -> Path:
     """Return where the artifact with this digest lies on this machine (it may not be there yet)."""
     return home() / "cache" / digest
+
+
+def report_directory(run_id: str) -> Path:
+    """Return where the report card of a run lies on this machine (it may not be there yet)."""
+    return home() / "reports" / run_id
 
 
 def run_directory(run_id: str) -> Path:

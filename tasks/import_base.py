@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import registry
+from tasks import registry, tracking
 from tasks.artifacts import Model
 from tasks.digests import digest_directory
 
@@ -19,15 +19,17 @@ FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 def import_base(base: str, run_id: str) -> Model:
     """Return the model that `base` names: a directory here, an MLflow uri, NAME@alias, or a name on the Hub.
 
-    A model that is not in MLflow yet is filed there, so that every machine can fetch it.
+    A model that is not in MLflow yet is filed there, so that every machine can fetch it, and only once.
     """
+    if base.startswith("~"):
+        base = str(Path(base).expanduser())
     if Path(base).is_dir():
         return _filed(Path(base), base, run_id)
     if base.startswith(("models:/", "runs:/")) or "@" in base:
         directory = registry.fetch_model(base)
         uri = base if base.startswith("runs:/") else registry.resolve(base)
         return Model(uri=uri, digest=digest_directory(directory), run_id=run_id)
-    if base.startswith((".", "/", "~")):
+    if base.startswith((".", "/")):
         raise ValueError(f"finetuning.base: {base} is no directory; give one, an MLflow uri or a Hub name")
     from huggingface_hub import snapshot_download
 
@@ -43,4 +45,7 @@ def import_base(base: str, run_id: str) -> Model:
 def _filed(directory: Path, base: str, run_id: str) -> Model:
     if not (directory / "config.json").is_file():
         raise ValueError(f"finetuning.base: {base} has no config.json; give the directory of a Hugging Face model")
+    digest = digest_directory(directory)
+    if known := tracking.find_directory("base", digest):
+        return Model(uri=known, digest=digest, run_id=tracking.split_runs_uri(known)[0], facts={"imported_from": base})
     return Model.file(directory, run_id=run_id, name="base", facts={"imported_from": base})

@@ -31,7 +31,7 @@ from typing import Any, Literal
 import lm_modules.serving
 from tasks import artifact_cache, tracking
 from tasks.digests import digest_directory
-from tasks.home import home, tracking_uri
+from tasks.home import home, tracking_uri, without_credentials
 from tasks.locks import file_lock
 
 Service = Literal["language_model", "classifier"]
@@ -187,13 +187,13 @@ def fetch_model(uri: str, digest: str | None = None) -> Path:
     `uri` is `models:/m-<id>`, `models:/<name>@<alias>`, `models:/<name>/<version>`, `<name>@<alias>`,
     `runs:/<run id>/<name>`, or a directory, which is returned as it is.
     """
-    if uri.startswith("runs:/"):
-        return tracking.fetch_directory(uri, digest)
     if ":/" not in uri and Path(uri).is_dir():
         return Path(uri)
-    client = tracking.client()
-    model_id = resolve(uri).removeprefix("models:/")
-    digest = digest or client.get_logged_model(model_id).tags.get(DIGEST)
+    with _unknown_is_a_mistake(uri):
+        if uri.startswith("runs:/"):
+            return tracking.fetch_directory(uri, digest)
+        model_id = resolve(uri).removeprefix("models:/")
+        digest = digest or tracking.client().get_logged_model(model_id).tags.get(DIGEST)
     if digest is None:
         raise ValueError(
             f"{uri} was not logged by Rootstock (no tag {DIGEST}); give the directory of the model instead"
@@ -219,8 +219,6 @@ def _download(model_id: str, target: Path) -> None:
 
 def resolve(uri: str) -> str:
     """Return the logged model `models:/m-<id>` that a name with an alias or a version stands for."""
-    from mlflow.exceptions import MlflowException
-
     path = uri.removeprefix("models:/")
     if path.startswith("m-") and "@" not in path and "/" not in path:
         return f"models:/{path}"
@@ -230,12 +228,24 @@ def resolve(uri: str) -> str:
         name = path.partition("/")[0]
     if not name or not (alias or number):
         raise ValueError(f"{uri!r} names no model; write a directory, NAME@champion, models:/NAME/3 or models:/m-...")
-    try:
-        client = tracking.client()
+    client = tracking.client()
+    with _unknown_is_a_mistake(uri):
         found = client.get_model_version_by_alias(name, alias) if at else client.get_model_version(name, number)
-    except MlflowException as error:
-        raise ValueError(f"no model {uri!r} in {tracking_uri()}: {error.message}") from error
     return str(found.source)
+
+
+@contextmanager
+def _unknown_is_a_mistake(uri: str) -> Iterator[None]:
+    """Turn MLflow's word that it does not know a model into a message that says where it was looked for."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        told = f"no model {uri!r} in {tracking_uri()}: {error.message}"
+        raise ValueError(without_credentials(told)) from error
 
 
 def register(name: str, model_uri: str, tags: Mapping[str, object] | None = None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,8 +26,9 @@ from tasks.artifacts import (
     Verdict,
     artifacts_in,
 )
-from tasks.home import home
-from tasks.stage import MADE_BY, NAME, RESULT, REUSED, STAGE
+from tasks.home import report_directory
+from tasks.processes import num_cores
+from tasks.stage import NAME, RESULT, REUSED, STAGE
 
 CURVES = ("train/loss", "validation/bits_per_byte", "train/learning_rate")
 PACKAGES = ("prefect", "mlflow", "optuna", "lightning", "torch", "transformers", "tokenizers", "peft", "rootstock")
@@ -45,7 +45,7 @@ RESULTS: dict[str, Any] = {
 def report(run_id: str) -> ReportCard:
     """Write the report card of a run, file it with the run, and link it in Prefect."""
     page = report_of_run(run_id)
-    filed = ReportCard.file(page.parent, run_id=run_id, name="report", facts={"path": str(page)})
+    filed = ReportCard.file(page.parent, run_id=run_id, name="report", facts={"stages": stages_of_run(run_id)})
     if url := tracking.run_url(run_id):
         create_link_artifact(key="report-card", link=f"{url}/artifacts/report/report.html", link_text="report card")
     create_markdown_artifact(
@@ -56,7 +56,15 @@ def report(run_id: str) -> ReportCard:
 
 def report_of_run(run_id: str) -> Path:
     """Write the report card of a pipeline's run, or of a single stage's, and return the page."""
-    return write_card(gather(run_id), home() / "reports" / run_id)
+    return write_card(gather(run_id), report_directory(run_id))
+
+
+def stages_of_run(run_id: str) -> dict[str, Any]:
+    """Return of each stage of a run its MLflow run, the uris of what it handed on, and its metrics."""
+    return {
+        each["tags"][STAGE]: {"run_id": each["id"], "uris": _uris(_result(each)), "metrics": _figures(each)}
+        for each in _stages(tracking.run_info(run_id))
+    }
 
 
 def gather(run_id: str) -> card.ReportFacts:
@@ -173,18 +181,25 @@ _GATHERERS: dict[str, Any] = {
 
 
 def _stage(run: dict[str, Any]) -> dict[str, Any]:
-    """Return a stage for the card; one that was reused shows how long it took when it was computed."""
-    reused = run["tags"].get(REUSED) == "true"
+    """Return a stage for the card; its seconds are those of this run, also when it only reused a result."""
     return {
         "name": run["tags"][STAGE],
         "seconds": _seconds(run),
-        "reused": reused,
-        "run_id": run["tags"].get(MADE_BY, run["id"]) if reused else run["id"],
+        "reused": run["tags"].get(REUSED) == "true",
         "run_url": tracking.run_url(run["id"]),
-        "figures": {
-            key.removeprefix("result/"): value for key, value in run["metrics"].items() if key.startswith("result/")
-        },
+        "figures": _figures(run),
     }
+
+
+def _figures(run: dict[str, Any]) -> dict[str, float]:
+    return {key.removeprefix("result/"): value for key, value in run["metrics"].items() if key.startswith("result/")}
+
+
+def _uris(result: Any) -> dict[str, str]:
+    """Return where the things lie that a stage handed on."""
+    if isinstance(result, Artifact):
+        return {type(result).__name__.lower(): result.uri}
+    return {name: each.uri for name, each in result or () if isinstance(each, Artifact)}
 
 
 def _seconds(run: dict[str, Any]) -> float:
@@ -213,7 +228,7 @@ def _environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
+        "cores": num_cores(),
         "cpu": _processor(),
         "code": tracking.code_version(),
         **{name: version(name) for name in PACKAGES},

@@ -30,7 +30,7 @@ import yaml
 from configs.base import Config
 from tasks import artifact_cache, ownership
 from tasks.digests import digest_directory
-from tasks.home import home, run_directory, tracking_uri
+from tasks.home import home, run_directory, tracking_uri, without_credentials
 from tasks.locks import file_lock
 
 if TYPE_CHECKING:
@@ -237,6 +237,12 @@ def log_directory(run_id: str, directory: Path, name: str, digest: str | None = 
     return f"runs:/{run_id}/{name}"
 
 
+def find_directory(name: str, digest: str) -> str | None:
+    """Return `runs:/<run id>/<name>` if a directory with this digest is filed under this name already, else None."""
+    uris = (f"runs:/{each['id']}/{name}" for each in runs_with_tag(f"rootstock.digest.{name}", digest))
+    return next(filter(exists, uris), None)
+
+
 def fetch_directory(uri: str, digest: str | None = None) -> Path:
     """Return the directory `runs:/<run id>/<name>` on this machine, downloaded only if it is not in the cache."""
     run_id, name = split_runs_uri(uri)
@@ -304,7 +310,7 @@ def run_url(run_id: str) -> str | None:
     if not tracking_uri().startswith("http"):
         return None
     experiment_id = client().get_run(run_id).info.experiment_id
-    return f"{tracking_uri().rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+    return f"{without_credentials(tracking_uri()).rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
 
 
 def run_info(run_id: str) -> dict[str, Any]:
@@ -433,7 +439,7 @@ def flatten(values: Mapping[str, Any] | Sequence[Any], prefix: str = "") -> dict
 
 
 def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    lines = without_credentials(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:500]
 
 

@@ -189,6 +189,28 @@ def test_doctor_finds_this_machine_fit_and_a_silent_server_unfit(home, monkeypat
     assert "does not answer" in out
 
 
+def test_doctor_names_the_servers_without_their_passwords(home, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", "postgresql+psycopg://me:secret@database.example/optuna")
+    _, out, err = call("doctor")
+    assert "secret" not in out + err
+    assert "http://127.0.0.1:9/health does not answer" in out
+    assert "postgresql+psycopg://database.example/optuna" in out
+
+
+@pytest.mark.parametrize("model", ["models:/m-0123456789abcdef", "runs:/unknown/model", "nobody@champion"])
+def test_a_model_that_mlflow_does_not_know_ends_with_2_and_one_line(home, model):
+    code, out, err = call("generate", model)
+    assert (code, out) == (2, "")
+    assert f"no model '{model}'" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_verbose_shows_the_traceback_of_a_mistake_too(home):
+    code, _, err = call("generate", "no-model-here", "--verbose")
+    assert (code, "Traceback" in err, "NAME@champion" in err) == (2, True, True)
+
+
 def test_a_model_that_is_not_there_ends_with_2_and_a_quiet_screen(home):
     command = [sys.executable, "-m", "flows.cli", "generate", "no-model-here"]
     result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "ROOTSTOCK_HOME": str(home)})
