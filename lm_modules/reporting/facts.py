@@ -70,6 +70,7 @@ class SplitScore(Facts):
     """Every model on one held-out set."""
 
     num_examples: int
+    num_groups: int = 0
     split_by: str | None = None
     labels: list[str] = []
     models: dict[str, ModelScore]
@@ -98,6 +99,7 @@ class EvaluationFacts(Facts):
     """The evaluation: either half may be absent."""
 
     num_examples: int | None = None
+    num_groups: int = 0
     split_by: str | None = None
     labels: list[str] = []
     models: dict[str, ModelScore] = {}
@@ -112,6 +114,7 @@ class EvaluationFacts(Facts):
             return None
         return SplitScore(
             num_examples=self.num_examples or 0,
+            num_groups=self.num_groups,
             split_by=self.split_by,
             labels=self.labels,
             models=self.models,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pickle
 
-import numpy as np
 import pytest
 
 from configs.component import Component, members
 from lm_modules.data.documents import Document
-from lm_modules.data.packed import PackedTokens, write_packed
 
 NEEDED = {
     "text_files": {"path": "texts"},
@@ -41,7 +39,7 @@ def all_members(family: str) -> list:
     ]
 
 
-FAMILIES = ("sources", "cleaners", "filters", "deduplication", "tokenizers", "packing", "labelled")
+FAMILIES = ("sources", "cleaners", "filters", "deduplication", "tokenizers", "labelled")
 
 
 @pytest.mark.parametrize("member", [each for family in FAMILIES for each in all_members(family)])
@@ -84,20 +82,3 @@ def test_tokenizer_gives_every_text_back(member) -> None:
             text = f"{text} <|endoftext|> {text[:100]}"
             ids = tokenizer.encode(text).ids
             assert tokenizer.decode(ids, skip_special_tokens=True) == text, name
-
-
-@pytest.mark.parametrize("context_length", [1, 3, 4, 7, 100])
-@pytest.mark.parametrize("packing", all_members("packing"))
-def test_packing_lands_every_token_once_or_counts_it_as_cropped(packing, context_length: int, tmp_path) -> None:
-    documents = [(np.arange(start, start + size), size) for start, size in ((1, 5), (6, 1), (7, 9), (16, 4))]
-    write_packed(tmp_path, "train", documents, vocab_size=64, end_of_text_id=0)
-    packed = PackedTokens.open(tmp_path, "train")
-    starts = packing.row_starts(packed, context_length)
-    assert len(starts) == packing.num_rows(packed, context_length)
-    landed = np.zeros(packed.num_tokens, int)
-    for start in starts:
-        row = packed.tokens[start : start + context_length + 1]
-        assert len(row) == context_length + 1
-        landed[start : start + context_length] += 1
-    assert landed.max(initial=0) <= 1
-    assert (landed == 0).sum() == packing.num_cropped(packed, context_length)

@@ -61,6 +61,10 @@ def _scores(split: SplitScore) -> list[Block]:
     text = f"{count(split.num_examples)} held-out examples"
     text += f" of {len(split.labels)} classes" if split.labels else ""
     text += f"{how.get(split.split_by or '', '')}. All models answer the same examples."
+    if 0 < split.num_groups < split.num_examples:
+        text += (
+            f" They come in {count(split.num_groups)} groups, and the intervals tell what other groups would change."
+        )
     titles = {name: model.title for name, model in split.models.items()}
     keys = list(dict.fromkeys(key for model in split.models.values() for key in model.metrics))
     blocks: list[Block] = [Paragraph(text), *(_models(split, key) for key in keys)]
