@@ -10,18 +10,15 @@ import os
 import time
 from pathlib import Path
 
-from tasks.home import home
+from tasks.home import MLFLOW_ENVIRONMENT, home
 
 QUIET = {
+    **MLFLOW_ENVIRONMENT,
     # nothing is sent to anyone
-    "DO_NOT_TRACK": "true",  # MLflow honours only the literal "true"
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     # nothing is said that the user did not ask for
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "TOKENIZERS_PARALLELISM": "false",  # otherwise tokenizers warns at every fork
     # a page open in the browser cannot start runs
     "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",

@@ -61,11 +61,13 @@ def evaluation(
         models: dict[str, Any] = {}
         other_models: dict[str, Any] = {}
         if pretrained and prepared and config.evaluation.language_model:
+            prepared.corpus.used_by(run_id, "test")
             likelihood = score_language_model.submit(
                 config.evaluation.language_model, pretrained.model, prepared.corpus, run_id=run_id
             )
         if tuned and config.finetuning:
             settings, data = tuned.settings(config.finetuning), tuned.data
+            data.used_by(run_id, "test")
             fit = partial(
                 finetune.submit, settings, tuned.base, seed=config.seed, experiment=config.name, run_id=run_id
             )

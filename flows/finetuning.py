@@ -44,6 +44,7 @@ def finetuning(config: PipelineConfig, pretrained: Pretrained | None = None, wit
         )
         content = fingerprint_examples(settings.data)
         data = collect_examples(settings.data, content, config.seed, run_id=tune.run_id)
+        data.used_by(tune.run_id, "train", "validation")
         tuned = tune_model(settings, base, data, config.seed, config.name, run_id=tune.run_id)
         tune.file(tuned, tuned.figures())
         return tuned

@@ -28,6 +28,7 @@ def pretraining(config: PipelineConfig, prepared: PreparedData | None = None, wi
     assert prepared.tokens is not None
     assert prepared.tokenizer is not None
     with stage("pretrain", config, within) as train:
+        prepared.tokens.used_by(train.run_id, "train", "validation")
         checkpoint = pretrain(
             config.pretraining,
             prepared.tokens,

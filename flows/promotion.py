@@ -6,8 +6,10 @@ from prefect import flow
 
 from configs.evaluation import EvaluationConfig
 from configs.pipeline import PipelineConfig
+from flows.data_preparation import data_preparation
 from flows.evaluation import evaluation
 from flows.finetuning import finetuning
+from flows.pretraining import pretraining
 from tasks.artifacts import Evaluation, Finetuned, Verdict
 from tasks.promote import promote
 from tasks.stage import stage
@@ -31,8 +33,11 @@ def promotion(
     if config.promotion is None:
         raise ValueError("this configuration has no promotion section; add one, or extend a preset that has")
     evaluation_settings = config.evaluation or EvaluationConfig()
-    tuned = tuned or finetuning(config, within=within)
-    evaluated = evaluated or evaluation(config, tuned, within=within)
+    if tuned is None or evaluated is None:
+        prepared = data_preparation(config, within) if config.data_preparation else None
+        pretrained = pretraining(config, prepared, within) if config.pretraining else None
+        tuned = tuned or finetuning(config, pretrained, within)
+        evaluated = evaluated or evaluation(config, tuned, pretrained, prepared, within)
     with stage("promote", config, within) as decide:
         verdict = promote(
             config.promotion,

@@ -57,10 +57,17 @@ class Artifact(BaseModel):
         from tasks.digests import digest_directory
 
         digest = digest_directory(directory)
-        uri = tracking.log_directory(run_id, directory, name)
+        uri = tracking.log_directory(run_id, directory, name, digest)
         return cls(
             uri=uri, digest=digest, run_id=run_id, parents=tuple(each.digest for each in parents), facts=facts or {}
         )
+
+    def used_by(self, run_id: str, *splits: str) -> None:
+        """Note with an MLflow run that it used these splits of this data, so that all runs on it can be found."""
+        from tasks import tracking
+
+        for each in splits:
+            tracking.log_dataset(run_id, f"{type(self).__name__.lower()}-{each}", self.digest, each, self.uri)
 
     def exists(self) -> bool:
         """Return whether MLflow still has it."""
@@ -105,9 +112,7 @@ class Model(Artifact):
 
         digests = tuple(each.digest for each in parents)
         digest = digest_directory(directory)
-        uri = registry.log_model(
-            run_id, directory, name=name, service=service, params={}, tags={"rootstock.digest": digest}
-        )
+        uri = registry.log_model(run_id, directory, name=name, service=service, tags={registry.DIGEST: digest})
         return cls(uri=uri, digest=digest, run_id=run_id, parents=digests, facts=facts or {})
 
 

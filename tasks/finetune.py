@@ -33,6 +33,8 @@ def finetune(
         MetricSpool(run.id) as spool,
         progress.bar(title) as bar,
     ):
+        tracking.log_config(run.id, config)
+        data.used_by(run.id, "train", "validation")
 
         def report(step: int, values: dict[str, float]) -> bool:
             spool.log(step, values)

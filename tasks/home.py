@@ -19,6 +19,18 @@ import os
 import re
 from pathlib import Path
 
+MLFLOW_ENVIRONMENT = {
+    # nothing is sent to anyone, and nothing is said that the user did not ask for
+    "DO_NOT_TRACK": "true",  # MLflow honours only the literal "true"
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # About half a minute of patience with a server that restarts; the defaults block for four minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+"""What MLflow's client is told where the user has said nothing."""
+
 
 def home() -> Path:
     """Return the absolute home directory, made if it is missing."""

@@ -9,13 +9,21 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks import registry, tracking
 from tasks.artifacts import Model
+from tasks.caching import is_no_mistake
 from tasks.digests import digest_directory
 
 FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 """What is taken from the Hugging Face Hub: no pickled weights, no code."""
 
 
-@task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=True,
+    result_serializer="json",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=is_no_mistake,
+)
 def import_base(base: str, run_id: str) -> Model:
     """Return the model that `base` names: a directory here, an MLflow uri, NAME@alias, or a name on the Hub.
 

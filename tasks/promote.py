@@ -11,13 +11,21 @@ from prefect.cache_policies import NO_CACHE
 from configs.promotion import PromotionConfig
 from tasks import registry
 from tasks.artifacts import Evaluation, Finetuned, Verdict
+from tasks.caching import is_no_mistake
 from tasks.processes import run_isolated
 
 ATTEMPTS = 3
 """How often the decision is taken anew because another promotion came first."""
 
 
-@task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=True,
+    result_serializer="json",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=is_no_mistake,
+)
 def promote(
     config: PromotionConfig,
     replicates: int,

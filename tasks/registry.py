@@ -94,7 +94,6 @@ def log_model(
     *,
     name: str,
     service: Service,
-    params: Mapping[str, object] | None = None,
     tags: Mapping[str, object] | None = None,
 ) -> str:
     """Log a stock Hugging Face directory as an MLflow model under a run; return `models:/m-<id>`.
@@ -112,7 +111,6 @@ def log_model(
         name=name,
         source_run_id=run_id,
         tags={key: str(value) for key, value in tags.items()},
-        params={key: str(value) for key, value in tracking.flatten(params or {}).items()},
         model_type=service,
     )
     with tempfile.TemporaryDirectory() as scratch:

@@ -26,6 +26,7 @@ from tasks.artifacts import (
     Verdict,
     artifacts_in,
 )
+from tasks.caching import is_no_mistake
 from tasks.home import report_directory
 from tasks.processes import num_cores
 from tasks.stage import NAME, RESULT, REUSED, STAGE
@@ -41,7 +42,14 @@ RESULTS: dict[str, Any] = {
 }
 
 
-@task(cache_policy=NO_CACHE, persist_result=True, result_serializer="json")
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=True,
+    result_serializer="json",
+    retries=2,
+    retry_delay_seconds=5,
+    retry_condition_fn=is_no_mistake,
+)
 def report(run_id: str) -> ReportCard:
     """Write the report card of a run, file it with the run, and link it in Prefect."""
     page = report_of_run(run_id)

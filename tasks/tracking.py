@@ -25,12 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
 
-import yaml
-
 from configs.base import Config
+from configs.loading import to_yaml
 from tasks import artifact_cache, ownership
 from tasks.digests import digest_directory
-from tasks.home import home, run_directory, tracking_uri, without_credentials
+from tasks.home import MLFLOW_ENVIRONMENT, home, run_directory, tracking_uri, without_credentials
 from tasks.locks import file_lock
 
 if TYPE_CHECKING:
@@ -47,16 +46,6 @@ PARENT = "mlflow.parentRunId"
 
 LONGEST_PARAMETER = 250
 """Longer values are left to the file config.yaml: as parameters they make MLflow's comparison page unreadable."""
-
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",  # MLflow honours only the literal "true"
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # About half a minute of patience with a server that restarts; the defaults block for four minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-}
 
 
 @dataclass(frozen=True)
@@ -148,10 +137,14 @@ def log_params(run_id: str, params: Mapping[str, object]) -> None:
 
 
 def log_config(run_id: str, config: Config) -> None:
-    """File the complete settings as config.yaml, and the short ones as parameters."""
-    settings = config.model_dump(mode="json")
-    log_text(run_id, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), "config.yaml")
-    log_params(run_id, settings)
+    """File the complete settings as config.yaml, which loads back to the same, and the short ones as parameters."""
+    file_config(run_id, config)
+    log_params(run_id, config.model_dump(mode="json"))
+
+
+def file_config(run_id: str, config: Config) -> None:
+    """File the complete settings as config.yaml only: beside a few parameters by which runs are compared."""
+    log_text(run_id, to_yaml(config), "config.yaml")
 
 
 def log_text(run_id: str, text: str, file: str) -> None:
@@ -405,7 +398,7 @@ def client() -> MlflowClient:
 
 @cache
 def _client_of(uri: str, pid: int) -> MlflowClient:
-    os.environ.update({key: value for key, value in _ENVIRONMENT.items() if key not in os.environ})
+    os.environ.update({key: value for key, value in MLFLOW_ENVIRONMENT.items() if key not in os.environ})
     from mlflow import MlflowClient
 
     for noisy, level in (("mlflow", logging.WARNING), ("alembic", logging.WARNING), ("urllib3", logging.ERROR)):

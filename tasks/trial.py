@@ -64,6 +64,8 @@ class Finetuning:
             progress.bar(f"trial {trial.number}") as bar,
         ):
             trial.note(mlflow_run_id=run.id, prefect_task_run_id=runtime.task_run.id)
+            settings = self._settings(trial)
+            tracking.file_config(run.id, settings)
             tracking.log_params(run.id, trial.values)
 
             def report(step: int, values: dict[str, float]) -> bool:
@@ -74,7 +76,7 @@ class Finetuning:
             result = run_isolated(
                 FINETUNE,
                 {
-                    "config": self._settings(trial),
+                    "config": settings,
                     "base": self.base,
                     "data": self.data,
                     "workdir": trial.directory,

@@ -35,7 +35,38 @@ def test_anchors_and_merges_work():
 
 def test_what_is_written_reads_back():
     value = {
-        "words": ["no", "3e-4", "010", "true", "null", "10_000", "", "ünïcödé"],
+        "words": [
+            "no",
+            "3e-4",
+            "010",
+            "true",
+            "null",
+            "10_000",
+            "",
+            "ünïcödé",
+            "1e5",
+            ".5",
+            "0x1F",
+            "~",
+            "1:30",
+            "=",
+            "<<",
+        ],
+        "texts": [
+            "a: b",
+            "two\nlines\n",
+            " spaces ",
+            "2024-01-01",
+            "- x",
+            "# y",
+            "&a",
+            "*a",
+            "!t",
+            "%p",
+            "@",
+            "`",
+            "\t",
+        ],
         "numbers": [1e-5, 0.1, 7, True, None],
     }
     assert read_value(write_value(value), "test") == value

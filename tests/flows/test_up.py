@@ -138,7 +138,6 @@ def test_models_filed_one_way_are_read_the_other_way(served, home, tmp_path, mon
                 directory,
                 name="model",
                 service="language_model",
-                params={},
                 tags={registry.DIGEST: digest_directory(directory)},
             )
     for made, read in (("embedded", "served"), ("served", "embedded")):

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from configs.base import Config
+from configs.yaml_files import read_value
 from tasks import artifact_cache, tracking
+from tasks.artifacts import LabelledData
 from tasks.digests import digest_directory
 
 EXPERIMENT = "tracking"
@@ -109,6 +111,26 @@ def test_settings_are_filed_whole_and_a_changed_one_is_told() -> None:
     assert info["tags"]["rootstock.changed.learning_rate"] == "0.2"
     stored = Path(tracking.client().download_artifacts(run.id, "config.yaml"))
     assert "x" * 400 in stored.read_text()
+
+
+def test_filed_settings_read_back_as_the_same() -> None:
+    config = Settings(text="1e5")
+    with _open("read back") as run:
+        tracking.log_config(run.id, config)
+    filed = tracking.read_text(run.id, "config.yaml")
+    assert filed
+    assert Settings.model_validate(read_value(filed, "config.yaml")) == config
+
+
+def test_data_that_a_run_used_is_found_with_it() -> None:
+    data = LabelledData(uri="runs:/x/examples", digest="cd" * 32, run_id="x")
+    with _open("uses data") as run:
+        for _ in range(2):
+            data.used_by(run.id, "train", "validation")
+    used = tracking.client().get_run(run.id).inputs.dataset_inputs
+    assert sorted(each.dataset.name for each in used) == ["labelleddata-train", "labelleddata-validation"]
+    assert {each.dataset.digest for each in used} == {("cd" * 32)[:36]}
+    assert sorted(each.tags[0].value for each in used) == ["train", "validation"]
 
 
 def test_a_directory_comes_back_as_it_went_and_needs_no_download(tmp_path: Path) -> None:
