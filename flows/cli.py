@@ -25,7 +25,7 @@ Overrides = Annotated[
     typer.Option("--set", metavar="PATH=VALUE", help="Change one setting; may be repeated. `null` switches off."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of standard output one JSON object.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of a failure.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of what went wrong.")]
 Model = Annotated[str, typer.Argument(help="A directory, an MLflow uri (models:/...), or NAME@champion.")]
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 # The memory that is shared after a fork is read only. Threads that a numeric library starts at import would be lost.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# The servers of the parent are the parent's: a child must not speak to them on its own.
+# Tokenizers that were used before a fork warn at it and turn their threads off.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 HEAVY = (

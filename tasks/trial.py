@@ -35,8 +35,8 @@ class Finetuning:
     """What the trials of a sweep have in common."""
 
     config: FinetuningConfig
-    base: Path | str
-    """The model that is tuned: a directory here, or a Hugging Face name."""
+    base: Path
+    """The directory of the model that is tuned."""
     data: Path
     """The labelled directory."""
     seed: int

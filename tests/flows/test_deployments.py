@@ -24,6 +24,21 @@ def test_a_night_that_was_switched_on_stays_on_when_it_is_served_again(prefect_s
             client.pause_deployment(night.id)  # what the end of `rootstock up` does
 
 
+def test_a_run_may_say_only_what_differs_from_a_preset(prefect_server: None) -> None:
+    """`prefect deployment run 'pipeline/demo' --param 'config=...'` of the how-to, up to the flow."""
+    from prefect.deployments import run_deployment
+
+    from configs.loading import load
+    from flows.deployments import deployments
+    from flows.pipeline import pipeline
+
+    next(each for each in deployments() if (each.flow_name, each.name) == ("pipeline", "demo")).apply()
+    changes = {"extends": "demo", "name": "drier", "finetuning": {"dropout": 0.2}}
+    run = run_deployment("pipeline/demo", parameters={"config": changes}, timeout=0)
+    config = pipeline.validate_parameters(run.parameters)["config"]
+    assert config == load("demo", ["name=drier", "finetuning.dropout=0.2"])
+
+
 def test_deployments_that_do_not_come_are_told_with_the_end_of_their_log(
     prefect_server: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
