@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from configs.base import Config
 from configs.tuning import TuningConfig
-from tasks.home import optuna_storage
+from tasks.home import optuna_storage, without_credentials
 from tasks.locks import file_lock
 from tasks.sweep_result import SweepResult, tidy
 
@@ -172,7 +172,7 @@ class _Sweep:
         return max(finite) if self._tuning.direction == "maximize" else min(finite)
 
     def _fail(self, trial: Trial, cause: Exception) -> None:
-        trial.note(error=f"{type(cause).__name__}: {cause}"[:2000])
+        trial.note(error=without_credentials(f"{type(cause).__name__}: {cause}")[:2000])
         self._study.tell(trial, "failed")
         if isinstance(cause, ValueError):
             raise cause

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from configs.finetuning import FinetuningConfig
 from configs.tuning import Choice, Range, TuningConfig, fixed
+from tasks.artifacts import LabelledData, Model
 from tasks.study import Trial
 from tasks.tune import SweepFailed
+from tasks.tune_model import _study_key
 from tests.support.postgresql import postgresql_server
 
 HERE = Path(__file__).parent
@@ -84,6 +87,14 @@ def test_the_metric_says_what_is_better(monkeypatch: pytest.MonkeyPatch) -> None
     assert TuningConfig(metric="validation/loss").direction == "minimize"
     monkeypatch.setattr("lm_modules.evaluation.metrics.accuracy.Accuracy.higher_is_better", False)
     assert TuningConfig(metric="validation/accuracy").direction == "minimize"
+
+
+def test_a_study_is_known_by_what_its_metric_calls_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = FinetuningConfig(tuning=TuningConfig(metric="validation/accuracy"))
+    base, data = (kind(uri="runs:/a/b", digest="0", run_id="a") for kind in (Model, LabelledData))
+    before = _study_key(settings, base, data, seed=0)
+    monkeypatch.setattr("lm_modules.evaluation.metrics.accuracy.Accuracy.higher_is_better", False)
+    assert _study_key(settings, base, data, seed=0) != before
 
 
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
@@ -197,12 +208,12 @@ def test_users_mistake_ends_the_sweep_at_once(tmp_path: Path) -> None:
 def test_failed_trial_is_recorded_and_the_sweep_goes_on(tmp_path: Path) -> None:
     def work(trial: Trial) -> dict[str, Any]:
         if trial.number == 2:
-            raise RuntimeError("out of memory")
+            raise RuntimeError("no answer from http://me:secret@host")
         return climb(trial)
 
     result = search(tmp_path, work=work)
     assert [each.state for each in result.trials].count("complete") == 6
-    assert (result.trials[2].state, result.trials[2].error) == ("failed", "RuntimeError: out of memory")
+    assert (result.trials[2].state, result.trials[2].error) == ("failed", "RuntimeError: no answer from http://host")
 
 
 def test_hopeless_sweep_ends_with_the_first_cause(tmp_path: Path) -> None:
