@@ -121,7 +121,7 @@ def generate(
     """
     with _prepared(json, verbose) as current:
         from lm_modules.serving import generate as writer
-        from tasks.registry import fetch_model
+        from tasks.logged_models import fetch_model
 
         text = writer.generate(
             fetch_model(model),

@@ -36,11 +36,11 @@ class Artifact(BaseModel):
 
     def local(self) -> Path:
         """Return its directory on this machine, fetched if it is not here yet."""
-        from tasks import registry, tracking
+        from tasks import filing, logged_models
 
         if self.uri.startswith("models:/"):
-            return registry.fetch_model(self.uri, self.digest)
-        return tracking.fetch_directory(self.uri, self.digest)
+            return logged_models.fetch_model(self.uri, self.digest)
+        return filing.fetch_directory(self.uri, self.digest)
 
     @classmethod
     def file(
@@ -53,27 +53,27 @@ class Artifact(BaseModel):
         facts: dict[str, Any] | None = None,
     ) -> Self:
         """File a directory under an MLflow run and return the reference to it."""
-        from tasks import tracking
+        from tasks import filing
         from tasks.digests import digest_directory
 
         digest = digest_directory(directory)
-        uri = tracking.log_directory(run_id, directory, name, digest)
+        uri = filing.log_directory(run_id, directory, name, digest)
         return cls(
             uri=uri, digest=digest, run_id=run_id, parents=tuple(each.digest for each in parents), facts=facts or {}
         )
 
     def used_by(self, run_id: str, *splits: str) -> None:
         """Note with an MLflow run that it used these splits of this data, so that all runs on it can be found."""
-        from tasks import tracking
+        from tasks import filing
 
         for each in splits:
-            tracking.log_dataset(run_id, f"{type(self).__name__.lower()}-{each}", self.digest, each, self.uri)
+            filing.log_dataset(run_id, f"{type(self).__name__.lower()}-{each}", self.digest, each, self.uri)
 
     def exists(self) -> bool:
         """Return whether MLflow still has it."""
-        from tasks import tracking
+        from tasks import filing
 
-        return tracking.exists(self.uri)
+        return filing.exists(self.uri)
 
 
 class Corpus(Artifact):
@@ -107,12 +107,14 @@ class Model(Artifact):
         facts: dict[str, Any] | None = None,
     ) -> Self:
         """Log a directory as an MLflow model under a run and return the reference to it."""
-        from tasks import registry
+        from tasks import logged_models
         from tasks.digests import digest_directory
 
         digests = tuple(each.digest for each in parents)
         digest = digest_directory(directory)
-        uri = registry.log_model(run_id, directory, name=name, service=service, tags={registry.DIGEST: digest})
+        uri = logged_models.log_model(
+            run_id, directory, name=name, service=service, tags={logged_models.DIGEST: digest}
+        )
         return cls(uri=uri, digest=digest, run_id=run_id, parents=digests, facts=facts or {})
 
 

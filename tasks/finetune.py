@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs.finetuning import FinetuningConfig
-from tasks import progress, tracking
+from tasks import filing, progress, tracking
 from tasks.artifacts import LabelledData, Model
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
@@ -33,7 +33,7 @@ def finetune(
         MetricSpool(run.id) as spool,
         progress.bar(title) as bar,
     ):
-        tracking.log_config(run.id, config)
+        filing.log_config(run.id, config)
         data.used_by(run.id, "train", "validation")
 
         def report(step: int, values: dict[str, float]) -> bool:

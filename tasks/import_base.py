@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks import registry, tracking
+from tasks import filing, logged_models
 from tasks.artifacts import Model
 from tasks.caching import is_no_mistake
 from tasks.digests import digest_directory
@@ -34,8 +34,8 @@ def import_base(base: str, run_id: str) -> Model:
     if Path(base).is_dir():
         return _filed(Path(base), base, run_id)
     if base.startswith(("models:/", "runs:/")) or "@" in base:
-        directory = registry.fetch_model(base)
-        uri = base if base.startswith("runs:/") else registry.resolve(base)
+        directory = logged_models.fetch_model(base)
+        uri = base if base.startswith("runs:/") else logged_models.resolve(base)
         return Model(uri=uri, digest=digest_directory(directory), run_id=run_id)
     if base.startswith((".", "/")):
         raise ValueError(f"finetuning.base: {base} is no directory; give one, an MLflow uri or a Hub name")
@@ -54,6 +54,6 @@ def _filed(directory: Path, base: str, run_id: str) -> Model:
     if not (directory / "config.json").is_file():
         raise ValueError(f"finetuning.base: {base} has no config.json; give the directory of a Hugging Face model")
     digest = digest_directory(directory)
-    if known := tracking.find_directory("base", digest):
-        return Model(uri=known, digest=digest, run_id=tracking.split_runs_uri(known)[0], facts={"imported_from": base})
+    if known := filing.find_directory("base", digest):
+        return Model(uri=known, digest=digest, run_id=filing.split_runs_uri(known)[0], facts={"imported_from": base})
     return Model.file(directory, run_id=run_id, name="base", facts={"imported_from": base})

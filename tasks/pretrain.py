@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs.pretraining import PretrainingConfig
-from tasks import progress, tracking
+from tasks import filing, progress, tracking
 from tasks.artifacts import Checkpoint, Tokenizer, Tokens
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
@@ -27,7 +27,7 @@ def pretrain(
         MetricSpool(run.id) as spool,
         progress.bar("pretraining") as bar,
     ):
-        tracking.log_config(run.id, config)
+        filing.log_config(run.id, config)
         tracking.set_tags(run.id, {"rootstock.work_directory": str(directory)})
 
         def report(step: int, values: dict[str, float]) -> bool:

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.promotion import PromotionConfig
-from tasks import registry
+from tasks import logged_models, registry
 from tasks.artifacts import Evaluation, Finetuned, Verdict
 from tasks.caching import is_no_mistake
 from tasks.processes import run_isolated
@@ -56,7 +56,7 @@ def promote(
                 "replicates": replicates,
                 "evaluation": evaluation.local(),
                 "data": tuned.data.local(),
-                "champion": registry.fetch_model(champion.uri) if champion else None,
+                "champion": logged_models.fetch_model(champion.uri) if champion else None,
                 "seed": seed,
             },
             name="the comparison with the champion",

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from lm_modules.reporting import facts as card
 from lm_modules.reporting.card import write_card
-from tasks import tracking
+from tasks import filing, tracking
 from tasks.artifacts import (
     Artifact,
     Evaluation,
@@ -90,7 +90,7 @@ def gather(run_id: str) -> card.ReportFacts:
         duration_seconds=_seconds(whole),
         run_id=run_id,
         run_url=tracking.run_url(run_id),
-        config_yaml=tracking.read_text(run_id, "config.yaml"),
+        config_yaml=filing.read_text(run_id, "config.yaml"),
         environment=_environment(),
         stages=[card.Stage(**_stage(each)) for each in stages],
         lineage=[card.Ancestor(**_lineage(each)) for each in _unique(artifacts_in(results))],
@@ -112,7 +112,7 @@ def _stages(whole: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _result(run: dict[str, Any]) -> Any:
     """Return what a stage handed on, or null when it did not come to its end."""
-    text = tracking.read_text(run["id"], RESULT)
+    text = filing.read_text(run["id"], RESULT)
     return RESULTS[run["tags"][STAGE]].model_validate_json(text) if text else None
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tasks import tracking
+from tasks import filing, tracking
 from tasks.home import home, run_directory
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ class MetricSpool:
             for key, value in record["values"].items()
         ]
         try:
-            tracking.log_points(self._run_id, points)
+            filing.log_points(self._run_id, points)
         except ValueError as error:  # sending them again would fail again; they stay in the file
             logger.error("%s", error)
         scratch = self._sent_file.with_suffix(".new")

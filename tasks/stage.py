@@ -17,7 +17,7 @@ from prefect.artifacts import create_markdown_artifact
 from pydantic import BaseModel
 
 from configs.pipeline import PipelineConfig
-from tasks import progress, tracking
+from tasks import filing, progress, tracking
 from tasks.artifacts import artifacts_in
 from tasks.reconcile import reconcile
 
@@ -42,8 +42,8 @@ class Stage:
         self.figures = figures
         made_by = {each.run_id for each in artifacts_in(result)}
         self.reused = bool(made_by) and self.run_id not in made_by
-        tracking.log_text(self.run_id, result.model_dump_json(indent=2), RESULT)
-        tracking.log_metrics(
+        filing.log_text(self.run_id, result.model_dump_json(indent=2), RESULT)
+        filing.log_metrics(
             self.run_id, {f"result/{key}": value for key, value in figures.items() if isinstance(value, int | float)}
         )
         tags = {REUSED: str(self.reused).lower()}
@@ -73,7 +73,7 @@ def stage(name: str, config: PipelineConfig, within: str | None = None) -> Itera
         ) as run,
         progress.stage(name) as shown,
     ):
-        tracking.log_config(run.id, config)
+        filing.log_config(run.id, config)
         open_stage = Stage(name, run.id)
         yield open_stage
         shown.reused, shown.figures = open_stage.reused, open_stage.figures

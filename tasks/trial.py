@@ -17,7 +17,7 @@ from prefect.states import Completed
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed
-from tasks import progress, tracking
+from tasks import filing, progress, tracking
 from tasks.caching import is_no_mistake
 from tasks.processes import num_cores, run_isolated
 from tasks.spool import MetricSpool
@@ -65,8 +65,8 @@ class Finetuning:
         ):
             trial.note(mlflow_run_id=run.id, prefect_task_run_id=runtime.task_run.id)
             settings = self._settings(trial)
-            tracking.file_config(run.id, settings)
-            tracking.log_params(run.id, trial.values)
+            filing.file_config(run.id, settings)
+            filing.log_params(run.id, trial.values)
 
             def report(step: int, values: dict[str, float]) -> bool:
                 spool.log(step, values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configs.finetuning import FinetuningConfig
-from tasks import tracking
+from tasks import filing
 from tasks.artifacts import Finetuned, LabelledData, Model
 from tasks.caching import cached_task, content_key, work_directory
 from tasks.sweep_plots import figures
@@ -31,9 +31,9 @@ def tune_model(
             seed=seed,
             submit=trials.submit,
         )
-        tracking.log_table(run_id, found.table(), "trials.json")
+        filing.log_table(run_id, found.table(), "trials.json")
         for file, figure in figures(found).items():
-            tracking.log_figure(run_id, figure, file)
+            filing.log_figure(run_id, figure, file)
         best = found.best
         assert best is not None
         assert best.model is not None

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from configs.loading import load
-from tasks import registry, tracking
+from tasks import filing, logged_models, tracking
 from tasks.stage import REUSED, STAGE
 
 TOPICS = {
@@ -103,7 +103,7 @@ def _stages(run_id: str) -> dict[str, dict[str, Any]]:
 
 
 def _result(run_id: str, stage: str) -> dict[str, Any]:
-    return json.loads(tracking.read_text(_stages(run_id)[stage]["id"], "result.json") or "")
+    return json.loads(filing.read_text(_stages(run_id)[stage]["id"], "result.json") or "")
 
 
 def test_every_stage_has_a_finished_run_that_names_its_prefect_run(run_id: str) -> None:
@@ -159,7 +159,7 @@ def test_broken_lines_are_named_and_the_rest_is_learned_from(run_id: str) -> Non
 def test_the_verdict_is_in_the_registry_and_the_model_answers(run_id: str) -> None:
     verdict = _result(run_id, "promote")
     assert verdict["alias"] in ("champion", "challenger")
-    directory = registry.fetch_model(f"places@{verdict['alias']}")
+    directory = logged_models.fetch_model(f"places@{verdict['alias']}")
     assert json.loads((directory / "config.json").read_text())["architectures"] == ["LlamaForSequenceClassification"]
     assert "macro_f1" in verdict["reason"]
 

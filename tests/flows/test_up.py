@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from flows import services
-from tasks import registry, tracking
+from tasks import filing, logged_models, tracking
 from tasks.digests import digest_directory
 
 NIGHT = "nightly-finetune"
@@ -81,13 +81,13 @@ def file_directory(home: Path, text: str) -> tuple[str, str]:
     directory.mkdir()
     (directory / "text.txt").write_text(text)
     with tracking.open_run("test", experiment="round-trip", key=text) as run:
-        return tracking.log_directory(run.id, directory, "things"), run.id
+        return filing.log_directory(run.id, directory, "things"), run.id
 
 
 def fetched(home: Path, uri: str) -> str:
     """Read a filed directory, not from the cache."""
     shutil.rmtree(home / "cache", ignore_errors=True)
-    return (tracking.fetch_directory(uri) / "text.txt").read_text()
+    return (filing.fetch_directory(uri) / "text.txt").read_text()
 
 
 def prefect_rows(home: Path, query: str) -> list[tuple]:
@@ -114,7 +114,7 @@ def test_an_experiment_that_the_server_made_is_read_without_it(served, home, mon
     directory.mkdir()
     (directory / "text.txt").write_text("there")
     with tracking.open_run("test", experiment="made-by-the-server", key="there") as run:
-        uri = tracking.log_directory(run.id, directory, "things")
+        uri = filing.log_directory(run.id, directory, "things")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert fetched(home, uri) == "there"
 
@@ -133,17 +133,17 @@ def test_models_filed_one_way_are_read_the_other_way(served, home, tmp_path, mon
         directory.mkdir()
         (directory / "config.json").write_text(f'{{"made": "{mode}"}}')
         with tracking.open_run("test", experiment="round-trip", key=f"model-{mode}") as run:
-            uris[mode] = registry.log_model(
+            uris[mode] = logged_models.log_model(
                 run.id,
                 directory,
                 name="model",
                 service="language_model",
-                tags={registry.DIGEST: digest_directory(directory)},
+                tags={logged_models.DIGEST: digest_directory(directory)},
             )
     for made, read in (("embedded", "served"), ("served", "embedded")):
         switch(read)
         shutil.rmtree(home / "cache")
-        assert f'"{made}"' in (registry.fetch_model(uris[made]) / "config.json").read_text()
+        assert f'"{made}"' in (logged_models.fetch_model(uris[made]) / "config.json").read_text()
 
 
 def test_another_command_of_this_home_finds_the_servers(up, home):

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from tasks import registry, tracking
+from tasks import filing, logged_models, registry, tracking
 from tasks.digests import digest_directory
 
 PROMOTE = """
 import sys
-from tasks import registry
+from tasks import filing, logged_models, registry
 try:
     registry.move_champion("contested", sys.argv[1], {"by": sys.argv[1]}, expected_champion="1")
 except RuntimeError as error:
@@ -62,7 +62,7 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def log(directories: dict[str, Path]):
     def log(service: str = "classifier") -> str:
         with tracking.open_run("make", experiment="registry", key="make") as run:
-            return registry.log_model(run.id, directories[service], name="tiny", service=service)
+            return logged_models.log_model(run.id, directories[service], name="tiny", service=service)
 
     return log
 
@@ -81,21 +81,21 @@ def test_the_stock_directory_comes_back_by_every_name(log, directories: dict[str
     assert registry.register("named", uri) == version == "1"
     registry.move_champion("named", version, {}, expected_champion=None)
     for name in (uri, "named@champion", "models:/named@champion", f"models:/named/{version}"):
-        assert digest_directory(registry.fetch_model(name)) == digest_directory(directories["classifier"])
-    assert registry.fetch_model(str(tmp_path)) == tmp_path
-    assert tracking.exists(uri)
-    assert not tracking.exists("models:/m-0123456789abcdef0123456789abcdef")
+        assert digest_directory(logged_models.fetch_model(name)) == digest_directory(directories["classifier"])
+    assert logged_models.fetch_model(str(tmp_path)) == tmp_path
+    assert filing.exists(uri)
+    assert not filing.exists("models:/m-0123456789abcdef0123456789abcdef")
     logged = tracking.client().get_logged_model(uri.removeprefix("models:/"))
     assert str(logged.status) == "READY"
     for wrong, message in (("named@nobody", "no model"), ("nobody@champion", "no model"), ("named", "names no model")):
         with pytest.raises(ValueError, match=message):
-            registry.fetch_model(wrong)
+            logged_models.fetch_model(wrong)
 
 
 def test_a_registered_model_needs_nothing_of_ours_and_no_pickle(log) -> None:
     for service in ("language_model", "classifier"):
         location = tracking.client().get_logged_model(log(service).removeprefix("models:/")).artifact_location
-        files = tracking.local_path(location)
+        files = filing.local_path(location)
         assert files
         names = [each.name for each in files.rglob("*") if each.is_file()]
         assert not [name for name in names if name.endswith((".pkl", ".pyc"))]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tasks import tracking
+from tasks import filing, tracking
 from tasks.artifacts import Corpus, PreparedData, Tokens
 from tasks.report import stages_of_run
 from tasks.stage import RESULT, STAGE
@@ -15,8 +15,8 @@ def test_every_stage_is_summed_up_with_its_run_its_uris_and_its_metrics() -> Non
         for name in ("prepare", "evaluate"):
             with tracking.open_run(name, experiment="report", key=name, parent=whole.id, tags={STAGE: name}) as run:
                 if name == "prepare":
-                    tracking.log_text(run.id, prepared.model_dump_json(), RESULT)
-                    tracking.log_metrics(run.id, {"result/documents": 3, "another": 1})
+                    filing.log_text(run.id, prepared.model_dump_json(), RESULT)
+                    filing.log_metrics(run.id, {"result/documents": 3, "another": 1})
     stages = stages_of_run(whole.id)
     assert stages["prepare"] == {
         "run_id": tracking.child_runs(whole.id)[0]["id"],

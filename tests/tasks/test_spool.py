@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import registry, tracking
+from tasks import filing, logged_models, registry, tracking
 from tasks.spool import MetricSpool, unsent_runs
 
 TRAINING = """
 import sys
-from tasks import registry, tracking
+from tasks import filing, logged_models, registry, tracking
 from tasks.spool import MetricSpool
 with tracking.open_run("training", experiment="spool", key="killed") as run:
     spool = MetricSpool(run.id, interval_seconds=0.05)
@@ -150,13 +150,13 @@ def test_a_server_keeps_files_and_models_and_its_outage_neither_blocks_nor_loses
             directory = tmp_path / "made"
             directory.mkdir()
             (directory / "file").write_text("through the server")
-            uri = tracking.log_directory(run.id, directory, "made")
+            uri = filing.log_directory(run.id, directory, "made")
             for each in (tmp_path / "cache").glob("*/file"):
                 each.write_text("damaged")
-            assert (tracking.fetch_directory(uri) / "file").read_text() == "through the server"
-            model = registry.log_model(run.id, directory, name="any", service="classifier")
+            assert (filing.fetch_directory(uri) / "file").read_text() == "through the server"
+            model = logged_models.log_model(run.id, directory, name="any", service="classifier")
             registry.move_champion("served", registry.register("served", model), {}, expected_champion=None)
-            assert (registry.fetch_model("served@champion") / "file").read_text() == "through the server"
+            assert (logged_models.fetch_model("served@champion") / "file").read_text() == "through the server"
             spool = MetricSpool(run.id, interval_seconds=0.1)
             spool.log(0, {"loss": 0.0})
             time.sleep(1)

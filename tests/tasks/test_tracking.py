@@ -10,7 +10,7 @@ import pytest
 
 from configs.base import Config
 from configs.yaml_files import read_value
-from tasks import artifact_cache, tracking
+from tasks import artifact_cache, filing, tracking
 from tasks.artifacts import LabelledData
 from tasks.digests import digest_directory
 
@@ -18,7 +18,7 @@ EXPERIMENT = "tracking"
 
 HELD = """
 import sys
-from tasks import tracking
+from tasks import filing, tracking
 with tracking.open_run("work", experiment="tracking", key=sys.argv[1]) as run:
     print(run.id, flush=True)
     sys.stdin.read()
@@ -100,9 +100,9 @@ def test_threads_with_one_key_get_runs_of_their_own() -> None:
 
 def test_settings_are_filed_whole_and_a_changed_one_is_told() -> None:
     with _open("settings") as run:
-        tracking.log_config(run.id, Settings())
-        tracking.log_config(run.id, Settings())
-        tracking.log_params(run.id, {"learning_rate": 0.2, **{f"p{n}": n for n in range(250)}})
+        filing.log_config(run.id, Settings())
+        filing.log_config(run.id, Settings())
+        filing.log_params(run.id, {"learning_rate": 0.2, **{f"p{n}": n for n in range(250)}})
     info = tracking.run_info(run.id)
     assert info["params"]["layers.1.width"] == "16"
     assert info["params"]["p249"] == "249"
@@ -116,8 +116,8 @@ def test_settings_are_filed_whole_and_a_changed_one_is_told() -> None:
 def test_filed_settings_read_back_as_the_same() -> None:
     config = Settings(text="1e5")
     with _open("read back") as run:
-        tracking.log_config(run.id, config)
-    filed = tracking.read_text(run.id, "config.yaml")
+        filing.log_config(run.id, config)
+    filed = filing.read_text(run.id, "config.yaml")
     assert filed
     assert Settings.model_validate(read_value(filed, "config.yaml")) == config
 
@@ -139,17 +139,17 @@ def test_a_directory_comes_back_as_it_went_and_needs_no_download(tmp_path: Path)
     (tmp_path / "tokens" / "sub" / "meta.json").write_text("{}")
     digest = digest_directory(tmp_path / "tokens")
     with _open("directory") as run:
-        uri = tracking.log_directory(run.id, tmp_path / "tokens", "tokens")
-    assert artifact_cache.lookup(digest) == tracking.fetch_directory(uri) == tracking.fetch_directory(uri, digest)
-    stored = tracking.local_path(tracking.client().get_run(run.id).info.artifact_uri)
+        uri = filing.log_directory(run.id, tmp_path / "tokens", "tokens")
+    assert artifact_cache.lookup(digest) == filing.fetch_directory(uri) == filing.fetch_directory(uri, digest)
+    stored = filing.local_path(tracking.client().get_run(run.id).info.artifact_uri)
     assert stored
-    cached = tracking.fetch_directory(uri)
+    cached = filing.fetch_directory(uri)
     assert (cached / "train.bin").samefile(stored / "tokens" / "train.bin"), "a link, not a second copy"
-    assert tracking.exists(uri)
-    assert not tracking.exists(f"{uri}-of-another")
-    assert not tracking.exists("runs:/0123456789abcdef0123456789abcdef/tokens")
+    assert filing.exists(uri)
+    assert not filing.exists(f"{uri}-of-another")
+    assert not filing.exists("runs:/0123456789abcdef0123456789abcdef/tokens")
     with pytest.raises(ValueError, match="not of the form"):
-        tracking.fetch_directory("tokens")
+        filing.fetch_directory("tokens")
 
 
 def test_filing_a_directory_again_leaves_nothing_of_the_first_attempt(tmp_path: Path) -> None:
@@ -158,8 +158,8 @@ def test_filing_a_directory_again_leaves_nothing_of_the_first_attempt(tmp_path: 
             directory = tmp_path / attempt
             directory.mkdir()
             (directory / attempt).write_text(attempt)
-            uri = tracking.log_directory(run.id, directory, "output")
-    assert [each.name for each in tracking.fetch_directory(uri).iterdir()] == ["second"]
+            uri = filing.log_directory(run.id, directory, "output")
+    assert [each.name for each in filing.fetch_directory(uri).iterdir()] == ["second"]
     assert [each.path for each in tracking.client().list_artifacts(run.id, "output")] == ["output/second"]
 
 
@@ -169,11 +169,11 @@ def test_children_tables_data_sets_and_figures_are_found_under_their_run() -> No
     with _open("parent") as parent:
         for name in ("one", "two"):
             with _open(name, parent=parent.id) as child:
-                tracking.log_metrics(child.id, {"score": len(name)}, step=3)
-        tracking.log_table(parent.id, [{"a": 1}, {"b": "é"}], "rows.json")
-        tracking.log_table(parent.id, [{"a": 1}, {"b": "é"}], "rows.json")
-        tracking.log_dataset(parent.id, "corpus", "ab" * 32, "training", "runs:/x/corpus")
-        tracking.log_figure(parent.id, Figure(), "loss.png")
+                filing.log_metrics(child.id, {"score": len(name)}, step=3)
+        filing.log_table(parent.id, [{"a": 1}, {"b": "é"}], "rows.json")
+        filing.log_table(parent.id, [{"a": 1}, {"b": "é"}], "rows.json")
+        filing.log_dataset(parent.id, "corpus", "ab" * 32, "training", "runs:/x/corpus")
+        filing.log_figure(parent.id, Figure(), "loss.png")
     assert [each["tags"]["rootstock.key"] for each in tracking.child_runs(parent.id)] == ["one", "two"]
     assert tracking.metric_history(child.id, "score") == [(3, 3.0)]
     run = tracking.client().get_run(parent.id)
@@ -184,9 +184,9 @@ def test_children_tables_data_sets_and_figures_are_found_under_their_run() -> No
 
 
 def test_importing_tracking_does_not_import_mlflow() -> None:
-    code = (
-        "import sys, tasks.tracking, tasks.registry, tasks.spool, tasks.reconcile; assert 'mlflow' not in sys.modules"
-    )
+    modules = ("tracking", "filing", "logged_models", "registry", "spool", "reconcile")
+    names = ", ".join(f"tasks.{each}" for each in modules)
+    code = f"import sys, {names}; assert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -13,7 +13,7 @@ import pytest
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed, search_space
 from configs.yaml_files import read_value
-from tasks import tracking
+from tasks import filing, tracking
 from tasks.sweep_result import SweepResult
 from tasks.trial import Finetuning, run_trial
 
@@ -90,9 +90,7 @@ def test_trials_are_task_runs_and_mlflow_runs_that_know_each_other(
         assert run["tags"]["optuna.trial"] == str(trial.number)
         assert run["tags"]["prefect.flow_run_id"] == flow_run_id
         assert tracking.metric_history(run["id"], "validation/macro_f1") == list(trial.steps)
-        filed = FinetuningConfig.model_validate(
-            read_value(tracking.read_text(run["id"], "config.yaml") or "", "config")
-        )
+        filed = FinetuningConfig.model_validate(read_value(filing.read_text(run["id"], "config.yaml") or "", "config"))
         assert fixed(filed, trial.values) == filed
         assert search_space(filed) == {}
         assert float(run["params"]["optimization.learning_rate"]) == trial.values["optimization.learning_rate"]

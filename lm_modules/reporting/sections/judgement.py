@@ -62,9 +62,7 @@ def _scores(split: SplitScore) -> list[Block]:
     text += f" of {len(split.labels)} classes" if split.labels else ""
     text += f"{how.get(split.split_by or '', '')}. All models answer the same examples."
     if 0 < split.num_groups < split.num_examples:
-        text += (
-            f" The intervals draw the {count(split.num_groups)} groups that they come in."
-        )
+        text += f" The intervals draw the {count(split.num_groups)} groups that they come in."
     titles = {name: model.title for name, model in split.models.items()}
     keys = list(dict.fromkeys(key for model in split.models.values() for key in model.metrics))
     blocks: list[Block] = [Paragraph(text), *(_models(split, key) for key in keys)]
