@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from configs.pipeline import PipelineConfig
 from tasks import filing, progress, tracking
 from tasks.artifacts import artifacts_in
+from tasks.check_inputs import check_inputs
 from tasks.reconcile import reconcile
 
 RESULT = "result.json"
@@ -61,6 +62,7 @@ class Stage:
 def stage(name: str, config: PipelineConfig, within: str | None = None) -> Iterator[Stage]:
     """Open the MLflow run of a stage; `within` is the run of the pipeline that it belongs to, if any."""
     if within is None:
+        check_inputs(config, name)
         reconcile()
     settings = config.model_dump_json(exclude={"extends"})
     with (

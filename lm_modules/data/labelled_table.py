@@ -58,6 +58,11 @@ class LabelledTable(Labelled):
                 group = values[self.group_field] if self.group_field else None
                 yield Example(f"{name}:{number}", values[self.text_field], values[self.label_field], group, split)
 
+    def check(self) -> None:
+        """Raise a ValueError if a file is missing, or a file has not the fields; reads the first row of each."""
+        for _, _, file in self._files():
+            next((row for row in self.rows(file) if not isinstance(row, Unreadable)), None)
+
     def _files(self) -> Iterator[tuple[str | None, str, Path]]:
         """Yield (split, name, file): under `path` no split yet, and nothing of it goes into a split that is given."""
         for split, path in ((None, self.path), ("validation", self.validation), ("test", self.test)):

@@ -50,6 +50,16 @@ def test_member_survives_json_and_pickle_and_explains_itself(member: Component) 
     assert all(field.description for name, field in type(member).model_fields.items() if name != "kind")
 
 
+@pytest.mark.parametrize("member", all_members("sources") + all_members("labelled"))
+def test_check_refuses_inputs_that_are_not_there(member, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if member.kind in NEEDED:
+        with pytest.raises(ValueError, match=r"texts|good\.txt|bad\.txt"):
+            member.check()
+    else:
+        member.check()
+
+
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 @pytest.mark.parametrize("cleaner", all_members("cleaners"))
 def test_cleaner_run_twice_changes_nothing_the_second_time(cleaner, text: str) -> None:

@@ -36,6 +36,10 @@ class Labelled(Component):
     def examples(self) -> Iterator[Example | Unreadable]:
         """Yield the examples in a fixed order. A missing file or column is a ValueError that names it."""
 
+    def check(self) -> None:
+        """Raise the ValueError that `examples` would raise, as far as the first example that can be used tells."""
+        next((each for each in self.examples() if not isinstance(each, Unreadable)), None)
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a digest of the content: equal digests mean equal examples."""

@@ -43,6 +43,11 @@ class TextLines(Labelled):
                     if text:
                         yield Example(f"{name}:{number}", text, label)
 
+    def check(self) -> None:
+        """Raise a ValueError if the file of a label is missing, or the encoding is none."""
+        list(self._files())
+        super().check()
+
     def _files(self) -> Iterator[tuple[str, str, Path]]:
         """Yield (label, name, file)."""
         for label, path in sorted(self.files.items()):

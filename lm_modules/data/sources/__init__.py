@@ -23,6 +23,10 @@ class Source(Component):
     def documents(self) -> Iterator[Document | Unreadable]:
         """Yield the documents in a fixed order. A missing input is a ValueError that names it."""
 
+    def check(self) -> None:
+        """Raise the ValueError that `documents` would raise, as far as the first document that can be used tells."""
+        next((each for each in self.documents() if not isinstance(each, Unreadable)), None)
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a digest of the content: equal digests mean equal documents."""

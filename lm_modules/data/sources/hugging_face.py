@@ -73,6 +73,11 @@ class HuggingFace(Source):
                 f"data set {self.dataset!r} has no split {self.split!r}{nearest(self.split, found)}"
             ) from error
 
+    def check(self) -> None:
+        """Raise a ValueError if this is neither a directory nor on the Hub; nothing is downloaded yet."""
+        if not Path(self.dataset).expanduser().is_dir():
+            self._commit()
+
     def fingerprint(self) -> str:
         """Return a digest of the directory's bytes, or of the Hub's commit."""
         place = Path(self.dataset).expanduser()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from configs.base import nearest
 from lm_modules.data.documents import Document, Unreadable
@@ -32,18 +32,8 @@ class Parquet(Source):
             yield from self._file_documents(place, file)
 
     def _file_documents(self, place: str, file: Path) -> Iterator[Document | Unreadable]:
-        import pyarrow as arrow
-        import pyarrow.parquet
-
         name, number = self.name or self.kind, 0
-        try:
-            table = arrow.parquet.ParquetFile(file)
-        except arrow.ArrowInvalid as error:
-            raise ValueError(f"{file} is no Parquet file ({error}); correct the path") from error
-        columns = [each for each in (self.text_field, self.group_field) if each]
-        for column in columns:
-            if column not in table.schema_arrow.names:
-                raise ValueError(f"{file} has no column {column!r}{nearest(column, table.schema_arrow.names)}")
+        table, columns = self._table(file)
         for batch in table.iter_batches(ROWS_READ_AT_ONCE, columns=columns):
             for row in batch.to_pylist():
                 number += 1
@@ -55,6 +45,26 @@ class Parquet(Source):
                     yield Unreadable(
                         name, str(file), number, f"column {self.text_field!r} is no string", repr(text)[:200]
                     )
+
+    def check(self) -> None:
+        """Raise a ValueError if there is no file, or a file is no Parquet file with the columns; reads no row."""
+        for file in input_files(self.path, SUFFIXES).values():
+            self._table(file)
+
+    def _table(self, file: Path) -> tuple[Any, list[str]]:
+        """Return an open file and the columns to read of it."""
+        import pyarrow as arrow
+        import pyarrow.parquet
+
+        try:
+            table = arrow.parquet.ParquetFile(file)
+        except arrow.ArrowInvalid as error:
+            raise ValueError(f"{file} is no Parquet file ({error}); correct the path") from error
+        columns = [each for each in (self.text_field, self.group_field) if each]
+        for column in columns:
+            if column not in table.schema_arrow.names:
+                raise ValueError(f"{file} has no column {column!r}{nearest(column, table.schema_arrow.names)}")
+        return table, columns
 
     def fingerprint(self) -> str:
         """Return a digest of the files' bytes."""

@@ -44,6 +44,10 @@ class TextFiles(Source):
                 whole = self.keep_files_together or len(pieces) == 1
                 yield Document(id, piece, name, group=place if whole else None)
 
+    def check(self) -> None:
+        """Raise a ValueError if there is no file."""
+        input_files(self.path, SUFFIXES)
+
     def fingerprint(self) -> str:
         """Return a digest of the files' bytes."""
         return files_fingerprint(input_files(self.path, SUFFIXES))
