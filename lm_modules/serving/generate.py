@@ -6,6 +6,7 @@ was saved with `save_pretrained`. Equal seeds give equal text on one machine.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,12 +67,24 @@ def load(model: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Return the causal language model in `model`, ready for inference, and its tokenizer."""
     if not (Path(model) / "config.json").is_file():
         raise ValueError(f"{model} has no config.json; give the directory of a Hugging Face model")
+    _require_language_model(Path(model))
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     with _without_progress_bars():
         network = AutoModelForCausalLM.from_pretrained(str(model), local_files_only=True)
         tokenizer = AutoTokenizer.from_pretrained(str(model), local_files_only=True)
     return network.eval(), tokenizer
+
+
+def _require_language_model(model: Path) -> None:
+    """Refuse what `transformers` would open all the same, with random weights where a language model has its head."""
+    names = json.loads((model / "config.json").read_text(encoding="utf-8")).get("architectures") or ()
+    if names and not any(each.endswith(("ForCausalLM", "LMHeadModel")) for each in names):
+        kind = "a classifier" if "Classification" in names[0] else "another kind of model"
+        raise ValueError(
+            f"{model} is {kind} ({names[0]}), not a language model; give a language model, such as the one it was "
+            "tuned from" + (", or serve it to have texts labelled" if kind == "a classifier" else "")
+        )
 
 
 def _check(max_new_tokens: int, temperature: float, top_p: float) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 from lm_modules.serving.generate import generate, samples
 
@@ -107,6 +114,16 @@ def test_a_prompt_longer_than_the_context_is_refused_with_both_lengths(model: Pa
 def test_impossible_settings_are_named(model: Path, settings: dict[str, float], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         generate(model, "x", **settings)  # type: ignore[arg-type]
+
+
+def test_a_classifier_is_refused_with_its_architecture_and_nothing_is_said(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    LlamaForSequenceClassification(LlamaConfig.from_pretrained(model)).save_pretrained(tmp_path)
+    capfd.readouterr()
+    with pytest.raises(ValueError, match=r"is a classifier \(LlamaForSequenceClassification\), not a language model"):
+        generate(tmp_path, "x")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
