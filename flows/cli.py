@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -122,7 +123,10 @@ def generate(
     with _prepared(json, verbose) as current:
         from lm_modules.serving import generate as writer
         from tasks.logged_models import fetch_model
+        from tasks.registry import require_alias
 
+        if not Path(model).is_dir():
+            require_alias(model)
         text = writer.generate(
             fetch_model(model),
             prompt,

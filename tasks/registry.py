@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
+from configs.base import nearest
 from tasks import tracking
 from tasks.home import home, tracking_uri
 from tasks.locks import file_lock
@@ -126,6 +127,7 @@ def rollback(name: str, reason: str) -> Version:
     with _name_lock(name):
         bad, good = champion(name), previous(name)
         if good is None or bad is None:
+            require_name(name)
             raise ValueError(f"{name} has no previous champion to go back to")
         client = tracking.client()
         _set_version_tags(name, bad.version, {"rolled_back_at": _now(), "rolled_back_reason": reason})
@@ -133,6 +135,22 @@ def rollback(name: str, reason: str) -> Version:
         client.set_registered_model_alias(name, CHAMPION, good.version)
         client.delete_registered_model_alias(name, PREVIOUS)
     return good
+
+
+def require_name(name: str) -> None:
+    """Raise a ValueError with the names that exist if `name` is not registered."""
+    known = [each.name for each in tracking.client().search_registered_models()]
+    if name not in known:
+        raise ValueError(f"no model is registered as {name!r}{nearest(name, known)}")
+
+
+def require_alias(uri: str) -> None:
+    """Raise a ValueError with what exists if `uri` is a name with an alias, and either is unknown."""
+    name, at, alias = uri.removeprefix("models:/").partition("@")
+    if at and ":/" not in name and _by_alias(name, alias) is None:
+        require_name(name)
+        known = tracking.client().get_registered_model(name).aliases
+        raise ValueError(f"{name} has no version @{alias}{nearest(alias, known)}")
 
 
 def rolled_back(name: str, version: str) -> str | None:

@@ -198,12 +198,17 @@ def test_doctor_names_the_servers_without_their_passwords(home, monkeypatch):
     assert "postgresql+psycopg://database.example/optuna" in out
 
 
-@pytest.mark.parametrize("model", ["models:/m-0123456789abcdef", "runs:/unknown/model", "nobody@champion"])
+@pytest.mark.parametrize("model", ["models:/m-0123456789abcdef", "runs:/unknown/model"])
 def test_a_model_that_mlflow_does_not_know_ends_with_2_and_one_line(home, model):
     code, out, err = call("generate", model)
     assert (code, out) == (2, "")
     assert f"no model '{model}'" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [("generate", "nobody@champion"), ("rollback", "nobody", "--reason", "x")])
+def test_a_name_that_is_not_registered_ends_with_2_and_those_that_are(home, command):
+    assert call(*command) == (2, "", "Error: no model is registered as 'nobody'; known: none\n")
 
 
 def test_verbose_shows_the_traceback_of_a_mistake_too(home):

@@ -169,6 +169,19 @@ def test_the_champion_moves_with_its_verdict_and_can_be_rolled_back(log) -> None
     assert bad.tags["rolled_back_reason"] == "answers nonsense"
 
 
+def test_unknown_names_and_aliases_are_told_with_those_that_exist(log) -> None:
+    registry.move_champion("known", registry.register("known", log()), {}, expected_champion=None)
+    registry.require_alias("known@champion")
+    registry.require_alias("models:/known@champion")
+    registry.require_alias("models:/m-0123456789abcdef")
+    with pytest.raises(ValueError, match=r"no model is registered as 'nobody'; known: .*known"):
+        registry.rollback("nobody", "x")
+    with pytest.raises(ValueError, match="no model is registered as 'knwn'; did you mean 'known'"):
+        registry.require_alias("knwn@champion")
+    with pytest.raises(ValueError, match="known has no version @previous; known: champion"):
+        registry.require_alias("models:/known@previous")
+
+
 def test_two_promotions_at_once_leave_one_champion(log) -> None:
     first, second, third = (registry.register("contested", log()) for _ in range(3))
     registry.move_champion("contested", first, {})
