@@ -20,19 +20,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Preset = Annotated[str, typer.Argument(help="The name of a preset (see `rootstock presets`) or a YAML file.")]
+PRESET_HELP = "The name of a preset (see `rootstock presets`) or a YAML file."
+Preset = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help=PRESET_HELP)]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change one setting; may be repeated. `null` switches off."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Make the last line of standard output one JSON object.")]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Show the traceback of what went wrong.")]
-Model = Annotated[str, typer.Argument(help="A directory, an MLflow uri (models:/...), or NAME@champion.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A directory, an MLflow uri (models:/...), or NAME@champion.")
+]
 
 
 @app.command()
 def run(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
-    """Run the whole pipeline; stages whose input, settings and code did not change are reused.
+    """Run the whole pipeline; what did not change is reused.
+
+    A stage is reused if its input, its settings and its code are as they were.
 
     Example: rootstock run demo --set finetuning.dropout=0.2
     """
@@ -68,7 +73,7 @@ def finetune(preset: Preset, set_: Overrides = None, json: AsJson = False, verbo
 
 @app.command()
 def evaluate(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
-    """Evaluate the tuned model beside its baselines, after what it needs.
+    """Evaluate beside baselines, after what it needs.
 
     Example: rootstock evaluate demo
     """
@@ -77,7 +82,10 @@ def evaluate(preset: Preset, set_: Overrides = None, json: AsJson = False, verbo
 
 @app.command()
 def promote(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
-    """Register the tuned model and make it the champion if it has proved better, after what that needs.
+    """Make the tuned model the champion if it is better.
+
+    It is registered, compared with the baselines and the champion, and promoted only if it has proved better; what that
+    needs is run first, or reused.
 
     Example: rootstock promote demo
     """
@@ -86,7 +94,7 @@ def promote(preset: Preset, set_: Overrides = None, json: AsJson = False, verbos
 
 @app.command()
 def report(
-    run: Annotated[str, typer.Argument(help="The MLflow run id of a finished pipeline.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The MLflow run id of a finished pipeline.")],
     json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -140,7 +148,7 @@ def generate(
 
 @app.command()
 def rollback(
-    name: Annotated[str, typer.Argument(help="The registered name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The registered name.")],
     reason: Annotated[str, typer.Option(help="Why; it is filed on both versions.")],
     json: AsJson = False,
     verbose: Verbose = False,
@@ -159,7 +167,7 @@ def rollback(
 @app.command()
 def kinds(
     family: Annotated[
-        str | None, typer.Argument(help="Show the members of this family only, with their fields.")
+        str | None, typer.Argument(metavar="FAMILY", help="Show the members of this family only, with their fields.")
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -196,12 +204,14 @@ def presets(json: AsJson = False) -> None:
 
 @app.command()
 def show(
-    preset: Annotated[str | None, typer.Argument(help="The name of a preset or a YAML file.")] = None,
+    preset: Annotated[str | None, typer.Argument(metavar="PRESET_OR_YAML", help=PRESET_HELP)] = None,
     set_: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of every configuration.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Print a configuration with everything that it extends and every default filled in.
+    """Print a configuration with all defaults filled in.
+
+    What it extends is filled in too.
 
     Example: rootstock show demo --set seed=1 > mine.yaml
     """
@@ -225,7 +235,9 @@ def up(
     prefect_port: Annotated[int, typer.Option(help="Where Prefect listens.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Where MLflow listens.")] = 5000,
 ) -> None:
-    """Start Prefect, MLflow and the deployments on 127.0.0.1, until Ctrl-C.
+    """Start Prefect, MLflow and the deployments, until Ctrl-C.
+
+    They listen on 127.0.0.1 alone.
 
     Example: rootstock up --mlflow-port 5001
     """
@@ -238,7 +250,9 @@ def up(
 
 @app.command()
 def doctor(json: AsJson = False) -> None:
-    """Look whether this machine can do the work; exit with 1 if something is broken.
+    """Look whether this machine can do the work.
+
+    The exit status is 1 if something is broken.
 
     Example: rootstock doctor
     """

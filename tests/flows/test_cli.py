@@ -137,6 +137,12 @@ def test_every_verb_has_help_with_an_example(verb):
     assert f"Example: rootstock {verb}" in out
 
 
+def test_the_help_cuts_nothing_off_and_names_what_is_to_be_given():
+    code, out, _ = call("--help")
+    assert (code, "..." in out.partition("Commands:")[2]) == (0, False)
+    assert "PRESET_OR_YAML" in call("run", "--help")[1].splitlines()[0]
+
+
 def test_a_mistake_in_the_configuration_ends_with_2_and_one_line(home, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("seeed: 1\n")
