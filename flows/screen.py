@@ -10,10 +10,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
-from tasks.progress import Shown, listen
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Column
+from rich.text import Text
+
+from tasks.progress import Bar, Shown, listen
 
 SECONDS_BETWEEN_LINES = 15.0
+STARTING = "starting ..."
 
 
 @contextmanager
@@ -29,11 +38,11 @@ def screen() -> Iterator[None]:
 
 
 class PlainScreen:
-    """One line when a stage begins, one when it ends, and one every quarter of a minute between them."""
+    """One line when a stage begins, one when it ends, and for each bar between them one every quarter of a minute."""
 
     def __init__(self, seconds_between_lines: float = SECONDS_BETWEEN_LINES) -> None:
         self._seconds = seconds_between_lines
-        self._last = time.monotonic()
+        self._spoke: dict[int, float] = {}
         self._lock = threading.Lock()
 
     def stage_started(self, name: str) -> None:
@@ -44,18 +53,20 @@ class PlainScreen:
         """Sum the stage up."""
         self._say(f"{shown.name}: {_outcome(shown, seconds, succeeded)}")
 
-    def bar_moved(self, number: int, description: str, completed: float, total: float | None, note: str) -> None:
-        """Say how far the work is, if nothing was said for a while."""
-        if time.monotonic() - self._last >= self._seconds:
-            so_far = f"{completed:,.0f}" + (f" of {total:,.0f} ({completed / total:.0%})" if total else "")
-            self._say(f"  {description}: {so_far}  {note}".rstrip())
+    def bar_moved(self, bar: Bar) -> None:
+        """Say how far the work is, if it began or was spoken of a while ago."""
+        now = time.monotonic()
+        if now - self._spoke.setdefault(bar.number, now) >= self._seconds and bar.completed:
+            self._spoke[bar.number] = now
+            so_far = f"{bar.unit} {bar.completed:,.0f} of {bar.total:,.0f}" if bar.total else _counted(bar)
+            self._say(f"  {bar.description}: {', '.join([so_far, *bar.notes()])}")
 
-    def bar_ended(self, number: int) -> None:
-        """Nothing to take away: lines stay."""
+    def bar_ended(self, bar: Bar) -> None:
+        """Forget the bar; its lines stay."""
+        self._spoke.pop(bar.number, None)
 
     def _say(self, line: str) -> None:
         with self._lock:
-            self._last = time.monotonic()
             sys.stderr.write(line + "\n")
             sys.stderr.flush()
 
@@ -63,32 +74,32 @@ class PlainScreen:
 class TerminalScreen:
     """A bar for each piece of work under way, and above them the stages that are done."""
 
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
+    def __init__(self, console: Console | None = None) -> None:
+        console = console or Console(stderr=True, highlight=False)
+        whole = Column(no_wrap=True)
         self.progress = Progress(
-            SpinnerColumn(),
+            SpinnerColumn(table_column=whole),
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            FittingBarColumn(console, table_column=whole),
             TextColumn("{task.fields[so_far]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", markup=False, style="dim"),
-            console=Console(stderr=True, highlight=False),
+            TimeElapsedColumn(table_column=whole),
+            TimeLeftColumn(table_column=whole),
+            NoteColumn(),
+            console=console,
             transient=True,
+            speed_estimate_period=120,
         )
-        self._rows: dict[str | int, int] = {}
+        self._rows: dict[str | int, int] = {STARTING: self._row(STARTING)}
         self._lock = threading.Lock()
 
     def stage_started(self, name: str) -> None:
         """Open a row without an end."""
+        self._take_away(STARTING)
         with self._lock:
-            self._rows[name] = self.progress.add_task(name, total=None, so_far="", note="")
+            self._rows[name] = self._row(name)
 
     def stage_ended(self, shown: Shown, seconds: float, succeeded: bool) -> None:
         """Turn the row into a line that stays."""
-        from rich.text import Text
-
         self._take_away(shown.name)
         unicode = (self.progress.console.encoding or "").lower().startswith("utf")
         tick, cross = ("✓", "✗") if unicode else ("+", "x")
@@ -96,22 +107,63 @@ class TerminalScreen:
         line = Text.assemble((mark, style), f" {shown.name:<10} {_outcome(shown, seconds, succeeded)}")
         self.progress.console.print(line, soft_wrap=True)
 
-    def bar_moved(self, number: int, description: str, completed: float, total: float | None, note: str) -> None:
+    def bar_moved(self, bar: Bar) -> None:
         """Move the bar, or open it."""
-        so_far = f"{completed:,.0f}/{total:,.0f}" if total else f"{completed:,.0f}" if completed else ""
+        so_far = f"{bar.completed:,.0f}/{bar.total:,.0f}" if bar.total else _counted(bar) if bar.completed else ""
         with self._lock:
-            if number not in self._rows:
-                self._rows[number] = self.progress.add_task(f"  {description}", total=total, so_far="", note="")
-            self.progress.update(self._rows[number], completed=completed, total=total, so_far=so_far, note=note)  # type: ignore[arg-type]
+            if bar.number not in self._rows:
+                self._rows[bar.number] = self._row(f"  {bar.description}")
+            row: Any = self._rows[bar.number]
+            note = "  ".join(bar.notes())
+            self.progress.update(row, completed=bar.completed, total=bar.total, so_far=so_far, note=note)
 
-    def bar_ended(self, number: int) -> None:
+    def bar_ended(self, bar: Bar) -> None:
         """Take the bar away."""
-        self._take_away(number)
+        self._take_away(bar.number)
+
+    def _row(self, description: str) -> int:
+        return self.progress.add_task(description, total=None, so_far="", note="")
 
     def _take_away(self, key: str | int) -> None:
         with self._lock:
             if (row := self._rows.pop(key, None)) is not None:
                 self.progress.remove_task(row)  # type: ignore[arg-type]
+
+
+class FittingBarColumn(BarColumn):
+    """A bar that is shorter where the terminal is narrow, also when it became so meanwhile."""
+
+    def __init__(self, console: Console, table_column: Column) -> None:
+        super().__init__(table_column=table_column)
+        self._console = console
+
+    def render(self, task: Task) -> ProgressBar:
+        """Return the bar."""
+        self.bar_width = min(40, max(8, self._console.width - 90))
+        return super().render(task)
+
+
+class TimeLeftColumn(ProgressColumn):
+    """What is left at the speed of the last two minutes; empty for a row without a total."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """Return "left 0:05:10"."""
+        seconds = None if task.finished else task.time_remaining
+        return Text("" if seconds is None else f"left {timedelta(seconds=int(seconds))}", style="progress.remaining")
+
+
+class NoteColumn(ProgressColumn):
+    """The newest figures; where the terminal is narrow, this column alone gives way."""
+
+    def render(self, task: Task) -> Text:
+        """Return what the bar notes, in one line."""
+        return Text(task.fields["note"], style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _counted(bar: Bar) -> str:
+    return f"{bar.completed:,.0f} {bar.unit}" + ("s" if bar.completed != 1 else "")
 
 
 def _outcome(shown: Shown, seconds: float, succeeded: bool) -> str:

@@ -15,7 +15,7 @@ def collect(config: DataPreparationConfig, fingerprint: str, seed: int, run_id: 
 
     `fingerprint` is that of the sources' content, so that changed files are read again.
     """
-    with own_work_directory() as directory, progress.bar("documents") as bar:
+    with own_work_directory() as directory, progress.bar("reading", unit="document") as bar:
         report = run_isolated(
             "lm_modules.data.preparation:prepare",
             {"config": config, "output": directory / "corpus", "seed": seed},

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-TOTAL = "progress/total"
-"""A reporter that alone knows its number of steps gives it among its values, under this key."""
+from lm_modules.progress import TOTAL
 
 _numbers = itertools.count()
 
@@ -39,10 +38,10 @@ class Listener(Protocol):
     def stage_ended(self, shown: Shown, seconds: float, succeeded: bool) -> None:
         """A stage is over."""
 
-    def bar_moved(self, number: int, description: str, completed: float, total: float | None, note: str) -> None:
-        """A piece of work has come so far; `number` tells bars of the same description apart."""
+    def bar_moved(self, bar: Bar) -> None:
+        """A piece of work has begun, or has come further."""
 
-    def bar_ended(self, number: int) -> None:
+    def bar_ended(self, bar: Bar) -> None:
         """A piece of work is over."""
 
 
@@ -79,39 +78,48 @@ class Bar:
 
     description: str
     total: float | None = None
+    unit: str = "step"
+    completed: float = 0
     number: int = field(default_factory=lambda: next(_numbers))
+    """Tells bars of the same description apart."""
     _figures: dict[str, float] = field(default_factory=dict)
 
-    def update(self, completed: float, total: float | None = None, note: str = "") -> None:
-        """Say how far the work is; `total` stays as it was when it is not given."""
-        self.total = self.total if total is None else total
-        for listener in _listeners:
-            listener.bar_moved(self.number, self.description, completed, self.total, note)
-
     def report(self, step: int, values: Mapping[str, float]) -> bool:
-        """Take a `Report` of training: the step, and figures of which the newest are noted. Never asks to stop."""
+        """Take a `Report`: the step, the total if it is known, and figures. Never asks to stop."""
+        self.completed, self.total = step, values.get(TOTAL, self.total)
         self._figures.update({key: value for key, value in values.items() if key in NOTED})
-        note = "  ".join(f"{NOTED[key]} {self._figures[key]:.3g}" for key in NOTED if key in self._figures)
-        self.update(step, values.get(TOTAL), note)
+        for listener in _listeners:
+            listener.bar_moved(self)
         return False
 
+    def notes(self) -> list[str]:
+        """Return the newest figures in words: ["loss 5.60", "10,040 tokens/s"]."""
+        return [words(self._figures[key]) for key, words in NOTED.items() if key in self._figures]
 
-NOTED = {
-    "train/loss": "loss",
-    "validation/bits_per_byte": "bits per byte",
-    "validation/macro_f1": "macro F1",
-    "validation/accuracy": "accuracy",
+
+NOTED: dict[str, Callable[[float], str]] = {
+    "train/loss": lambda value: f"loss {three_digits(value)}",
+    "validation/bits_per_byte": lambda value: f"bits per byte {three_digits(value)}",
+    "validation/macro_f1": lambda value: f"macro F1 {three_digits(value)}",
+    "validation/accuracy": lambda value: f"accuracy {three_digits(value)}",
+    "train/tokens_per_second": lambda value: f"{value:,.0f} tokens/s",
 }
-"""The figures that a bar shows, and what it calls them."""
+"""The figures that a bar shows, in this order, and their words."""
+
+
+def three_digits(value: float) -> str:
+    """Return a number with three significant digits, zeros at the end included, so that its place does not jump."""
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".rstrip(".")
 
 
 @contextmanager
-def bar(description: str, total: float | None = None) -> Iterator[Bar]:
+def bar(description: str, total: float | None = None, unit: str = "step") -> Iterator[Bar]:
     """Show a piece of work for the length of the block."""
-    moving = Bar(description, total)
-    moving.update(0)
+    moving = Bar(description, total, unit)
+    for listener in _listeners:
+        listener.bar_moved(moving)
     try:
         yield moving
     finally:
         for listener in _listeners:
-            listener.bar_ended(moving.number)
+            listener.bar_ended(moving)

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lm_modules.progress import TOTAL
 from tasks import filing, tracking
 from tasks.home import home, run_directory
 
@@ -59,8 +60,9 @@ class MetricSpool:
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Note the values of a step; returns at once. A value that this run already has for the step is skipped."""
+        metrics = {key: float(value) for key, value in values.items() if key != TOTAL}
         with self._lock:
-            new = {key: float(value) for key, value in values.items() if (key, step) not in self._seen}
+            new = {key: value for key, value in metrics.items() if (key, step) not in self._seen}
             if not new:
                 return
             self._seen |= {(key, step) for key in new}

@@ -162,6 +162,7 @@ def finetune(
         Validation(config.head, encoded_validation, [each.label for each in validation], labels),
         report,
         steps=evaluation_steps(num_steps, rows.steps_per_epoch, config.optimization.evaluations_per_epoch),
+        num_steps=num_steps,
         metric=config.tuning.metric,
         patience=config.optimization.early_stopping_patience,
         pad_token_id=tokenizer.pad_token_id,

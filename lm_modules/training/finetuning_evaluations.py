@@ -1,4 +1,8 @@
-"""What happens at every evaluation of a fine-tuning: score, remember the best, report, write the state, maybe stop."""
+"""What happens at every evaluation of a fine-tuning: score, remember the best, report, write the state, maybe stop.
+
+Between evaluations the training loss is reported about once a second. A stop that is asked for there waits for the next
+evaluation, because the state is written at those alone.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,11 @@ from lm_modules.evaluation.predictions import predict
 from lm_modules.evaluation.scores import score
 from lm_modules.heads import Encoded, Head
 from lm_modules.training.finetuning_state import FinetuningState
-from lm_modules.training.reporting import Report
+from lm_modules.training.reporting import TOTAL, Report
 
 logger = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_REPORTS = 1.0
 
 
 def evaluation_steps(num_steps: int, steps_per_epoch: int, evaluations_per_epoch: int) -> set[int]:
@@ -71,6 +77,7 @@ class Evaluations(lightning.Callback):
         report: Report,
         *,
         steps: set[int],
+        num_steps: int,
         metric: str,
         patience: int | None,
         pad_token_id: int,
@@ -78,13 +85,14 @@ class Evaluations(lightning.Callback):
         self.state = state
         self.validation = validation
         self.report = report
-        self.steps = steps
+        self.steps, self.num_steps = steps, num_steps
         self.metric = metric
         self.is_better = validation.is_better(metric)
         self.patience = patience
         self.pad_token_id = pad_token_id
         self.stopped = False
         self._losses: list[torch.Tensor] = []
+        self._num_told = 0
 
     @property
     def exhausted(self) -> bool:
@@ -94,15 +102,25 @@ class Evaluations(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Start the clock, which goes on where the last process stopped."""
         self._started = time.perf_counter() - self.state.progress.seconds
+        self._last_report = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Evaluate after the steps that are due."""
+        """Evaluate after the steps that are due; after others report now and then."""
         self._losses.append(outputs["loss"].detach())
         self.state.progress.step += 1
         if self.state.progress.step in self.steps:
             self._evaluate(trainer, module)
+        elif time.perf_counter() - self._last_report >= SECONDS_BETWEEN_REPORTS:
+            loss = torch.stack(self._losses[self._num_told :]).mean().item()
+            self._num_told = len(self._losses)
+            self._report({"train/loss": loss})
+
+    def _report(self, values: dict[str, float]) -> None:
+        wanted = self.report(self.state.progress.step, values | {TOTAL: self.num_steps})
+        self.stopped = self.stopped or wanted
+        self._last_report = time.perf_counter()
 
     def _evaluate(self, trainer: lightning.Trainer, module: Any) -> None:
         progress = self.state.progress
@@ -110,6 +128,7 @@ class Evaluations(lightning.Callback):
             values = self.validation.values(module.network, self.pad_token_id)
         values["train/loss"] = torch.stack(self._losses).mean().item()
         self._losses.clear()
+        self._num_told = 0
         is_best = not progress.best_values or self.is_better(values[self.metric], progress.best_values[self.metric])
         if is_best:
             progress.best_step, progress.best_values = progress.step, values
@@ -117,5 +136,5 @@ class Evaluations(lightning.Callback):
         progress.seconds = time.perf_counter() - self._started
         self.state.save(module.network, trainer.optimizers[0], is_best=is_best)
         logger.info("step %d: %s", progress.step, values)
-        self.stopped = self.report(progress.step, values)
+        self._report(values)
         trainer.should_stop = trainer.should_stop or self.stopped or self.exhausted

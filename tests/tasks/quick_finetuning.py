@@ -11,6 +11,7 @@ from typing import Any
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import search_space
+from lm_modules.progress import TOTAL
 
 Report = Callable[[int, dict[str, float]], bool]
 
@@ -21,6 +22,8 @@ def climb(
     assert (base, seed, search_space(config)) == ("base", 5, {})
     optimization = config.optimization
     for step in (10, 20, 30, 40):
+        if report(step - 5, {"train/loss": 1 / step, TOTAL: 40}):  # between evaluations, where nothing is pruned
+            raise AssertionError("asked to stop where there was no evaluation")
         if report(step, {"validation/macro_f1": float(optimization.learning_rate) * step, "train/loss": 1 / step}):  # type: ignore[arg-type]
             return {"stopped": True}
     model = workdir / "model"

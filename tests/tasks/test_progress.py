@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from tasks import progress
@@ -13,10 +15,10 @@ class Recorder:
     def stage_ended(self, shown, seconds, succeeded):
         self.events.append(("ended", shown.name, shown.reused, succeeded))
 
-    def bar_moved(self, number, description, completed, total, note):
-        self.events.append(("moved", description, completed, total, note))
+    def bar_moved(self, bar):
+        self.events.append(("moved", bar.description, bar.completed, bar.total, bar.notes()))
 
-    def bar_ended(self, number):
+    def bar_ended(self, bar):
         self.events.append(("bar ended",))
 
 
@@ -31,12 +33,35 @@ def test_a_listener_hears_stages_and_bars_in_order_and_nothing_afterwards():
         pass
     assert recorder.events == [
         ("started", "pretrain"),
-        ("moved", "steps", 0, None, ""),
-        ("moved", "steps", 5, 10, "loss 2.5"),
-        ("moved", "steps", 6, 10, "loss 2.5  bits per byte 1.25"),
+        ("moved", "steps", 0, None, []),
+        ("moved", "steps", 5, 10, ["loss 2.50"]),
+        ("moved", "steps", 6, 10, ["loss 2.50", "bits per byte 1.25"]),
         ("bar ended",),
         ("ended", "pretrain", True, True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (5.6, "5.60"),
+        (0.5, "0.500"),
+        (10, "10.0"),
+        (123.4, "123"),
+        (999.6, "1,000"),
+        (0.0, "0.00"),
+        (math.nan, "nan"),
+    ],
+)
+def test_figures_keep_three_digits_with_their_zeros(value, words):
+    assert progress.three_digits(value) == words
+
+
+def test_the_newest_figures_are_noted_in_one_order():
+    bar = progress.Bar("steps")
+    bar.report(5, {"train/tokens_per_second": 10_040.4, "train/loss": 5.6, "train/learning_rate": 0.1})
+    bar.report(6, {"validation/bits_per_byte": 2.071})
+    assert bar.notes() == ["loss 5.60", "bits per byte 2.07", "10,040 tokens/s"]
 
 
 def test_a_stage_that_raises_is_told_as_failed():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lm_modules.progress import TOTAL
 from tasks import filing, logged_models, registry, tracking
 from tasks.spool import MetricSpool, unsent_runs
 
@@ -39,6 +40,15 @@ def test_a_resumed_training_keeps_one_point_for_a_step() -> None:
                 spool.log(step, {"loss": float(step), "late": 1.0})
     assert _history(run.id, "loss") == [(step, float(step)) for step in range(30)]
     assert len(_history(run.id, "late")) == 20
+
+
+def test_the_total_that_progress_needs_is_no_metric() -> None:
+    with tracking.open_run("training", experiment="spool", key="total") as run:
+        with MetricSpool(run.id) as spool:
+            spool.log(1, {"loss": 5.0, TOTAL: 10})
+            spool.log(2, {TOTAL: 10})
+        assert set(tracking.run_info(run.id)["metrics"]) == {"loss"}
+    assert _history(run.id, "loss") == [(1, 5.0)]
 
 
 def test_another_machine_learns_from_mlflow_which_steps_are_there() -> None:

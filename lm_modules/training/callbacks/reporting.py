@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lm_modules.training.reporting import Report
+from lm_modules.training.reporting import TOTAL, Report
 
 
 class Reporting(Callback):
@@ -41,7 +41,7 @@ class Reporting(Callback):
             "train/tokens_per_second": (module.tokens_seen - self._last_tokens) / elapsed,
         }
         self._begin(pl_module)
-        if self._report(module.step, values):
+        if self._report(module.step, values | {TOTAL: module.steps}):
             trainer.should_stop = True
 
     def _begin(self, module: Any) -> None:

@@ -17,9 +17,10 @@ from transformers import pipeline
 from configs.finetuning import FinetuningConfig
 from lm_modules.data.labelled_examples import read_examples
 from lm_modules.evaluation.predictions import predict_with_directory
+from lm_modules.training import finetuning_evaluations
 from lm_modules.training.finetuning import finetune, parameter_groups
 from lm_modules.training.finetuning_evaluations import evaluation_steps
-from lm_modules.training.reporting import keep_going
+from lm_modules.training.reporting import TOTAL, keep_going
 
 torch.set_num_threads(1)
 
@@ -30,6 +31,8 @@ from configs.finetuning import FinetuningConfig
 from lm_modules.training.finetuning import finetune
 torch.set_num_threads(1)
 def report(step, values):
+    if "validation/loss" not in values:
+        return False
     print(step, flush=True)
     if step >= int(sys.argv[5]):
         time.sleep(600)
@@ -60,7 +63,8 @@ def test_learns_and_leaves_a_stock_model_that_a_pipeline_opens(base, data, tmp_p
     reported = []
 
     def report(step: int, values: dict[str, float]) -> bool:
-        reported.append((step, values))
+        if "validation/loss" in values:
+            reported.append((step, values))
         return False
 
     config = settings(
@@ -70,7 +74,8 @@ def test_learns_and_leaves_a_stock_model_that_a_pipeline_opens(base, data, tmp_p
     result = finetune(config, base=base, data=data, workdir=tmp_path, seed=0, report=report)
     assert result["validation/macro_f1"] > 0.6
     assert [step for step, _ in reported] == list(range(3, 49, 3))
-    assert set(reported[0][1]) == {"train/loss", "validation/loss", "validation/macro_f1", "validation/accuracy"}
+    assert set(reported[0][1]) == {TOTAL, "train/loss", "validation/loss", "validation/macro_f1", "validation/accuracy"}
+    assert {values[TOTAL] for _, values in reported} == {48}
     examples = read_examples(data, "validation")
     answers = predict_with_directory(result["model"], examples)
     right = sum(each.value == example.label for each, example in zip(answers, examples, strict=True))
@@ -98,6 +103,29 @@ def test_ends_in_order_when_the_report_says_stop(base, data, tmp_path):
     assert "model" not in result
 
 
+def test_reports_between_evaluations_change_nothing_and_their_stop_waits_for_one(base, data, tmp_path, monkeypatch):
+    quiet = finetune(settings(), base=base, data=data, workdir=tmp_path / "quiet", seed=0, report=keep_going)
+    monkeypatch.setattr(finetuning_evaluations, "SECONDS_BETWEEN_REPORTS", 0.0)
+    seen = {}
+
+    def report(step: int, values: dict[str, float]) -> bool:
+        seen[step] = values
+        return False
+
+    told = finetune(settings(), base=base, data=data, workdir=tmp_path / "told", seed=0, report=report)
+    assert {name: told[name] for name in told if "/" in name} == {name: quiet[name] for name in quiet if "/" in name}
+    assert list(seen) == list(range(1, 19))
+    assert {values[TOTAL] for values in seen.values()} == {18}
+    assert set(seen[1]) == {TOTAL, "train/loss"}
+    losses = [seen[step]["train/loss"] for step in (4, 5)]
+    assert min(losses) != max(losses)  # each is the loss of its own step, not the mean since the evaluation
+
+    stopped = finetune(
+        settings(), base=base, data=data, workdir=tmp_path / "stopped", seed=0, report=lambda step, _: step == 4
+    )
+    assert (stopped["stopped"], stopped["steps"]) == (True, 6)
+
+
 def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, tmp_path):
     whole = finetune(settings(), base=base, data=data, workdir=tmp_path / "whole", seed=3, report=keep_going)
     arguments = [settings().model_dump_json(), str(base), str(data), str(tmp_path / "killed"), "6"]
@@ -112,7 +140,7 @@ def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, 
         data=data,
         workdir=tmp_path / "killed",
         seed=3,
-        report=lambda step, _: bool(steps.append(step)),  # type: ignore[func-returns-value]
+        report=lambda step, values: "validation/loss" in values and bool(steps.append(step)),  # type: ignore[func-returns-value]
     )
     assert steps == [9, 12, 15, 18]
     first, second = (load_file(Path(each["model"]) / "model.safetensors") for each in (whole, resumed))
@@ -133,7 +161,9 @@ def test_early_stopping_restores_the_best_weights(base, data, tmp_path):
         data=data,
         workdir=tmp_path,
         seed=0,
-        report=lambda step, values: bool(scores.append((values["validation/macro_f1"], -step))),  # type: ignore[func-returns-value]
+        report=lambda step, values: (
+            "validation/macro_f1" in values and bool(scores.append((values["validation/macro_f1"], -step)))  # type: ignore[func-returns-value]
+        ),
     )
     best, step = max(scores)
     assert (result["validation/macro_f1"], result["best_step"]) == (best, -step)

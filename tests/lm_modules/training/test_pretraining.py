@@ -15,6 +15,7 @@ from lm_modules.data.packed import write_packed
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.pretraining_module import Diverged
+from lm_modules.training.reporting import TOTAL
 
 PROGRAM = """
 import os, sys, time
@@ -93,6 +94,7 @@ def test_reports_carry_the_agreed_names(undisturbed):
         "train/learning_rate",
         "train/gradient_norm",
         "train/tokens_per_second",
+        TOTAL,
         "validation/loss",
         "validation/bits_per_byte",
     }
@@ -214,9 +216,15 @@ def test_a_budget_in_minutes_fixes_the_steps_before_the_first(text, tmp_path):
     changes = {"optimization__budget_steps": None, "optimization__budget_minutes": 1e-2}
     with pytest.raises(Interrupted) as stopped:
         run(text, tmp_path, lambda step, values: step >= 3, compute__progress_every_seconds=0.0, **changes)
-    planned = stopped.value.steps
-    result = run(text, tmp_path, **changes)
+    planned, totals = stopped.value.steps, set()
+
+    def report(step, values):
+        totals.update({values[TOTAL]} if "train/loss" in values else ())
+        return False
+
+    result = run(text, tmp_path, report, **changes)
     assert result["steps"] == planned
+    assert totals == {planned}
     assert result["resumed_from_step"] == 3
 
 
