@@ -94,7 +94,17 @@ def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, ve
         if hasattr(result, "page"):
             value["path"] = str(result.page())
         lines = result.lines() if hasattr(result, "lines") else _lines(value)
-        current.finish(value, [*lines, f"Pages of Prefect and MLflow: {where}"])
+        current.finish(value, [*_try_it(value), *lines, f"Pages of Prefect and MLflow: {where}"])
+
+
+def _try_it(value: dict[str, Any]) -> list[str]:
+    """Return the command that lets the language model write, if the value is that of `pretrain` or of a pipeline."""
+    if "samples" in value:
+        uri = value["model"]["uri"]
+    else:
+        stages = value.get("facts", {}).get("stages", {})
+        uri = stages.get("pretrain", {}).get("uris", {}).get("model")
+    return [f"Try it: {shlex.join(_program('generate', uri, '--prompt', 'It is'))}"] if uri else []
 
 
 def _lines(value: dict[str, Any], path: str = "") -> list[str]:

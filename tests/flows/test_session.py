@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.session import _program
+from flows.session import _program, _try_it
 
 
 @pytest.fixture
@@ -33,3 +33,14 @@ def test_the_command_is_named_as_it_can_be_typed_here(script: Path, monkeypatch:
     assert _program("up") == ["rootstock", "up"]
     monkeypatch.setattr(sys, "argv", ["-c"])
     assert _program("up") == [sys.executable, "-m", "flows.cli", "up"]
+
+
+def test_the_language_model_of_a_run_can_be_tried(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.chdir(script.parents[2])
+    monkeypatch.setenv("PATH", "/nowhere")
+    expected = ["Try it: .venv/bin/rootstock generate models:/m-1 --prompt 'It is'"]
+    assert _try_it({"model": {"uri": "models:/m-1"}, "samples": {"uri": "runs:/1/samples"}}) == expected
+    assert _try_it({"facts": {"stages": {"pretrain": {"uris": {"model": "models:/m-1"}}}}}) == expected
+    assert _try_it({"facts": {"stages": {"finetune": {"uris": {"model": "models:/m-2"}}}}}) == []
+    assert _try_it({"model": {"uri": "models:/m-2"}, "facts": {}}) == []
