@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.interruption import MESSAGE
 
 VERBS = [
     *("run", "prepare", "pretrain", "finetune", "evaluate", "promote", "report", "generate", "rollback"),
@@ -263,6 +265,13 @@ def test_ctrl_c_ends_in_order_with_the_command_that_continues(workplace):
     assert "Stopping in order" in err
     assert err.splitlines()[-1].endswith("sleep.yaml")
     assert "Traceback" not in err
+    with sqlite3.connect(workplace / "home" / "prefect" / "prefect.db") as database:
+        states = database.execute(
+            "select flow.name, flow_run.state_name, flow_run_state.message from flow_run "
+            "join flow on flow.id = flow_run.flow_id join flow_run_state on flow_run_state.id = flow_run.state_id "
+            "order by flow_run.created desc limit 2"
+        ).fetchall()
+    assert {name: each for name, *each in states} == {key: ["Cancelled", MESSAGE] for key in ("outer", "inner")}
 
 
 def test_ctrl_c_ends_also_the_trainings_that_threads_wait_for(workplace):
