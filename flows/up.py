@@ -49,7 +49,8 @@ def up(prefect_port: int, mlflow_port: int, say: Callable[[str], None]) -> None:
         )
     _refuse_taken_ports({"prefect": prefect_port, "mlflow": mlflow_port})
     prefect_url, mlflow_url = f"http://127.0.0.1:{prefect_port}", f"http://127.0.0.1:{mlflow_port}"
-    say(f"Starting; the servers write to {log_file('prefect')} and {log_file('mlflow')}")
+    logs = ", ".join(f"{name}.log" for name in ("prefect", "mlflow", "deployments"))
+    say(f"Starting; the words of the servers go to {log_file('prefect').parent}: {logs}")
     with ExitStack() as stack:
         processes = {
             "prefect": stack.enter_context(
@@ -68,9 +69,8 @@ def up(prefect_port: int, mlflow_port: int, say: Callable[[str], None]) -> None:
         processes["deployments"] = stack.enter_context(running([sys.executable, "-c", SERVE], "deployments", {}))
         stack.callback(_end_flow_runs)
         _wait_until_served(processes["deployments"])
-        say(f"Prefect, to start and watch runs:      {prefect_url}/v2/deployments")
-        say(f"MLflow, to compare runs and models:    {mlflow_url}/#/experiments")
-        say("Ctrl-C stops all of it.")
+        for line in _greeting(prefect_url, mlflow_url, _deployment_names()):
+            say(line)
         _watch(processes)
 
 
@@ -110,6 +110,29 @@ def _wait_until_served(process: subprocess.Popen) -> None:
                     f"the deployments did not come in {START_SECONDS:g} s; the end of {log}:\n{tail(log)}"
                 )
             time.sleep(0.5)
+
+
+def _deployment_names() -> list[str]:
+    """Return the names of the deployments, as `prefect deployment run` takes them."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        flows = {each.id: each.name for each in client.read_flows()}
+        return sorted(f"{flows[each.flow_id]}/{each.name}" for each in client.read_deployments())
+
+
+def _greeting(prefect_url: str, mlflow_url: str, deployments: list[str]) -> list[str]:
+    """Return what a person needs who wants to look, or to start a run from another terminal."""
+    return [
+        f"Prefect, to start and watch runs:      {prefect_url}/v2/deployments",
+        f"MLflow, to compare runs and models:    {mlflow_url}/#/experiments",
+        "For other terminals:",
+        f"  export PREFECT_API_URL={prefect_url}/api",
+        f"  export MLFLOW_TRACKING_URI={mlflow_url}",
+        "  prefect deployment run 'pipeline/demo'",
+        f"Deployments: {', '.join(deployments)}",
+        "Ctrl-C stops all of it.",
+    ]
 
 
 def _watch(processes: dict[str, subprocess.Popen]) -> None:

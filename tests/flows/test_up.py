@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -69,11 +69,20 @@ def up(home: Path, before_up: tuple[str, str]) -> Iterator[services.Servers]:
         text=True,
     ) as process:
         try:
-            assert any("Ctrl-C" in line for line in process.stdout), process.stderr.read()
+            (home / "said").write_text("".join(iter_until(process.stdout, "Ctrl-C")))
+            assert "Ctrl-C" in (home / "said").read_text(), process.stderr.read()
             yield services.Servers(process.pid, 0, f"http://127.0.0.1:{ports[0]}", f"http://127.0.0.1:{ports[1]}")
         finally:
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=60)
+
+
+def iter_until(lines: Iterable[str], word: str) -> Iterator[str]:
+    """Yield lines up to the first one with a word."""
+    for line in lines:
+        yield line
+        if word in line:
+            return
 
 
 def file_directory(home: Path, text: str) -> tuple[str, str]:
@@ -155,6 +164,13 @@ def test_another_command_of_this_home_finds_the_servers(up, home):
     assert found.stdout.split() == [f"{up.prefect_url}/api", up.mlflow_url]
 
 
+def test_it_says_how_another_terminal_reaches_it(up, home):
+    said = (home / "said").read_text()
+    assert f"  export PREFECT_API_URL={up.prefect_url}/api\n" in said
+    assert f"  export MLFLOW_TRACKING_URI={up.mlflow_url}\n" in said
+    assert "deployments.log" in said
+
+
 def test_a_second_up_and_a_taken_port_are_refused(up, home, tmp_path):
     command = [sys.executable, "-m", "flows.cli", "up"]
     second = subprocess.run(command, env=environment(home), capture_output=True, text=True)
@@ -185,6 +201,7 @@ def test_every_flow_is_offered_and_the_night_is_scheduled(up, home):
     flows = ("data_preparation", "pretraining", "finetuning", "evaluation", "promotion", "pipeline")
     assert {(flow, "demo") for flow in flows} <= set(rows)
     assert ("pipeline", NIGHT) in rows
+    assert all(f"{flow}/{name}" in (home / "said").read_text() for flow, name in rows)
     assert prefect_rows(home, "select count(*) from deployment_schedule") == [(1,)]
 
 
