@@ -23,6 +23,8 @@ from tasks.progress import Bar, Shown, listen
 
 SECONDS_BETWEEN_LINES = 15.0
 STARTING = "starting ..."
+REPORT_ONLY = ("largest logit difference of the export",)
+"""Figures that the report and MLflow show: a check that passed is no news for the screen."""
 
 
 @contextmanager
@@ -171,11 +173,11 @@ def _outcome(shown: Shown, seconds: float, succeeded: bool) -> str:
     if not succeeded:
         return f"stopped after {seconds:.1f} s"
     parts = [f"{seconds:.1f} s"] + (["reused"] if shown.reused else [])
-    parts += [f"{key} {_figure(value)}" for key, value in shown.figures.items()]
+    parts += [f"{key} {_figure(value)}" for key, value in shown.figures.items() if key not in REPORT_ONLY]
     return ", ".join(parts)
 
 
 def _figure(value: float | int | str) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else value

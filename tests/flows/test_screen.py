@@ -97,3 +97,9 @@ def test_on_a_terminal_finished_stages_stay_and_bars_go():
     assert "prepare" in text
     assert "reused" in text
     assert "bits per byte 1.235" in text
+
+
+def test_large_figures_have_thousands_and_what_is_for_the_report_is_left_out(capsys):
+    with progress.listen(PlainScreen()), progress.stage("pretrain") as shown:
+        shown.figures = {"tokens per second": 10041.7, "largest logit difference of the export": 1e-6, "steps": 600}
+    assert capsys.readouterr().err.endswith("s, tokens per second 10,042, steps 600\n")
