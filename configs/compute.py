@@ -14,7 +14,7 @@ class ComputeConfig(Config):
 
     model_config = ConfigDict(title="Compute")
     without_effect: ClassVar = frozenset(
-        {"threads", "checkpoint_every_steps", "keep_checkpoints", "progress_every_seconds"}
+        {"threads", "data_workers", "checkpoint_every_steps", "keep_checkpoints", "progress_every_seconds"}
     )
 
     precision: Literal["auto", "bf16", "float32"] = "auto"
@@ -26,6 +26,9 @@ class ComputeConfig(Config):
     """Compile the model with torch.compile before training; needs a C++ compiler on CPUs, and pays on long runs."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the training process; null leaves the choice to torch."""
+    data_workers: int = Field(default=0, ge=0)
+    """Processes that make batches beside training; 0 makes them in between. A batch takes less than a millisecond, so
+    it pays for large batches on fast devices only. The result is the same."""
     checkpoint_every_steps: int = Field(default=100, ge=1)
     """Save model and optimizer after this many steps, and after the last."""
     keep_checkpoints: int = Field(default=2, ge=1)

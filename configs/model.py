@@ -1,4 +1,4 @@
-"""The shape of a decoder, and how its scales are chosen."""
+"""The shape of a model, and how its scales are chosen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from configs.component import OneOf
 
 
 class ModelConfig(Config):
-    """A pre-norm Transformer decoder: RMSNorm, rotary positions, grouped-query attention, gated SiLU."""
+    """A pre-norm Transformer: RMSNorm, grouped-query attention, gated SiLU; rotary positions, or biases in
+    encoder-decoders."""
 
     model_config = ConfigDict(title="Model")
 
@@ -31,6 +32,8 @@ class ModelConfig(Config):
     """Base of the rotary frequencies; larger for longer contexts."""
     norm_epsilon: float = Field(default=1e-5, gt=0)
     """Added to the mean square in every RMSNorm."""
+    query_key_norm: bool = False
+    """Norm queries and keys before they meet; steadier at high learning rates (exported as Qwen3)."""
     tied_embeddings: bool = False
     """Use one matrix for the token embedding and the readout."""
     parametrization: Annotated[Any, OneOf("lm_modules.model.parametrization")] = "u_mup"

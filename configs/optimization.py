@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -10,10 +10,16 @@ from configs.base import Config
 
 
 class OptimizationConfig(Config):
-    """AdamW under a warmup-stable-decay schedule, for exactly one budget of steps, tokens or minutes."""
+    """An optimizer under a schedule, for exactly one budget of steps, tokens or minutes."""
 
     model_config = ConfigDict(title="Optimization")
 
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW for all weights, or Muon for the matrices of the layers and AdamW for the rest."""
+    muon_learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate of the matrices that Muon moves, about 0.02; null takes learning_rate."""
+    muon_momentum: float = Field(default=0.95, ge=0, lt=1)
+    """Decay of Muon's running mean of the gradient."""
     learning_rate: float = Field(default=1.0, gt=0)
     """Peak learning rate; with u_mup about 1 at any width, with standard about 1e-3 and falling with the width."""
     betas: tuple[float, float] = (0.9, 0.95)
@@ -25,12 +31,20 @@ class OptimizationConfig(Config):
     clip_norm: float | None = Field(default=None, gt=0)
     """Longest gradient, in the parametrization's own unit: sqrt(number of parameters) for u_mup (a usual gradient is
     about 2), 1 for standard. Null does not clip."""
+    schedule: Literal["warmup_stable_decay", "cosine", "linear"] = "warmup_stable_decay"
+    """How the learning rate falls after the warm-up: late and straight, or all along a half wave or a straight line."""
+    spike_nats: float | None = Field(default=None, gt=0)
+    """Leave a step out whose loss is so much above the mean of the last 50; null leaves none out for that."""
+    max_skipped_steps: int = Field(default=3, ge=0)
+    """Steps in a row that may be left out, because their loss or gradient is no number or their loss is a spike, before
+    training goes back to its last checkpoint and goes on behind them."""
     warmup_steps: int | None = Field(default=None, ge=0)
     """Steps in which the learning rate rises to its peak; null takes warmup_fraction of the budget."""
     warmup_fraction: float = Field(default=0.05, ge=0, le=1)
     """Part of the budget in which the learning rate rises, where warmup_steps is not given."""
     decay_fraction: float = Field(default=0.3, ge=0, le=1)
-    """Last part of the budget, in which the learning rate falls to final_fraction of its peak in a straight line."""
+    """Last part of the budget, in which the learning rate falls to final_fraction of its peak in a straight line, with
+    the schedule warmup_stable_decay."""
     final_fraction: float = Field(default=0.0, ge=0, le=1)
     """What is left of the learning rate at the end, as a part of the peak."""
     batch_tokens: int = Field(default=8192, ge=8)
@@ -52,8 +66,10 @@ class OptimizationConfig(Config):
             raise ValueError(f"exactly one of {', '.join(BUDGETS)} is needed, not {', '.join(given) or 'none'}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must lie in [0, 1); usual are 0.9, 0.95")
+        if self.optimizer != "muon" and self.muon_learning_rate is not None:
+            raise ValueError("muon_learning_rate has no effect with optimizer adamw; set optimizer to muon")
         warmup = 0.0 if self.warmup_steps is not None else self.warmup_fraction
-        if warmup + self.decay_fraction > 1:
+        if self.schedule == "warmup_stable_decay" and warmup + self.decay_fraction > 1:
             raise ValueError(
                 f"warmup_fraction {self.warmup_fraction} and decay_fraction {self.decay_fraction} "
                 "add up to more than 1; shorten one"

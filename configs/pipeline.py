@@ -67,6 +67,11 @@ class PipelineConfig(Config):
         language_model = self.evaluation and self.evaluation.language_model
         if self.data_preparation and language_model:
             self.data_preparation.require_sources(language_model.sources or (), "evaluation.language_model.sources")
+        if self.pretraining and language_model and not self.pretraining.objective.scores_every_token:
+            raise ValueError(
+                f"evaluation.language_model measures bits per byte, which {self.pretraining.objective.kind} does not "
+                "give; set evaluation.language_model to null"
+            )
         if self.finetuning and not self.pretraining and not self.finetuning.base:
             raise ValueError("finetuning needs a model: add pretraining, or set finetuning.base to a directory or uri")
         return self

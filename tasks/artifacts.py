@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,6 +16,9 @@ from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed
 from tasks.home import report_directory
 from tasks.sweep_result import SweepResult
+
+if TYPE_CHECKING:
+    from tasks.logged_models import Service
 
 
 class Artifact(BaseModel):
@@ -102,7 +105,7 @@ class Model(Artifact):
         *,
         run_id: str,
         name: str,
-        service: Literal["language_model", "classifier"],
+        service: Service,
         parents: Iterable[Artifact] = (),
         facts: dict[str, Any] | None = None,
     ) -> Self:
@@ -177,13 +180,15 @@ class Pretrained(BaseModel):
 
     checkpoint: Checkpoint
     model: Model
-    samples: Samples
+    samples: Samples | None = None
 
     def figures(self) -> dict[str, float | str]:
         """Return the figures that sum it up."""
         trained, check = self.checkpoint.facts, self.model.facts
+        bits = trained["validation_bits_per_byte"]
         return {
-            "validation bits per byte": trained["validation_bits_per_byte"],
+            **({"validation bits per byte": bits} if bits is not None else {}),
+            "validation loss": trained["validation_loss_nats"],
             "parameters": trained["num_parameters"],
             "steps": trained["steps"],
             "tokens per second": trained["tokens_per_second"],

@@ -26,15 +26,17 @@ from tasks import artifact_cache, filing, tracking
 from tasks.digests import digest_directory
 from tasks.home import tracking_uri, without_credentials
 
-Service = Literal["language_model", "classifier"]
+Service = Literal["language_model", "fill_mask", "text_to_text", "token_labels", "classifier"]
 
 DIGEST = "rootstock.digest"
 
 _FILES = {
     "language_model": ("generate.py", "language_model_service.py"),
+    "fill_mask": ("fill_mask_service.py",),
+    "text_to_text": ("text_to_text_service.py",),
+    "token_labels": ("token_labels_service.py",),
     "classifier": ("classifier_service.py",),
 }
-_CLASSES = {"language_model": "LanguageModelService", "classifier": "ClassifierService"}
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 
 _MODEL_CODE = '''\
@@ -99,7 +101,7 @@ def log_model(
 def _save(scratch: Path, model_dir: Path, service: Service, location: str, model_id: str, run_id: str) -> None:
     """Write the MLflow model to `scratch/model`."""
     package = _copy_service(scratch, service)
-    code = _MODEL_CODE.format(package=package.name, service=service, name=_CLASSES[service])
+    code = _MODEL_CODE.format(package=package.name, service=service, name=_class_of(service))
     (scratch / "model.py").write_text(textwrap.dedent(code))
     with warnings.catch_warnings():
         # MLflow's own types say Any, and importing them warns of it.
@@ -136,6 +138,10 @@ def _copy_service(scratch: Path, service: Service) -> Path:
     return package
 
 
+def _class_of(service: Service) -> str:
+    return "".join(word.capitalize() for word in f"{service}_service".split("_"))
+
+
 def _signature(service: Service) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
@@ -143,6 +149,9 @@ def _signature(service: Service) -> Any:
     if service == "classifier":
         outputs = Schema([ColSpec("string", "label"), ColSpec("double", "probability")])
         return ModelSignature(Schema([ColSpec("string")]), outputs)
+    if service != "language_model":
+        params = [ParamSpec("max_new_tokens", "long", 128)] if service == "text_to_text" else []
+        return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))
     params = [
         ParamSpec("max_new_tokens", "long", 128),
         ParamSpec("temperature", "double", 0.8),

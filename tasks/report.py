@@ -31,7 +31,7 @@ from tasks.home import report_directory
 from tasks.processes import num_cores
 from tasks.stage import NAME, RESULT, REUSED, STAGE
 
-CURVES = ("train/loss", "validation/bits_per_byte", "train/learning_rate")
+CURVES = ("train/loss", "validation/loss", "validation/bits_per_byte", "train/learning_rate")
 PACKAGES = ("prefect", "mlflow", "optuna", "lightning", "torch", "transformers", "tokenizers", "peft", "rootstock")
 RESULTS: dict[str, Any] = {
     "prepare": PreparedData,
@@ -131,7 +131,7 @@ def _pretrained(pretrained: Pretrained) -> dict[str, Any]:
         "pretraining": pretrained.checkpoint.facts,
         "export": pretrained.model.facts,
         "curves": {name: tracking.metric_history(run_id, name) for name in CURVES},
-        "samples": _json(pretrained.samples.local() / "samples.json"),
+        "samples": _json(pretrained.samples.local() / "samples.json") if pretrained.samples else [],
     }
 
 

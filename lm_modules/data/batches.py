@@ -24,20 +24,19 @@ from lm_modules.data.packed import PackedTokens
 class Batches(Dataset):
     """`batches[step]` is the text of that step: [batch_rows, row_length], int64.
 
-    `row_length` may exceed `context_length`: neighbouring rows then share the tokens in excess (a label needs one).
+    Neighbouring rows share `overlap` tokens (the last label of one is the first input of the next).
     """
 
-    def __init__(
-        self, tokens: PackedTokens, *, context_length: int, row_length: int, batch_rows: int, seed: int
-    ) -> None:
-        # An epoch begins at an offset below context_length, so one row less fits than without.
-        self.num_rows = (tokens.num_tokens - (row_length - context_length) - (context_length - 1)) // context_length
+    def __init__(self, tokens: PackedTokens, *, row_length: int, overlap: int, batch_rows: int, seed: int) -> None:
+        self.stride = row_length - overlap
+        # An epoch begins at an offset below the stride, so one row less fits than without.
+        self.num_rows = (tokens.num_tokens - overlap - (self.stride - 1)) // self.stride
         if self.num_rows < 1:
             raise ValueError(
                 f"the training split has {tokens.num_tokens} tokens, too few for rows of {row_length}; "
                 "add text or shorten model.context_length"
             )
-        self.tokens, self.context_length, self.row_length = tokens, context_length, row_length
+        self.tokens, self.row_length = tokens, row_length
         self.batch_rows, self.seed = batch_rows, seed
 
     def __getitem__(self, step: int) -> Tensor:
@@ -53,7 +52,7 @@ class Batches(Dataset):
             chosen = epochs == epoch
             key = derived_seed(self.tokens.fingerprint, self.seed, "epoch", int(epoch))
             row = shuffled(positions[chosen], self.num_rows, key)
-            starts[chosen] = row * self.context_length + key % self.context_length
+            starts[chosen] = row * self.stride + key % self.stride
         return starts
 
     def _row(self, start: int) -> np.ndarray:
@@ -97,7 +96,7 @@ def _mixed(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
-def open_batches(directory: Path, *, context_length: int, row_length: int, batch_rows: int, seed: int) -> Batches:
+def open_batches(directory: Path, *, row_length: int, overlap: int, batch_rows: int, seed: int) -> Batches:
     """Open the training split of a tokens directory as batches."""
     tokens = PackedTokens.open(directory, "train")
-    return Batches(tokens, context_length=context_length, row_length=row_length, batch_rows=batch_rows, seed=seed)
+    return Batches(tokens, row_length=row_length, overlap=overlap, batch_rows=batch_rows, seed=seed)

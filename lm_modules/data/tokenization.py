@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from configs.tokenization import TokenizationConfig
 from lm_modules.data.corpus import read_corpus
 from lm_modules.data.input_files import file_digest
-from lm_modules.data.tokenizers import END_OF_TEXT, PAD
+from lm_modules.data.tokenizers import END_OF_TEXT, MASK, PAD, SEPARATOR
 
 if TYPE_CHECKING:
     import tokenizers
@@ -58,6 +58,8 @@ def save_tokenizer(tokenizer: tokenizers.Tokenizer, output: Path) -> None:
         bos_token=END_OF_TEXT,
         eos_token=END_OF_TEXT,
         pad_token=PAD,
+        mask_token=MASK,
+        sep_token=SEPARATOR,
         clean_up_tokenization_spaces=False,
     )
     stock.save_pretrained(str(output))

@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from configs.component import members
 from configs.pretraining import PretrainingConfig
-from lm_modules.export import llama
+from lm_modules.data.vocabulary import Vocabulary
+from lm_modules.export.architectures import Architecture
 from lm_modules.export.model_card import model_card
-from lm_modules.export.parity import logit_difference, same_greedy_tokens
-from lm_modules.model.parametrization import Scales
 from lm_modules.model.stock import quiet_loading
-from lm_modules.objectives import Vocabulary
 from lm_modules.training import checkpoints
 
 TOLERANCE = 1e-4
@@ -32,31 +31,44 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
 
     A disagreement is a RuntimeError, and then nothing is written.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+    import transformers
+    from transformers import AutoTokenizer
 
     checkpoint, output = Path(checkpoint), Path(output)
     if damage := checkpoints.find_damage(checkpoint):
         raise ValueError(f"checkpoint {checkpoint} is damaged ({damage}); export another one")
     state = checkpoints.read_state(checkpoint)
-    graph, config, scales = training_graph(checkpoint)
+    network, config = training_graph(checkpoint)
+    kind = config.objective.architecture(config.model)
+    architecture: Any = members("lm_modules.export.architectures")[kind](kind=kind)
     codec = AutoTokenizer.from_pretrained(str(tokenizer))
     codec.model_max_length = config.model.context_length
     codec.model_input_names = ["input_ids", "attention_mask"]
-    ids = {f"{each}_token_id": getattr(codec, f"{each}_token_id") for each in ("bos", "eos", "pad")}
-    stock = LlamaForCausalLM(llama.stock_config(config.model, vocab_size=state["vocabulary"]["size"], **ids))
-    stock.load_state_dict(llama.fold(graph.state_dict(), config.model, scales), strict=True)
+    vocab_size = state["vocabulary"]["size"]
+    ids = {f"{each}_token_id": getattr(codec, f"{each}_token_id") for each in ("bos", "eos", "pad", "mask")}
+    stock = architecture.stock(network, config.model, vocab_size, ids)
+    beside = architecture.beside(network, config.model, vocab_size, ids)
 
     temporary = output.with_name(f".{output.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with quiet_loading():
-            stock.save_pretrained(temporary)
-            codec.save_pretrained(temporary)
-            reopened = AutoModelForCausalLM.from_pretrained(temporary, dtype=torch.float32).eval()
-        agreement = _compare(graph, reopened, config.model.context_length, state["vocabulary"]["size"])
+            for folder, each in {".": stock, **beside}.items():
+                each.save_pretrained(temporary / folder)
+                codec.save_pretrained(temporary / folder)
+            reopened = getattr(transformers, architecture.auto_class).from_pretrained(temporary, dtype=torch.float32)
+            reopened_beside = {
+                folder: type(each).from_pretrained(temporary / folder, dtype=torch.float32).eval()
+                for folder, each in beside.items()
+            }
+        agreement = _compare(
+            architecture, network, reopened.eval(), reopened_beside, config.model.context_length, vocab_size
+        )
         card = model_card(
             state,
-            architecture=type(reopened).__name__,
+            model=reopened,
+            task=architecture.task,
+            auto_class=architecture.auto_class,
             num_parameters=reopened.num_parameters(),
             difference=agreement["max_logit_difference"],
         )
@@ -65,35 +77,46 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
         temporary.rename(output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return agreement | {"architecture": type(reopened).__name__, "num_parameters": reopened.num_parameters()}
+    return agreement | {
+        "architecture": type(reopened).__name__,
+        "task": architecture.task,
+        "num_parameters": reopened.num_parameters(),
+    }
 
 
-def training_graph(checkpoint: Path) -> tuple[nn.Module, PretrainingConfig, Scales]:
-    """Return the network that was trained, in float32 on the CPU, with its settings and its table of scales."""
+def training_graph(checkpoint: Path) -> tuple[nn.Module, PretrainingConfig]:
+    """Return the network that was trained, in float32 on the CPU, with its settings."""
     state = checkpoints.read_state(checkpoint)
     config = PretrainingConfig.model_validate(state["config"])
-    vocabulary, batch_tokens = Vocabulary(**state["vocabulary"]), config.optimization.batch_tokens
-    network = config.objective.network(config.model, vocabulary, batch_tokens)
+    vocabulary = Vocabulary.restored(**state["vocabulary"])
+    network = config.objective.network(config.model, vocabulary, config.optimization.batch_tokens)
     network.load_state_dict(checkpoints.read_tensors(checkpoint, "model"), strict=True)
-    scales = config.model.parametrization.scales(config.model, vocabulary.size, batch_tokens)
-    return config.objective.backbone(network).float().eval(), config, scales
+    return network.float().eval(), config
 
 
-def _compare(graph: nn.Module, stock: Any, context_length: int, vocab_size: int) -> dict[str, Any]:
+def _compare(
+    architecture: Architecture,
+    network: nn.Module,
+    stock: Any,
+    beside: dict[str, Any],
+    context_length: int,
+    vocab_size: int,
+) -> dict[str, Any]:
     lengths = sorted({max(2, context_length // 3), context_length})
-    difference = logit_difference(graph, stock, vocab_size, lengths)
-    if not difference <= TOLERANCE:
+    differences = [architecture.difference(network, stock, vocab_size, lengths)]
+    if beside:
+        differences.append(architecture.difference_beside(network, beside, vocab_size, lengths))
+    if not all(each <= TOLERANCE for each in differences):
         raise RuntimeError(
-            f"the stock model's logits differ from the training graph's by {difference:.3g}, more than {TOLERANCE:g}; "
-            "nothing was exported"
+            f"the stock model's logits differ from the training graph's by {max(differences):.3g}, more than "
+            f"{TOLERANCE:g}; nothing was exported"
         )
     num_tokens = min(GREEDY_TOKENS, context_length - 4)
-    prompt = torch.randint(0, vocab_size, (4,), generator=torch.Generator().manual_seed(1))
-    same = same_greedy_tokens(graph, stock, prompt, num_tokens, TOLERANCE)
+    same = architecture.same_tokens(network, stock, vocab_size, num_tokens, TOLERANCE)
     if same < num_tokens:
         raise RuntimeError(f"greedy decoding leaves the training graph after {same} of {num_tokens} tokens")
     return {
-        "max_logit_difference": difference,
+        "max_logit_difference": max(differences),
         "compared_lengths": lengths,
         "same_greedy_tokens": same,
         "num_greedy_tokens": num_tokens,

@@ -1,9 +1,15 @@
-"""Causal grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245) with rotary positions."""
+"""Grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245): over the text itself, or over what an encoder read.
 
-# B batch, L length, D width, H query heads, G key-value heads, K head width
+What the attentions of one pass share (positions, who may read whom) is worked out once and handed to all: `Reading`.
+"""
+
+# B batch, L length, S length that is read, D width, H query heads, G key-value heads, K head width
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,8 +17,51 @@ from lm_modules.model.rotary import rotate
 from lm_modules.model.scaled import times
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What all attentions of one kind share in one pass."""
+
+    causal: bool = False
+    """A position reads those before it and itself."""
+    rotation: tuple[Tensor, Tensor] | None = None
+    """Cosines and sines, each [length, head width]; None leaves queries and keys as they are."""
+    allowed: Tensor | None = None
+    """Booleans [batch, heads, length, length read], axes may be 1: true where a position may read another, causality
+    included. None allows all."""
+    bias: Tensor | None = None
+    """Added to the attention logits; the same axes."""
+
+    def mask(self, length: int, dtype: torch.dtype) -> Tensor | None:
+        """Return what scaled_dot_product_attention takes: booleans, or numbers where there is a bias."""
+        allowed_BHLS = self.allowed
+        if self.bias is None:
+            return allowed_BHLS
+        if allowed_BHLS is None and self.causal:
+            allowed_BHLS = causal_mask(length, self.bias.device)
+        if allowed_BHLS is None:
+            return self.bias.to(dtype)
+        return self.bias.to(dtype).masked_fill(~allowed_BHLS, float("-inf"))
+
+
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """Return booleans [length, length]: true where the column is not ahead of the row."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+def same_document(documents_BL: Tensor, others_BS: Tensor, *, causal: bool) -> Tensor:
+    """Return [batch, 1, length, length read], true where both positions are of one document (and in order)."""
+    allowed_BLS = documents_BL[:, :, None] == others_BS[:, None, :]
+    if causal:
+        allowed_BLS = allowed_BLS & causal_mask(documents_BL.shape[1], documents_BL.device)
+    return allowed_BLS[:, None]
+
+
 class Attention(nn.Module):
-    """Each position reads a weighted mean of the values before it and its own."""
+    """Each position reads a weighted mean of the values that it may read.
+
+    With `query_norm` and `key_norm` (Dehghani et al. 2023, arXiv 2302.05442, section 2) both are normed before they are
+    turned.
+    """
 
     def __init__(
         self,
@@ -24,26 +73,35 @@ class Attention(nn.Module):
         head_width: int,
         logits_scale: float,
         mix_scale: float,
+        query_norm: nn.Module | None = None,
+        key_norm: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.query, self.key, self.value, self.output = query, key, value, output
+        self.query_norm, self.key_norm = query_norm, key_norm
         self.head_width, self.logits_scale, self.mix_scale = head_width, logits_scale, mix_scale
 
-    def forward(self, hidden_BLD: Tensor, cosine_LK: Tensor, sine_LK: Tensor) -> Tensor:
-        """Return [batch, length, width]."""
-        query_BHLK = rotate(self._heads(self.query(hidden_BLD)), cosine_LK, sine_LK)
-        key_BGLK = rotate(self._heads(self.key(hidden_BLD)), cosine_LK, sine_LK)
-        value_BGLK = self._heads(self.value(hidden_BLD))
+    def forward(self, hidden_BLD: Tensor, reading: Reading, memory_BSD: Tensor | None = None) -> Tensor:
+        """Return [batch, length, width]; without a memory the text reads itself."""
+        read_BSD = hidden_BLD if memory_BSD is None else memory_BSD
+        query_BHLK = self._heads(self.query(hidden_BLD), self.query_norm)
+        key_BGSK = self._heads(self.key(read_BSD), self.key_norm)
+        value_BGSK = self._heads(self.value(read_BSD))
+        if reading.rotation is not None:
+            query_BHLK, key_BGSK = (rotate(each, *reading.rotation) for each in (query_BHLK, key_BGSK))
+        mask_BHLS = reading.mask(hidden_BLD.shape[1], query_BHLK.dtype)
         mixed_BHLK = F.scaled_dot_product_attention(
             query_BHLK,
-            key_BGLK,
-            value_BGLK,
-            is_causal=True,
+            key_BGSK,
+            value_BGSK,
+            attn_mask=mask_BHLS,
+            is_causal=reading.causal and mask_BHLS is None,
             scale=self.logits_scale,
-            enable_gqa=query_BHLK.shape[1] != key_BGLK.shape[1],
+            enable_gqa=query_BHLK.shape[1] != key_BGSK.shape[1],
         )
         mixed_BLD = mixed_BHLK.transpose(1, 2).flatten(2)
         return self.output(times(mixed_BLD, self.mix_scale))
 
-    def _heads(self, vectors_BLD: Tensor) -> Tensor:
-        return vectors_BLD.unflatten(-1, (-1, self.head_width)).transpose(1, 2)
+    def _heads(self, vectors_BLD: Tensor, norm: nn.Module | None = None) -> Tensor:
+        vectors_BLHK = vectors_BLD.unflatten(-1, (-1, self.head_width))
+        return (vectors_BLHK if norm is None else norm(vectors_BLHK)).transpose(1, 2)

@@ -44,6 +44,26 @@ class ScaledEmbedding(nn.Module):
         return F.embedding(tokens_BL, weight_VD)
 
 
+def scales_of(network: nn.Module) -> dict[str, MatrixScale]:
+    """Return the constants of every weight by its name; a weight without any is refused, it would learn at a guess."""
+    modules = dict(network.named_modules())
+    table = {}
+    for name, _ in network.named_parameters():
+        scale = getattr(modules[name.rpartition(".")[0]], "scale", None)
+        if not isinstance(scale, MatrixScale):
+            raise ValueError(f"the parametrization has no multiplier for {name}; build it with ScaledLinear")
+        table[name] = scale
+    return table
+
+
+def initialize(network: nn.Module, generator: torch.Generator) -> None:
+    """Draw every weight anew; equal generators give equal weights."""
+    table = scales_of(network)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.normal_(0.0, table[name].initial_std, generator=generator)
+
+
 def scaled_linear(input_BLI: Tensor, weight_OI: Tensor, scale: MatrixScale) -> Tensor:
     """Return the scaled product of the input and the transposed weight."""
     return _ScaledLinear.apply(input_BLI, weight_OI, scale.forward, scale.input_gradient, scale.weight_gradient)

@@ -1,10 +1,11 @@
-"""The decoder: token embedding, layers of attention and feed-forward, a last norm, and a readout.
+"""The Transformer: token embedding, layers of attention and feed-forward, a last norm, and a readout.
 
     y = embedding(tokens)
     y = y + attention(norm(y)); y = y + feed_forward(norm(y))     for every layer
     logits = readout(norm(y))
 
-It is built from parts; `build_decoder` makes them after a configuration and its table of scales.
+A decoder reads backward only, an encoder both ways; nothing else differs. It is built from parts; `build_transformer`
+makes them after a configuration and its table of scales.
 """
 
 # B batch, L length, D width, V vocabulary
@@ -14,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from configs.model import ModelConfig
-from lm_modules.model.attention import Attention
+from lm_modules.model.attention import Attention, Reading, same_document
 from lm_modules.model.feed_forward import FeedForward
 from lm_modules.model.normalization import RMSNorm
 from lm_modules.model.parametrization import MatrixScale, Scales
@@ -27,23 +27,39 @@ from lm_modules.model.scaled import ScaledEmbedding, ScaledLinear, compute_dtype
 
 
 class Layer(nn.Module):
-    """Attention and feed-forward, each reading a normed copy of the residual stream and adding to it."""
+    """Attention and feed-forward, each reading a normed copy of the residual stream and adding to it.
+
+    In the decoder of an encoder-decoder a second attention stands between them and reads what the encoder made.
+    """
 
     def __init__(
-        self, *, attention_norm: nn.Module, attention: nn.Module, feed_forward_norm: nn.Module, feed_forward: nn.Module
+        self,
+        *,
+        attention_norm: nn.Module,
+        attention: nn.Module,
+        feed_forward_norm: nn.Module,
+        feed_forward: nn.Module,
+        cross_attention_norm: nn.Module | None = None,
+        cross_attention: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.attention_norm, self.attention = attention_norm, attention
+        self.cross_attention_norm, self.cross_attention = cross_attention_norm, cross_attention
         self.feed_forward_norm, self.feed_forward = feed_forward_norm, feed_forward
 
-    def forward(self, hidden_BLD: Tensor, cosine_LK: Tensor, sine_LK: Tensor) -> Tensor:
-        """Return the stream after this layer, [batch, length, width]."""
-        hidden_BLD = hidden_BLD + self.attention(self.attention_norm(hidden_BLD), cosine_LK, sine_LK)
+    def forward(
+        self, hidden_BLD: Tensor, reading: Reading, memory_BSD: Tensor | None = None, across: Reading | None = None
+    ) -> Tensor:
+        """Return the stream after this layer, [batch, length, width]; `across` says how the memory is read."""
+        hidden_BLD = hidden_BLD + self.attention(self.attention_norm(hidden_BLD), reading)
+        if self.cross_attention is not None and self.cross_attention_norm is not None:
+            normed_BLD = self.cross_attention_norm(hidden_BLD)
+            hidden_BLD = hidden_BLD + self.cross_attention(normed_BLD, across, memory_BSD)
         return hidden_BLD + self.feed_forward(self.feed_forward_norm(hidden_BLD))
 
 
-class Decoder(nn.Module):
-    """A causal language model; without a readout the embedding is read out with (tied)."""
+class Transformer(nn.Module):
+    """A language model; without a readout the embedding is read out with (tied)."""
 
     def __init__(
         self,
@@ -53,39 +69,45 @@ class Decoder(nn.Module):
         layers: Sequence[nn.Module],
         norm: nn.Module,
         readout: ScaledLinear | None,
-        readout_scale: MatrixScale,
+        scales: Scales,
+        causal: bool,
     ) -> None:
         super().__init__()
         self.embedding, self.rotary, self.layers, self.norm = embedding, rotary, nn.ModuleList(layers), norm
-        self.readout, self.readout_scale = readout, readout_scale
+        self.readout, self.scales, self.causal = readout, scales, causal
 
     @property
     def readout_weight(self) -> Tensor:
         """The matrix that turns a hidden state into logits, [vocabulary, width]."""
         return self.embedding.weight if self.readout is None else self.readout.weight
 
-    def hidden(self, tokens_BL: Tensor) -> Tensor:
-        """Return the normed last hidden state, [batch, length, width]."""
+    @property
+    def readout_scale(self) -> MatrixScale:
+        """The constants of the readout."""
+        return self.scales.matrices["readout"]
+
+    def hidden(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
+        """Return the normed last hidden state, [batch, length, width].
+
+        `documents_BL` numbers the documents (or the padding) in a row: positions read only those of equal number.
+        Only distances between positions count, so a document is read as if it began the row.
+        """
         hidden_BLD = self.embedding(tokens_BL)
-        cosine_LK, sine_LK = self.rotary(tokens_BL.shape[1], hidden_BLD.device, compute_dtype(hidden_BLD))
+        rotation = self.rotary(tokens_BL.shape[1], hidden_BLD.device, compute_dtype(hidden_BLD))
+        allowed = None if documents_BL is None else same_document(documents_BL, documents_BL, causal=self.causal)
+        reading = Reading(causal=self.causal, rotation=rotation, allowed=allowed)
         for layer in self.layers:
-            hidden_BLD = layer(hidden_BLD, cosine_LK, sine_LK)
+            hidden_BLD = layer(hidden_BLD, reading)
         return self.norm(hidden_BLD)
 
-    def forward(self, tokens_BL: Tensor) -> Tensor:
+    def forward(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
         """Return logits, [batch, length, vocabulary]."""
-        return scaled_linear(self.hidden(tokens_BL), self.readout_weight, self.readout_scale)
+        return scaled_linear(self.hidden(tokens_BL, documents_BL), self.readout_weight, self.readout_scale)
 
     def compile_layers(self) -> None:
         """Compile each layer in place; equal layers share the compiled code."""
         for layer in self.layers:
             layer.compile()
-
-    def initialize(self, scales: Scales, generator: torch.Generator) -> None:
-        """Draw every weight anew; equal generators give equal weights."""
-        with torch.no_grad():
-            for name, parameter in self.named_parameters():
-                parameter.normal_(0.0, scales.matrices[matrix_of(name)].initial_std, generator=generator)
 
 
 def matrix_of(parameter: str) -> str:
@@ -93,46 +115,54 @@ def matrix_of(parameter: str) -> str:
     return parameter.rsplit(".", 2)[-2]
 
 
-def build_decoder(model: ModelConfig, vocab_size: int, scales: Scales) -> Decoder:
-    """Return a decoder of this shape, its weights not yet drawn (see `Decoder.initialize`)."""
-    embedding = ScaledEmbedding(vocab_size, model.width, scales.matrices["embedding"])
-    readout_scale = scales.matrices["readout"]
-    return Decoder(
-        embedding=embedding,
+def build_transformer(model: ModelConfig, vocab_size: int, scales: Scales, *, causal: bool) -> Transformer:
+    """Return a decoder (causal) or an encoder of this shape, its weights not yet drawn (see `scaled.initialize`)."""
+    readout = None if model.tied_embeddings else ScaledLinear(model.width, vocab_size, scales.matrices["readout"])
+    return Transformer(
+        embedding=ScaledEmbedding(vocab_size, model.width, scales.matrices["embedding"]),
         rotary=Rotary(model.head_width, model.rope_theta),
-        layers=[_layer(model, scales) for _ in range(model.depth)],
+        layers=[build_layer(model, scales) for _ in range(model.depth)],
         norm=RMSNorm(model.norm_epsilon),
-        readout=None if model.tied_embeddings else ScaledLinear(model.width, vocab_size, readout_scale),
-        readout_scale=readout_scale,
+        readout=readout,
+        scales=scales,
+        causal=causal,
     )
 
 
-def _layer(model: ModelConfig, scales: Scales) -> Layer:
-    def linear(name: str, width_in: int, width_out: int, branch: float = 1.0) -> ScaledLinear:
-        scale = scales.matrices[name]
-        return ScaledLinear(width_in, width_out, replace(scale, forward=scale.forward * branch))
+def build_layer(model: ModelConfig, scales: Scales, across: Scales | None = None) -> Layer:
+    """Return a layer; with the constants `across` it has an attention to a memory, too."""
+    cross_norm = None if across is None else RMSNorm(model.norm_epsilon)
+    return Layer(
+        attention_norm=RMSNorm(model.norm_epsilon),
+        attention=_attention(model, scales),
+        cross_attention_norm=cross_norm,
+        cross_attention=None if across is None else _attention(model, across),
+        feed_forward_norm=RMSNorm(model.norm_epsilon),
+        feed_forward=FeedForward(
+            gate=_linear(scales, "gate", model.width, model.feed_forward),
+            up=_linear(scales, "up", model.width, model.feed_forward),
+            down=_linear(scales, "down", model.feed_forward, model.width, scales.feed_forward_branch),
+            gate_scale=scales.gate,
+            gated_scale=scales.gated,
+        ),
+    )
 
-    width, query_width = model.width, model.heads * model.head_width
-    key_width = model.num_key_value_heads * model.head_width
-    attention = Attention(
-        query=linear("query", width, query_width),
-        key=linear("key", width, key_width),
-        value=linear("value", width, key_width),
-        output=linear("output", query_width, width, scales.attention_branch),
+
+def _attention(model: ModelConfig, scales: Scales) -> Attention:
+    query_width, key_width = model.heads * model.head_width, model.num_key_value_heads * model.head_width
+    return Attention(
+        query=_linear(scales, "query", model.width, query_width),
+        key=_linear(scales, "key", model.width, key_width),
+        value=_linear(scales, "value", model.width, key_width),
+        output=_linear(scales, "output", query_width, model.width, scales.attention_branch),
         head_width=model.head_width,
         logits_scale=scales.attention_logits,
         mix_scale=scales.attention_mix,
+        query_norm=RMSNorm(model.norm_epsilon) if model.query_key_norm else None,
+        key_norm=RMSNorm(model.norm_epsilon) if model.query_key_norm else None,
     )
-    feed_forward = FeedForward(
-        gate=linear("gate", width, model.feed_forward),
-        up=linear("up", width, model.feed_forward),
-        down=linear("down", model.feed_forward, width, scales.feed_forward_branch),
-        gate_scale=scales.gate,
-        gated_scale=scales.gated,
-    )
-    return Layer(
-        attention_norm=RMSNorm(model.norm_epsilon),
-        attention=attention,
-        feed_forward_norm=RMSNorm(model.norm_epsilon),
-        feed_forward=feed_forward,
-    )
+
+
+def _linear(scales: Scales, name: str, width_in: int, width_out: int, branch: float = 1.0) -> ScaledLinear:
+    scale = scales.matrices[name]
+    return ScaledLinear(width_in, width_out, replace(scale, forward=scale.forward * branch))

@@ -1,14 +1,13 @@
 """What is learned from unlabelled text. A family: one objective a file.
 
 An objective turns rows of tokens into inputs and labels, owns the network that its loss needs, and says what of that
-network fine-tuning keeps. One LightningModule trains all of them.
+network the export folds. One LightningModule trains all of them.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from configs.component import Component
 
@@ -17,32 +16,37 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from configs.model import ModelConfig
+    from lm_modules.data.vocabulary import Vocabulary
 
 Batch = dict[str, "Tensor"]
-"""Named tensors whose first axis is the row; "labels" is always there, and its -100 are not scored."""
+"""Named tensors whose first axis is the row."""
 
 NOT_SCORED = -100
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """What an objective needs to know of the tokenizer."""
-
-    size: int
-    end_of_text_id: int
-
-
 class Objective(Component):
-    """Base of the family."""
+    """Base of the family.
+
+    The loss that is minimised is the sum of one or more parts, each the mean over what it scores in the whole step,
+    times its weight. Parts are named, so that each is logged, and a step's loss is the same however its batch is cut.
+    """
+
+    overlap: ClassVar[int] = 0
+    """Tokens that a row shares with the next, because they are read in one and scored in the other."""
+    scores_every_token: ClassVar[bool] = False
+    """Whether the loss is that of the whole text, so that bits per byte can be told."""
 
     @abstractmethod
     def row_length(self, context_length: int) -> int:
-        """Return how many tokens of text a row takes so that the model reads `context_length` of them."""
+        """Return how many tokens of text a row takes so that the model reads at most `context_length` tokens."""
         raise NotImplementedError
 
     @abstractmethod
     def corrupt(self, tokens_BL: Tensor, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
-        """Turn rows of text into inputs and labels; equal generators give equal batches."""
+        """Turn rows of text into inputs and labels; equal generators give equal batches.
+
+        Everything that is drawn is drawn here, for all rows of a step at once.
+        """
         raise NotImplementedError
 
     @abstractmethod
@@ -52,10 +56,18 @@ class Objective(Component):
 
     @abstractmethod
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
-        """Return means over the scored labels, in nats and float32: "loss" is minimised, the rest is reported."""
+        """Return, by part, the mean over what it scores in these rows, in nats and float32."""
         raise NotImplementedError
 
+    def num_scored(self, batch: Batch) -> dict[str, Tensor]:
+        """Return, by part, how much of it these rows score."""
+        return {"loss": (batch["labels"] != NOT_SCORED).sum()}
+
+    def weights(self) -> dict[str, float]:
+        """Return what each part's mean is multiplied by in the loss."""
+        return {"loss": 1.0}
+
     @abstractmethod
-    def backbone(self, network: Any) -> nn.Module:
-        """Return the part that the export folds and fine-tuning keeps."""
+    def architecture(self, model: ModelConfig) -> str:
+        """Return the file in `lm_modules.export` that folds what was trained into a stock model."""
         raise NotImplementedError

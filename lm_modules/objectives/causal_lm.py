@@ -3,55 +3,102 @@
 text     the  cat  sat  on   the
 inputs   the  cat  sat  on
 labels   cat  sat  on   the
+
+Filled in the middle (Bavarian et al. 2022, arXiv 2207.14255, section 3: prefix, suffix, middle), a document of a row
+
+    a b c d e f      becomes      <prefix> a b <suffix> e f <middle> c d      cut where the document ended
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
-from lm_modules.objectives import Batch, Objective, Vocabulary
+from lm_modules.objectives import Batch, Objective
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from configs.model import ModelConfig
+    from lm_modules.data.vocabulary import Vocabulary
+
+SHORTEST_TO_FILL = 16
+"""Documents of fewer tokens in a row are left as they are."""
 
 
 class CausalLm(Objective):
-    """Next-token prediction with the decoder; a row reads across the documents packed into it."""
+    """Next-token prediction with the decoder."""
 
     model_config = ConfigDict(title="Causal language modelling")
+    overlap: ClassVar[int] = 1
+    scores_every_token: ClassVar[bool] = True
 
     kind: Literal["causal_lm"] = "causal_lm"
     """Predict the next token."""
+    isolate_documents: bool = False
+    """Read nothing before the end-of-text token that a document begins with; else a row reads across its documents."""
+    fill_in_middle_fraction: float = Field(default=0.0, ge=0, le=1)
+    """Part of the rows in which a document is rearranged so that its middle is to be filled in."""
 
     def row_length(self, context_length: int) -> int:
         """Return one token more than is read: the label of the last."""
         return context_length + 1
 
     def corrupt(self, tokens_BL: Tensor, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
-        """Shift by one; nothing is drawn."""
-        return {"tokens": tokens_BL[:, :-1], "labels": tokens_BL[:, 1:]}
+        """Shift by one, after rearranging documents if that is asked for."""
+        if self.fill_in_middle_fraction:
+            tokens_BL = _fill_in_middle(tokens_BL, self.fill_in_middle_fraction, vocabulary, generator)
+        batch = {"tokens": tokens_BL[:, :-1], "labels": tokens_BL[:, 1:]}
+        if self.isolate_documents:
+            batch["documents"] = (batch["tokens"] == vocabulary.end_of_text_id).cumsum(dim=1)
+        return batch
 
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
         """Return the decoder."""
-        from lm_modules.model.transformer import build_decoder
+        from lm_modules.model.transformer import build_transformer
 
         scales = model.parametrization.scales(model, vocabulary.size, batch_tokens)
-        return build_decoder(model, vocabulary.size, scales)
+        return build_transformer(model, vocabulary.size, scales, causal=True)
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per token}."""
         from lm_modules.model.vocabulary_loss import vocabulary_loss
 
-        hidden_BLD = network.hidden(batch["tokens"])
+        hidden_BLD = network.hidden(batch["tokens"], batch.get("documents"))
         labels_N = batch["labels"].flatten()
-        loss = vocabulary_loss(hidden_BLD.flatten(0, 1), network.readout_weight, labels_N, network.readout_scale)
-        return {"loss": loss}
+        return {
+            "loss": vocabulary_loss(hidden_BLD.flatten(0, 1), network.readout_weight, labels_N, network.readout_scale)
+        }
 
-    def backbone(self, network: Any) -> nn.Module:
-        """Return the decoder itself."""
-        return network
+    def architecture(self, model: ModelConfig) -> str:
+        """Return Llama, or Qwen3 for normed queries and keys."""
+        return "qwen3" if model.query_key_norm else "llama"
+
+
+def _fill_in_middle(tokens_BL: Tensor, fraction: float, vocabulary: Vocabulary, generator: torch.Generator) -> Tensor:
+    """Rearrange the longest document of some rows; its last three tokens make room for the marks."""
+    import torch
+
+    prefix, suffix, middle = (torch.tensor([each]) for each in vocabulary.fill_ids)
+    tokens_BL = tokens_BL.clone()
+    chosen_B = torch.rand(len(tokens_BL), generator=generator) < fraction
+    cuts_B2 = torch.rand(len(tokens_BL), 2, generator=generator).sort(dim=1).values
+    for row in chosen_B.nonzero()[:, 0].tolist():
+        start, end = _longest_document(tokens_BL[row], vocabulary.end_of_text_id)
+        length = end - start - 3
+        if length + 3 < SHORTEST_TO_FILL:
+            continue
+        text = tokens_BL[row, start : start + length]
+        low, high = (cuts_B2[row] * (length + 1)).long().tolist()
+        pieces = (prefix, text[:low], suffix, text[high:], middle, text[low:high])
+        tokens_BL[row, start:end] = torch.cat(pieces)
+    return tokens_BL
+
+
+def _longest_document(tokens_L: Tensor, end_of_text_id: int) -> tuple[int, int]:
+    ends = [-1, *(tokens_L == end_of_text_id).nonzero()[:, 0].tolist(), len(tokens_L)]
+    spans = [(one + 1, other) for one, other in pairwise(ends)]
+    return max(spans, key=lambda span: span[1] - span[0])

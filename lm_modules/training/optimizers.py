@@ -1,4 +1,4 @@
-"""AdamW built from the parametrization's table (Loshchilov & Hutter 2019, arXiv 1711.05101).
+"""AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) and Muon (Jordan et al. 2024), built from the table of scales.
 
 Weights that learn alike share a group, so there are as many groups as different multipliers, not as tensors. A weight
 that the table does not know is refused: a wrong multiplier would go unnoticed.
@@ -7,48 +7,70 @@ that the table does not know is refused: a wrong multiplier would go unnoticed.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from configs.optimization import OptimizationConfig
-from lm_modules.model.parametrization import Scales
-from lm_modules.model.transformer import matrix_of
+from lm_modules.model.parametrization import Scaling
+from lm_modules.model.scaled import scales_of
+from lm_modules.training.muon import Muon
 
 
-def build_adamw(network: nn.Module, config: OptimizationConfig, scales: Scales) -> torch.optim.AdamW:
-    """Return AdamW with one group a learning-rate multiplier.
+def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[torch.optim.Optimizer]:
+    """Return AdamW, or Muon for the hidden matrices and AdamW for the rest.
 
     PyTorch takes `lr * weight_decay` off a weight at each step. The decay of a group is divided by its peak learning
     rate, so that every weight loses `config.weight_decay` of itself at the peak of the schedule, whatever it learns at
     (independent decay, Wortsman et al. 2023, arXiv 2309.14322, section 3.4).
     """
-    weights: dict[float, list[nn.Parameter]] = {}
+    table = scales_of(network)
+    adamw, muon = _Groups(config.weight_decay), _Groups(config.weight_decay)
     for name, parameter in network.named_parameters():
-        if matrix_of(name) not in scales.matrices:
-            known = ", ".join(scales.matrices)
-            raise ValueError(f"the parametrization has no multiplier for {name}; it knows: {known}")
-        weights.setdefault(scales.matrices[matrix_of(name)].learning_rate, []).append(parameter)
-    groups: list[dict[str, Any]] = []
-    for multiplier, parameters in weights.items():
-        peak = config.learning_rate * multiplier
-        groups.append(
-            {"params": parameters, "lr": peak, "peak": peak, "weight_decay": config.weight_decay / peak},
-        )
-    return torch.optim.AdamW(groups, betas=config.betas, eps=config.epsilon, fused=True)
+        scale = table[name]
+        if config.optimizer == "muon" and scale.orthogonal_learning_rate is not None:
+            learning_rate = (config.muon_learning_rate or config.learning_rate) * scale.orthogonal_learning_rate
+            muon.add(parameter, learning_rate * math.sqrt(len(parameter)))
+        else:
+            adamw.add(parameter, config.learning_rate * scale.learning_rate)
+    built: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(adamw.listed(), betas=config.betas, eps=config.epsilon, fused=True)
+    ]
+    if muon.listed():
+        built.append(Muon(muon.listed(), momentum=config.muon_momentum))
+    return built
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, fraction: float) -> None:
+class _Groups:
+    """Parameters by the peak of their learning rate."""
+
+    def __init__(self, weight_decay: float) -> None:
+        self._weight_decay = weight_decay
+        self._parameters: dict[float, list[nn.Parameter]] = {}
+
+    def add(self, parameter: nn.Parameter, peak: float) -> None:
+        self._parameters.setdefault(peak, []).append(parameter)
+
+    def listed(self) -> list[dict[str, Any]]:
+        return [
+            {"params": parameters, "lr": peak, "peak": peak, "weight_decay": self._weight_decay / peak}
+            for peak, parameters in self._parameters.items()
+        ]
+
+
+def set_learning_rate(optimizers: Sequence[torch.optim.Optimizer], fraction: float) -> None:
     """Give every group this part of its peak."""
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * fraction
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * fraction
 
 
-def gradient_norm(network: nn.Module, scales: Scales) -> Tensor:
+def gradient_norm(network: nn.Module, scaling: Scaling) -> Tensor:
     """Return the length of the whole gradient, in the parametrization's own unit."""
     gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return torch.nn.utils.get_total_norm(gradients) / _unit(network, scales)
+    return torch.nn.utils.get_total_norm(gradients) / _unit(network, scaling)
 
 
 def clip_gradient(network: nn.Module, norm: Tensor, longest: float) -> None:
@@ -60,7 +82,7 @@ def clip_gradient(network: nn.Module, norm: Tensor, longest: float) -> None:
                 parameter.grad.mul_(factor)
 
 
-def _unit(network: nn.Module, scales: Scales) -> float:
-    if scales.gradient_norm_unit == "one":
+def _unit(network: nn.Module, scaling: Scaling) -> float:
+    if scaling.gradient_norm_unit == "one":
         return 1.0
     return math.sqrt(sum(parameter.numel() for parameter in network.parameters()))

@@ -21,18 +21,19 @@ import torch
 from configs.pretraining import PretrainingConfig
 from lm_modules.data.batches import derived_seed, open_batches
 from lm_modules.data.packed import PackedTokens
-from lm_modules.objectives import Vocabulary
+from lm_modules.data.vocabulary import Vocabulary
+from lm_modules.model.scaled import initialize
 from lm_modules.training import checkpoints
 from lm_modules.training.callbacks.checkpointing import Checkpointing
 from lm_modules.training.callbacks.reporting import Clock, Reporting
 from lm_modules.training.callbacks.stopping import Stopping
 from lm_modules.training.callbacks.validation import HeldOut, Validation, token_bytes
-from lm_modules.training.pretraining_module import PretrainingModule
+from lm_modules.training.pretraining_module import Diverged, PretrainingModule
 from lm_modules.training.pretraining_state import (
     identity,
     optimizer_tensors,
     refuse_other,
-    restore_optimizer,
+    restore_optimizers,
     restore_weights,
 )
 from lm_modules.training.reporting import Report, keep_going
@@ -73,28 +74,30 @@ class _Run:
         self.precision = resolve_precision(config.compute)
         if config.compute.threads:
             torch.set_num_threads(config.compute.threads)
+        row_length = config.objective.row_length(config.model.context_length)
         held_out = HeldOut(
             PackedTokens.open(tokens, "validation"),
             token_bytes(tokenizer),
-            config.model.context_length,
+            row_length,
+            config.objective.overlap,
             config.validation_tokens,
         )
         self.batches = open_batches(
             tokens,
-            context_length=config.model.context_length,
-            row_length=config.objective.row_length(config.model.context_length),
+            row_length=row_length,
+            overlap=config.objective.overlap,
             batch_rows=config.batch_rows,
             seed=seed,
         )
-        self.vocabulary = Vocabulary(self.batches.tokens.vocab_size, self.batches.tokens.end_of_text_id)
+        packed = self.batches.tokens
+        self.vocabulary = Vocabulary.of(tokenizer, packed.vocab_size, packed.end_of_text_id)
         self.validation = Validation(held_out, self.report, config.validation_every_steps)
         self.module = self._module()
 
     def _module(self) -> PretrainingModule:
         config, optimization = self.config, self.config.optimization
         network = config.objective.network(config.model, self.vocabulary, optimization.batch_tokens)
-        scales = config.model.parametrization.scales(config.model, self.vocabulary.size, optimization.batch_tokens)
-        network.initialize(scales, torch.Generator().manual_seed(derived_seed(self.seed, "weights")))
+        initialize(network, torch.Generator().manual_seed(derived_seed(self.seed, "weights")))
         if config.compute.compile:
             refuse_without_compiler()
             network.compile_layers()
@@ -102,7 +105,7 @@ class _Run:
             network=network,
             objective=config.objective,
             vocabulary=self.vocabulary,
-            scales=scales,
+            scaling=config.model.parametrization.scaling(self.vocabulary.size, optimization.batch_tokens),
             optimization=optimization,
             steps=0,
             key=derived_seed(self.identity["tokens"], self.seed),
@@ -122,6 +125,17 @@ class _Run:
         return self._figures(resumed_from, checkpoint)
 
     def _train(self) -> None:
+        """Train to the end; where too many steps in a row had to be left out, go on behind them from a checkpoint."""
+        while True:
+            try:
+                self._fit()
+            except Diverged:
+                if not self._go_back():
+                    raise
+            else:
+                return
+
+    def _fit(self) -> None:
         compute, module = self.config.compute, self.module
         stopping = Stopping()
         callbacks = [
@@ -132,9 +146,21 @@ class _Run:
         ]
         trainer = build_trainer(compute, self.precision, callbacks)
         try:
-            fit(trainer, module, module.loader(self.batches, module.step, module.steps))
+            fit(trainer, module, module.loader(self.batches, module.step, module.steps, compute.data_workers))
         finally:
             stopping.restore()
+
+    def _go_back(self) -> bool:
+        """Take the weights of the last checkpoint, and keep the place in the text; false if that was done in vain."""
+        module = self.module
+        path = checkpoints.newest(self.directory)
+        if path is None or module.went_back_at == module.step - module.skipped_in_row:
+            return False
+        self._restore(path)
+        logger.warning("going back to the weights of %s, and on behind step %d", path, module.step)
+        module.went_back_at, module.skipped_in_row = module.step, 0
+        self._save()
+        return module.step < module.steps
 
     def _num_steps(self) -> int:
         optimization = self.config.optimization
@@ -169,9 +195,10 @@ class _Run:
             return None
         state, module = checkpoints.read_state(path), self.module
         refuse_other(path, state["identity"], self.identity)
-        restore_weights(module.network, checkpoints.read_tensors(path, "model"))
-        restore_optimizer(module.network, module.optimizer, checkpoints.read_tensors(path, "optimizer"))
+        self._restore(path)
         module.step, module.steps, module.tokens_seen = state["step"], state["steps"], state["tokens_seen"]
+        module.num_skipped, module.skipped_in_row = state["num_skipped"], state["skipped_in_row"]
+        module.went_back_at = state["went_back_at"]
         module.recent_losses.extend(state["recent_losses"])
         module.clock = Clock(state["seconds"])
         self.validation.figures = state["validation"]
@@ -180,12 +207,20 @@ class _Run:
         logger.info("continuing from %s", path)
         return module.step
 
+    def _restore(self, checkpoint: Path) -> None:
+        network = self.module.network
+        restore_weights(network, checkpoints.read_tensors(checkpoint, "model"))
+        restore_optimizers(network, self.module.moved_by, checkpoints.read_tensors(checkpoint, "optimizer"))
+
     def _save(self) -> Path:
         module = self.module
         state = {
             "step": module.step,
             "steps": module.steps,
             "tokens_seen": module.tokens_seen,
+            "num_skipped": module.num_skipped,
+            "skipped_in_row": module.skipped_in_row,
+            "went_back_at": module.went_back_at,
             "seconds": module.clock.seconds,
             "recent_losses": list(module.recent_losses),
             "validation": self.validation.figures,
@@ -198,7 +233,7 @@ class _Run:
         }
         tensors = {
             "model": module.network.state_dict(),
-            "optimizer": optimizer_tensors(module.network, module.optimizer),
+            "optimizer": optimizer_tensors(module.network, module.moved_by),
         }
         path = checkpoints.save(self.directory, module.step, tensors, state)
         checkpoints.keep_newest(self.directory, self.config.compute.keep_checkpoints, step=module.step)
@@ -209,11 +244,12 @@ class _Run:
         return {
             "steps": module.step,
             "tokens_seen": module.tokens_seen,
+            "skipped_steps": module.num_skipped,
             "seconds": module.clock.seconds,
             "tokens_per_second": module.tokens_seen / max(module.clock.seconds, 1e-9),
-            "train_loss_nats": sum(module.recent_losses) / len(module.recent_losses),
+            "train_loss_nats": sum(module.recent_losses) / max(len(module.recent_losses), 1),
             "validation_loss_nats": figures["loss"],
-            "validation_bits_per_byte": figures["bits_per_byte"],
+            "validation_bits_per_byte": figures.get("bits_per_byte"),
             "num_parameters": sum(parameter.numel() for parameter in module.network.parameters()),
             "precision": self.precision,
             "resumed_from_step": resumed_from,

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,11 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from configs.optimization import OptimizationConfig
 from lm_modules.data.batches import Batches, derived_seed
-from lm_modules.model.parametrization import Scales
-from lm_modules.objectives import NOT_SCORED, Batch, Objective, Vocabulary
+from lm_modules.data.vocabulary import Vocabulary
+from lm_modules.model.parametrization import Scaling
+from lm_modules.objectives import Batch, Objective
 from lm_modules.training.callbacks.reporting import Clock
-from lm_modules.training.optimizers import build_adamw, clip_gradient, gradient_norm, set_learning_rate
+from lm_modules.training.optimizers import build_optimizers, clip_gradient, gradient_norm, set_learning_rate
 from lm_modules.training.schedules import schedule
+
+logger = logging.getLogger(__name__)
 
 RECENT_STEPS = 50
 """The training loss that a run ends with is the mean over this many last steps."""
@@ -38,35 +43,33 @@ class PretrainingModule(LightningModule):
         network: nn.Module,
         objective: Objective,
         vocabulary: Vocabulary,
-        scales: Scales,
+        scaling: Scaling,
         optimization: OptimizationConfig,
         steps: int,
         key: int,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network, self.objective, self.vocabulary, self.scales = network, objective, vocabulary, scales
+        self.network, self.objective, self.scaling = network, objective, scaling
         self.optimization, self.steps, self.key = optimization, steps, key
-        self.optimizer = build_adamw(network, optimization, scales)
+        self.corruption = Corruption(objective, vocabulary, key)
+        self.moved_by = build_optimizers(network, optimization)
         self.step = 0
+        self.num_skipped = self.skipped_in_row = 0
+        self.went_back_at: int | None = None
         self.tokens_seen = 0
         self.clock = Clock()
         self.recent_losses: deque[float] = deque(maxlen=RECENT_STEPS)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimizer, which exists from the beginning so that its state can be restored."""
-        return self.optimizer
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Return the optimizers, which exist from the beginning so that their state can be restored."""
+        return self.moved_by
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the last step, before the multipliers of the table."""
         last = max(self.step - 1, 0)
         return self.optimization.learning_rate * schedule(self.optimization, last, self.steps)
-
-    def corrupted(self, tokens_BL: Tensor, purpose: str, number: int) -> Batch:
-        """Return inputs and labels; what is drawn depends on the run's key, the purpose and the number alone."""
-        generator = torch.Generator().manual_seed(derived_seed(self.key, purpose, number))
-        return self.objective.corrupt(tokens_BL, self.vocabulary, generator)
 
     def on_train_start(self) -> None:
         """Start the clock."""
@@ -76,46 +79,99 @@ class PretrainingModule(LightningModule):
         """Do one whole optimizer step; the loss returned is the mean over the step's scored labels."""
         # Whatever is drawn inside the network (dropout) belongs to the step, not to the history of the process.
         torch.manual_seed(derived_seed(self.key, "network", self.step))
-        set_learning_rate(self.optimizer, schedule(self.optimization, self.step, self.steps))
-        loss = self._gradient(batch)
-        norm = gradient_norm(self.network, self.scales)
-        if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
-            raise Diverged(
-                f"step {self.step} has a loss of {loss.item()} and a gradient of length {norm.item()}: training "
-                "diverged. Begin anew with a lower optimization.learning_rate, more warm-up or optimization.clip_norm"
-            )
-        if self.optimization.clip_norm is not None:
-            clip_gradient(self.network, norm, self.optimization.clip_norm)
-        optimizer: Any = self.optimizers()
-        optimizer.step()
-        optimizer.zero_grad()
+        set_learning_rate(self.moved_by, schedule(self.optimization, self.step, self.steps))
+        parts = self._gradient(batch)
+        loss = parts["loss"]
+        norm = gradient_norm(self.network, self.scaling)
         self.step += 1
         self.tokens_seen += self.optimization.batch_tokens
+        if fault := self._fault(loss.item(), norm.item()):
+            self._skip(fault)
+            return {}
+        if self.optimization.clip_norm is not None:
+            clip_gradient(self.network, norm, self.optimization.clip_norm)
+        for optimizer in self._wrapped():
+            optimizer.step()
+            optimizer.zero_grad()
+        self.skipped_in_row = 0
         self.recent_losses.append(loss.item())
-        return {"loss": loss, "gradient_norm": norm}
+        return {**parts, "gradient_norm": norm}
 
-    def _gradient(self, batch: Batch) -> Tensor:
-        """Add up the gradient of the mean loss over all scored labels of the step, micro-batch by micro-batch."""
-        num_rows = len(batch["labels"])
+    def _fault(self, loss: float, norm: float) -> str | None:
+        """Return why a step must not move the weights, or None."""
+        if not math.isfinite(loss) or not math.isfinite(norm):
+            return f"a loss of {loss:g} and a gradient of length {norm:g}"
+        spike = self.optimization.spike_nats
+        if spike is not None and len(self.recent_losses) == RECENT_STEPS:
+            mean = sum(self.recent_losses) / RECENT_STEPS
+            if loss > mean + spike:
+                return f"a loss of {loss:.3f}, where the last {RECENT_STEPS} steps had {mean:.3f}"
+        return None
+
+    def _skip(self, fault: str) -> None:
+        """Leave a step out and count it; Diverged if too many came in a row."""
+        for optimizer in self.moved_by:
+            optimizer.zero_grad()
+        self.num_skipped += 1
+        self.skipped_in_row += 1
+        logger.warning("step %d has %s: it is left out", self.step, fault)
+        if self.skipped_in_row > self.optimization.max_skipped_steps:
+            raise Diverged(
+                f"step {self.step} has {fault}, and so had the {self.skipped_in_row - 1} before it: training diverged. "
+                "Begin anew with a lower optimization.learning_rate, more warm-up or optimization.clip_norm"
+            )
+
+    def _wrapped(self) -> list[Any]:
+        """Return the optimizers as Lightning steps them; of one it makes no list."""
+        wrapped: Any = self.optimizers()
+        return wrapped if isinstance(wrapped, list) else [wrapped]
+
+    def _gradient(self, batch: Batch) -> dict[str, Tensor]:
+        """Add up the gradient of the loss, micro-batch by micro-batch; return it and its parts, means over the step."""
+        num_rows = len(batch["tokens"])
         rows = self.optimization.micro_batch_rows or num_rows
-        total = torch.zeros((), device=self.device)
-        num_scored = (batch["labels"] != NOT_SCORED).sum()
+        weights, num_scored = self.objective.weights(), self.objective.num_scored(batch)
+        totals = dict.fromkeys(("loss", *weights), torch.zeros((), device=self.device))
         for start in range(0, num_rows, rows):
-            part = {name: tensor[start : start + rows] for name, tensor in batch.items()}
-            share = (part["labels"] != NOT_SCORED).sum() / num_scored
-            loss = self.objective.losses(self.network, part)["loss"] * share
-            self.manual_backward(loss * self.scales.loss_gradient)
-            total = total + loss.detach()
-        return total
+            micro = {name: tensor[start : start + rows] for name, tensor in batch.items()}
+            scored = self.objective.num_scored(micro)
+            losses = self.objective.losses(self.network, micro)
+            means = {name: loss * (scored[name] / num_scored[name].clamp(min=1)) for name, loss in losses.items()}
+            loss = sum((weights[name] * mean for name, mean in means.items()), torch.zeros((), device=self.device))
+            self.manual_backward(loss * self.scaling.loss_gradient)
+            for name, value in {**means, "loss": loss}.items():
+                totals[name] = totals[name] + value.detach()
+        return totals
 
-    def loader(self, batches: Batches, first: int, last: int) -> DataLoader:
+    def loader(self, batches: Batches, first: int, last: int, data_workers: int = 0) -> DataLoader:
         """Return a loader of the steps from `first` to before `last`."""
-        return DataLoader(_Corrupted(self, batches), batch_size=None, sampler=range(first, last))
+        return DataLoader(
+            _Corrupted(self.corruption, batches),
+            batch_size=None,
+            sampler=range(first, last),
+            num_workers=data_workers,
+            # a fork would copy the threads of this process, and with them locks that nobody opens again
+            multiprocessing_context="forkserver" if data_workers else None,
+        )
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Turns the text of a step into inputs and labels."""
+
+    objective: Objective
+    vocabulary: Vocabulary
+    key: int
+
+    def __call__(self, tokens_BL: Tensor, purpose: str, number: int) -> Batch:
+        """Return inputs and labels; what is drawn depends on the run's key, the purpose and the number alone."""
+        generator = torch.Generator().manual_seed(derived_seed(self.key, purpose, number))
+        return self.objective.corrupt(tokens_BL, self.vocabulary, generator)
 
 
 class _Corrupted(Dataset):
-    def __init__(self, module: PretrainingModule, batches: Batches) -> None:
-        self._module, self._batches = module, batches
+    def __init__(self, corruption: Corruption, batches: Batches) -> None:
+        self._corruption, self._batches = corruption, batches
 
     def __getitem__(self, step: int) -> Batch:
-        return self._module.corrupted(self._batches[step], "corruption", step)
+        return self._corruption(self._batches[step], "corruption", step)

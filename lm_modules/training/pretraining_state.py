@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,8 +11,6 @@ from torch import Tensor, nn
 
 from configs.pretraining import PretrainingConfig
 from lm_modules.data.packed import read_meta
-
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def identity(config: PretrainingConfig, tokens: Path, tokenizer: Path, seed: int) -> dict[str, str]:
@@ -40,21 +39,26 @@ def refuse_other(checkpoint: Path, found: dict[str, str], expected: dict[str, st
             )
 
 
-def optimizer_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the optimizer's moments by the name of their weight; nothing before the first step."""
+def optimizer_tensors(network: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:
+    """Return the moments that the optimizers keep, as `<weight>.<moment>`; nothing before the first step."""
     return {
-        f"{name}.{moment}": optimizer.state[parameter][moment]
+        f"{name}.{moment}": value
         for name, parameter in network.named_parameters()
-        for moment in MOMENTS
-        if parameter in optimizer.state
+        for optimizer in optimizers
+        for moment, value in optimizer.state.get(parameter, {}).items()
     }
 
 
-def restore_optimizer(network: nn.Module, optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def restore_optimizers(
+    network: nn.Module, optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
+) -> None:
     """Put moments that `optimizer_tensors` gave back in their place."""
-    for name, parameter in network.named_parameters():
-        if f"{name}.{MOMENTS[0]}" in tensors:
-            optimizer.state[parameter] = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}
+    parameters = dict(network.named_parameters())
+    moved_by = {parameter: each for each in optimizers for group in each.param_groups for parameter in group["params"]}
+    for key, value in tensors.items():
+        name, _, moment = key.rpartition(".")
+        parameter = parameters[name]
+        moved_by[parameter].state[parameter][moment] = value
 
 
 def restore_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:

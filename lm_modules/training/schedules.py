@@ -1,4 +1,6 @@
-"""The learning rate over the steps: warmup, stable, decay (Hu et al. 2024, arXiv 2404.06395, section 4).
+"""The learning rate over the steps.
+
+Warmup, stable, decay (Hu et al. 2024, arXiv 2404.06395, section 4):
 
     1.0        ____________
               /            \\
@@ -7,6 +9,8 @@
 """
 
 from __future__ import annotations
+
+import math
 
 from configs.optimization import OptimizationConfig
 
@@ -22,13 +26,23 @@ def warmup_stable_decay(step: int, *, steps: int, warmup_steps: int, decay_steps
     return min(rise, final_fraction + (1 - final_fraction) * fall)
 
 
+def cosine(step: int, *, steps: int, warmup_steps: int, final_fraction: float) -> float:
+    """Return the same for a fall along half a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, section 3)."""
+    rise = (step + 1) / warmup_steps if step < warmup_steps else 1.0
+    passed = max(0.0, (step - warmup_steps) / max(steps - warmup_steps, 1))
+    return min(rise, final_fraction + (1 - final_fraction) * (1 + math.cos(math.pi * passed)) / 2)
+
+
 def schedule(config: OptimizationConfig, step: int, steps: int) -> float:
     """Return the learning rate of a step of this run, as a part of its peak."""
     warmup = round(steps * config.warmup_fraction) if config.warmup_steps is None else config.warmup_steps
+    warmup = min(warmup, steps)
+    if config.schedule == "cosine":
+        return cosine(step, steps=steps, warmup_steps=warmup, final_fraction=config.final_fraction)
     return warmup_stable_decay(
         step,
         steps=steps,
-        warmup_steps=min(warmup, steps),
-        decay_steps=round(steps * config.decay_fraction),
+        warmup_steps=warmup,
+        decay_steps=steps - warmup if config.schedule == "linear" else round(steps * config.decay_fraction),
         final_fraction=config.final_fraction,
     )

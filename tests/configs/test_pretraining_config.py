@@ -44,10 +44,10 @@ def test_a_batch_is_made_of_whole_rows():
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_cost_counts_the_weights_that_are_there(tied):
-    from lm_modules.model.transformer import build_decoder
+    from lm_modules.model.transformer import build_transformer
 
     model = ModelConfig(width=64, depth=3, head_width=16, key_value_heads=2, tied_embeddings=tied)
-    network = build_decoder(model, 100, model.parametrization.scales(model, 100, 256))
+    network = build_transformer(model, 100, model.parametrization.scales(model, 100, 256), causal=True)
     assert num_parameters(model, 100) == sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -55,10 +55,10 @@ def test_cost_counts_the_operations_that_torch_counts():
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from lm_modules.model.transformer import build_decoder
+    from lm_modules.model.transformer import build_transformer
 
     model = ModelConfig(width=64, depth=2, head_width=16, context_length=32)
-    network = build_decoder(model, 100, model.parametrization.scales(model, 100, 256))
+    network = build_transformer(model, 100, model.parametrization.scales(model, 100, 256), causal=True)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter)
     with FlopCounterMode(display=False) as counter:

@@ -7,21 +7,24 @@ from typing import Any
 
 from configs.pretraining import PretrainingConfig
 from lm_modules.data.packed import write_packed
+from lm_modules.data.tokenizers import MASK, PAD, SPECIAL, sentinel
 
 SENTENCE = "the quick brown fox jumps over the lazy dog; "
 
 
 def make_tokens(directory: Path, text: str = SENTENCE) -> tuple[Path, Path]:
     """Write a byte-level tokenizer and its tokens; returns (tokens, tokenizer)."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {"<|endoftext|>": 0, "<|pad|>": 1} | {letter: index + 2 for index, letter in enumerate(letters)}
+    names = [*SPECIAL, *(sentinel(number) for number in range(8))]
+    vocabulary = {each: index for index, each in enumerate([*names, *letters])}
     backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
-    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": "<|pad|>"}
+    special = {"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>", "pad_token": PAD, "mask_token": MASK}
+    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, **special)
     tokenizer.save_pretrained(directory / "tokenizer")
     for split, repeats in (("train", 120), ("validation", 12), ("test", 12)):

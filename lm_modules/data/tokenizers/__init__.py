@@ -13,10 +13,20 @@ if TYPE_CHECKING:
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
+MASK = "<|mask|>"
+SEPARATOR = "<|separator|>"
+FILL_PREFIX, FILL_SUFFIX, FILL_MIDDLE = "<|fill_prefix|>", "<|fill_suffix|>", "<|fill_middle|>"
+SPECIAL = (END_OF_TEXT, PAD, MASK, SEPARATOR, FILL_PREFIX, FILL_SUFFIX, FILL_MIDDLE)
+"""Special tokens that every tokenizer has, with these ids."""
+
+
+def sentinel(number: int) -> str:
+    """Return the token that stands for the span of this number that was taken out of a text."""
+    return f"<|sentinel_{number}|>"
 
 
 class TokenizerTraining(Component):
-    """Trains a tokenizer. Its special tokens begin with END_OF_TEXT (id 0) and PAD (id 1)."""
+    """Trains a tokenizer. Its first tokens are those of SPECIAL."""
 
     @abstractmethod
     def train(self, texts: Iterator[str]) -> tokenizers.Tokenizer:

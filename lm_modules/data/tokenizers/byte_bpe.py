@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lm_modules.data.tokenizers import END_OF_TEXT, PAD, TokenizerTraining
+from lm_modules.data.tokenizers import SPECIAL, TokenizerTraining, sentinel
 
 if TYPE_CHECKING:
     import tokenizers
 
-NUM_RESERVED = 5
+NUM_RESERVED = 1
 
 
 class ByteBpe(TokenizerTraining):
@@ -27,6 +27,8 @@ class ByteBpe(TokenizerTraining):
     """Number of tokens, special ones included; a multiple of 64 keeps the output layer fast."""
     min_frequency: int = Field(default=2, ge=1)
     """Pairs that occur less often are not merged."""
+    sentinels: int = Field(default=0, ge=0)
+    """Tokens that stand for spans taken out of a text; span denoising needs one for each span of a row."""
     split_digits: bool = True
     """Give every digit a token of its own."""
 
@@ -39,7 +41,8 @@ class ByteBpe(TokenizerTraining):
         digits = [pre_tokenizers.Digits(individual_digits=True)] if self.split_digits else []
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*digits, byte_level])
         tokenizer.decoder = decoders.ByteLevel()
-        special = [END_OF_TEXT, PAD, "<|mask|>", *(f"<|reserved_{index}|>" for index in range(NUM_RESERVED))]
+        sentinels = [sentinel(number) for number in range(self.sentinels)]
+        special = [*SPECIAL, *(f"<|reserved_{index}|>" for index in range(NUM_RESERVED)), *sentinels]
         trainer = trainers.BpeTrainer(
             vocab_size=self.vocabulary_size,
             min_frequency=self.min_frequency,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from configs.component import Component
 
@@ -32,14 +32,18 @@ class MatrixScale:
     """Multiplies the gradient of the weight (in place of `forward`)."""
     learning_rate: float = 1.0
     """Multiplies the learning rate."""
+    orthogonal_learning_rate: float | None = None
+    """Multiplies the learning rate times sqrt(width out) of an update with orthogonal rows or columns (Muon), so that
+    the output moves alike at any width; None for what is no hidden matrix."""
 
 
 @dataclass(frozen=True)
 class Scales:
-    """Every constant of a decoder; the keys of `matrices` are the last word of a parameter's module name."""
+    """Every constant of a stack of layers; the keys of `matrices` are the last word of a parameter's module name."""
 
     matrices: Mapping[str, MatrixScale]
-    """embedding, query, key, value, output, gate, up, down, readout (with tied embeddings readout has no weight)."""
+    """embedding, query, key, value, output, gate, up, down, readout (with tied embeddings readout has no weight);
+    position_bias (encoder-decoders); dense and answer (heads that answer a question about a text)."""
     attention_logits: float
     """Multiplies the products of queries and keys."""
     attention_mix: float
@@ -52,16 +56,29 @@ class Scales:
     """Multiplies the attention branch where it joins the residual stream."""
     feed_forward_branch: float
     """Multiplies the feed-forward branch where it joins the residual stream."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How gradients as a whole are measured."""
+
     loss_gradient: float = 1.0
     """Multiplies the gradient of the mean loss, never the loss that is reported."""
-    gradient_norm_unit: str = "one"
-    """What a gradient's length is measured in: "one", or "sqrt_parameters"."""
+    gradient_norm_unit: Literal["one", "sqrt_parameters"] = "one"
+    """What a gradient's length is measured in."""
 
 
 class Parametrization(Component):
     """Base of the family."""
 
     @abstractmethod
-    def scales(self, model: ModelConfig, vocab_size: int, batch_tokens: int) -> Scales:
-        """Return the constants for a model of this shape, trained on `batch_tokens` tokens a step."""
+    def scales(self, model: ModelConfig, vocab_size: int, batch_tokens: int, *, causal: bool = True) -> Scales:
+        """Return the constants for a model of this shape, trained on `batch_tokens` tokens a step.
+
+        `causal` says whether its attention reads backward only.
+        """
         raise NotImplementedError
+
+    def scaling(self, vocab_size: int, batch_tokens: int) -> Scaling:
+        """Return how gradients are measured in a training on `batch_tokens` tokens a step."""
+        return Scaling()

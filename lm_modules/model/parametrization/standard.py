@@ -26,14 +26,26 @@ class Standard(Parametrization):
     """Standard parametrization."""
     initial_std: float = Field(default=0.02, gt=0)
     """Standard deviation of the weights at birth; those that write into the residual stream get it / sqrt(2 depth)."""
+    zero_outputs: bool = False
+    """Begin with zeros in the weights that write into the residual stream: every layer begins as the identity."""
 
-    def scales(self, model: ModelConfig, vocab_size: int, batch_tokens: int) -> Scales:
+    def scales(self, model: ModelConfig, vocab_size: int, batch_tokens: int, *, causal: bool = True) -> Scales:
         """Return ones everywhere but in the initial weights and the attention logits (1 / sqrt(head width))."""
+        residual_std = 0.0 if self.zero_outputs else self.initial_std / math.sqrt(2 * model.depth)
         plain = MatrixScale(initial_std=self.initial_std)
-        residual = MatrixScale(initial_std=self.initial_std / math.sqrt(2 * model.depth))
-        names = ("embedding", "query", "key", "value", "gate", "up", "readout")
+
+        def hidden(fan_in: int, std: float) -> MatrixScale:
+            return MatrixScale(initial_std=std, orthogonal_learning_rate=fan_in**-0.5)
+
+        reads_stream = hidden(model.width, self.initial_std)
         return Scales(
-            matrices={**dict.fromkeys(names, plain), "output": residual, "down": residual},
+            matrices={
+                **dict.fromkeys(("query", "key", "value", "gate", "up"), reads_stream),
+                "output": hidden(model.heads * model.head_width, residual_std),
+                "down": hidden(model.feed_forward, residual_std),
+                **dict.fromkeys(("embedding", "readout", "dense", "answer"), plain),
+                "position_bias": MatrixScale(initial_std=0.0),
+            },
             attention_logits=model.head_width**-0.5,
             attention_mix=1.0,
             gate=1.0,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 
-from lm_modules.model.parametrization import MatrixScale, Parametrization, Scales
+from lm_modules.model.parametrization import MatrixScale, Parametrization, Scales, Scaling
 
 if TYPE_CHECKING:
     from configs.model import ModelConfig
@@ -38,7 +38,7 @@ class UMup(Parametrization):
     alpha_loss_softmax: float = Field(default=1.0, gt=0)
     """Multiplies the logits of the loss."""
 
-    def scales(self, model: ModelConfig, vocab_size: int, batch_tokens: int) -> Scales:
+    def scales(self, model: ModelConfig, vocab_size: int, batch_tokens: int, *, causal: bool = True) -> Scales:
         """Return the paper's table of scales and multipliers, in the additive residual form."""
         attention_branch, feed_forward_branch = self._branches(model.depth)
         heads_width = model.heads * model.head_width
@@ -52,6 +52,7 @@ class UMup(Parametrization):
                 input_gradient=fan_in**-0.5 * branch_gradient,
                 weight_gradient=batch_tokens**-0.5,
                 learning_rate=(fan_in * model.depth) ** -0.5,
+                orthogonal_learning_rate=model.depth**-0.5,
             )
 
         embedding = MatrixScale(
@@ -78,26 +79,32 @@ class UMup(Parametrization):
                 "up": feed_forward_in,
                 "down": hidden(model.feed_forward),
                 "readout": readout,
+                # learning as fast as a readout it runs away; beginning at 0, it leaves the logits at unit scale
+                "position_bias": MatrixScale(initial_std=0.0, learning_rate=model.width**-0.5),
+                "dense": MatrixScale(initial_std=1.0, forward=model.width**-0.5, learning_rate=model.width**-0.5),
+                "answer": MatrixScale(initial_std=1.0, forward=1 / model.width),
             },
             attention_logits=self.alpha_attention_softmax / model.head_width,
-            attention_mix=self._attention_mix(model.head_width, model.context_length),
+            attention_mix=self._attention_mix(model.head_width, model.context_length, causal),
             gate=self.alpha_feed_forward_activation,
             gated=_between(1 / (1 + self.alpha_feed_forward_activation**-2), 2.0, math.sqrt(2)),
             attention_branch=attention_branch,
             feed_forward_branch=feed_forward_branch,
-            loss_gradient=batch_tokens * vocab_size / math.sqrt(vocab_size - 1),
-            gradient_norm_unit="sqrt_parameters",
         )
+
+    def scaling(self, vocab_size: int, batch_tokens: int) -> Scaling:
+        """Return what gives the gradient of a logit unit scale."""
+        return Scaling(batch_tokens * vocab_size / math.sqrt(vocab_size - 1), "sqrt_parameters")
 
     def _branches(self, depth: int) -> tuple[float, float]:
         ratio = self.alpha_residual_attention_ratio
         feed_forward = self.alpha_residual * math.sqrt(2 / (1 + ratio**2))
         return ratio * feed_forward / math.sqrt(depth), feed_forward / math.sqrt(depth)
 
-    def _attention_mix(self, head_width: int, length: int) -> float:
-        # Sharp attention picks one value (unit scale already), flat attention averages over a causal prefix.
+    def _attention_mix(self, head_width: int, length: int, causal: bool) -> float:
+        # Sharp attention picks one value (unit scale already); flat attention averages over a prefix, or over all.
         sharpness = 1 / (1 + 4 * head_width / self.alpha_attention_softmax**2)
-        return 1 / _between(sharpness, math.sqrt(math.log(length) / length), 1.0)
+        return 1 / _between(sharpness, math.sqrt((math.log(length) if causal else 1.0) / length), 1.0)
 
 
 def _between(position: float, low: float, high: float) -> float:

@@ -16,7 +16,7 @@ class Reporting(Callback):
 
     def __init__(self, report: Report, every_seconds: float) -> None:
         self._report, self._every_seconds = report, every_seconds
-        self._losses: list[torch.Tensor] = []
+        self._losses: dict[str, list[torch.Tensor]] = {}
         self._last_seconds = 0.0
         self._last_tokens = 0
 
@@ -29,15 +29,16 @@ class Reporting(Callback):
     ) -> None:
         """Report if it is time or the last step is done; the listener may ask for an end."""
         module: Any = pl_module
-        self._losses.append(outputs["loss"])
+        for name in ("loss", *module.objective.weights()) if outputs else ():  # a step that was left out has none
+            self._losses.setdefault(name, []).append(outputs[name])
         due = module.clock.seconds - self._last_seconds >= self._every_seconds
         if not due and module.step < module.steps:
             return
         elapsed = max(module.clock.seconds - self._last_seconds, 1e-9)
         values = {
-            "train/loss": torch.stack(self._losses).mean().item(),
+            **{f"train/{name}": torch.stack(losses).mean().item() for name, losses in self._losses.items()},
             "train/learning_rate": module.learning_rate,
-            "train/gradient_norm": float(outputs["gradient_norm"]),
+            **({"train/gradient_norm": float(outputs["gradient_norm"])} if outputs else {}),
             "train/tokens_per_second": (module.tokens_seen - self._last_tokens) / elapsed,
         }
         self._begin(pl_module)
@@ -45,7 +46,7 @@ class Reporting(Callback):
             trainer.should_stop = True
 
     def _begin(self, module: Any) -> None:
-        self._losses = []
+        self._losses = {}
         self._last_seconds, self._last_tokens = module.clock.seconds, module.tokens_seen
 
 

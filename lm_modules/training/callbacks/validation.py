@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lm_modules.data.packed import PackedTokens
-from lm_modules.objectives import NOT_SCORED
 from lm_modules.training.reporting import Report
 
 BATCH_TOKENS = 4096
@@ -24,31 +24,34 @@ BATCH_TOKENS = 4096
 
 
 class HeldOut:
-    """The first tokens of a split as rows, the end-of-text token before the first, every token a label just once.
+    """The first tokens of a split as rows; where rows overlap by one, each token is a label just once.
 
     A row begins without memory of the one before, so the figure is a little above what the model reaches with all the
-    context it can have.
+    context it can have. The first row begins with the end-of-text token, as documents do in training.
     """
 
-    def __init__(self, tokens: PackedTokens, token_bytes: np.ndarray | None, context_length: int, limit: int | None):
+    def __init__(
+        self, tokens: PackedTokens, token_bytes: np.ndarray | None, row_length: int, overlap: int, limit: int | None
+    ):
         num_tokens = min(tokens.num_tokens, limit or tokens.num_tokens)
         if num_tokens == 0:
             raise ValueError(
                 "the validation split is empty; raise data_preparation.split.validation_fraction or add documents"
             )
         # A short split is one short row; of a longer one the tail that fills no row is left out.
-        self.length = min(context_length, num_tokens)
+        self.length, self.overlap = min(row_length - overlap, num_tokens), overlap
         self.num_tokens = num_tokens - num_tokens % self.length
         ids = np.asarray(tokens.tokens[: self.num_tokens], np.int64)
-        self._stream = np.concatenate([[tokens.end_of_text_id], ids])
+        self._stream = np.concatenate([np.full(overlap, tokens.end_of_text_id, np.int64), ids])
         whole = tokens.num_bytes * self.num_tokens / tokens.num_tokens
         self.num_bytes = float(whole if token_bytes is None else token_bytes[ids].sum())
 
     def batches(self, rows: int) -> Iterator[Tensor]:
-        """Yield [up to `rows`, length + 1] tokens, each row's first a repeat of the last of the row before."""
+        """Yield [up to `rows`, length + overlap] tokens."""
         starts = range(0, self.num_tokens, self.length)
         for first in range(0, len(starts), rows):
-            chosen = [self._stream[start : start + self.length + 1] for start in starts[first : first + rows]]
+            some = starts[first : first + rows]
+            chosen = [self._stream[start : start + self.length + self.overlap] for start in some]
             yield torch.from_numpy(np.stack(chosen))
 
 
@@ -69,22 +72,28 @@ class Validation(Callback):
             return
         module.clock.pause()
         with torch.no_grad(), trainer.precision_plugin.forward_context():
-            loss_nats = self._loss(module)
+            self.figures = self._losses(module)
         module.clock.start()
-        bits = loss_nats / math.log(2) * self._held_out.num_tokens
-        self.figures = {"loss": loss_nats, "bits_per_byte": bits / max(self._held_out.num_bytes, 1)}
+        if module.objective.scores_every_token:
+            bits = self.figures["loss"] / math.log(2) * self._held_out.num_tokens
+            self.figures["bits_per_byte"] = bits / max(self._held_out.num_bytes, 1)
         if self._report(module.step, {f"validation/{name}": value for name, value in self.figures.items()}):
             trainer.should_stop = True
 
-    def _loss(self, module: Any) -> float:
-        total, num_scored = 0.0, 0
-        for number, tokens_BL in enumerate(self._held_out.batches(max(1, BATCH_TOKENS // self._held_out.length))):
-            batch = module.corrupted(tokens_BL, "validation", number)
+    def _losses(self, module: Any) -> dict[str, float]:
+        """Return the loss and its parts, means over all rows."""
+        objective, weights = module.objective, module.objective.weights()
+        totals: defaultdict[str, float] = defaultdict(float)
+        counts: Counter[str] = Counter()
+        for number, tokens_BL in enumerate(self._held_out.batches(max(2, BATCH_TOKENS // self._held_out.length))):
+            batch = module.corruption(tokens_BL, "validation", number)
             batch = {name: tensor.to(module.device) for name, tensor in batch.items()}
-            scored = int((batch["labels"] != NOT_SCORED).sum())
-            total += float(module.objective.losses(module.network, batch)["loss"]) * scored
-            num_scored += scored
-        return total / num_scored
+            scored = objective.num_scored(batch)
+            for name, loss in objective.losses(module.network, batch).items():
+                totals[name] += float(loss) * int(scored[name])
+                counts[name] += int(scored[name])
+        means = {name: totals[name] / max(counts[name], 1) for name in weights}
+        return {**means, "loss": sum(weights[name] * means[name] for name in weights)}
 
 
 def token_bytes(tokenizer: Path) -> np.ndarray | None:

@@ -14,7 +14,7 @@ def tokens(tmp_path):
 
 
 def batches(tokens, seed=0, batch_rows=6):
-    return Batches(tokens, context_length=16, row_length=17, batch_rows=batch_rows, seed=seed)
+    return Batches(tokens, row_length=17, overlap=1, batch_rows=batch_rows, seed=seed)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 61, 64, 1000, 4097])

@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 from tiny_pretraining import make_tokens, tiny_config
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from configs.model import ModelConfig
 from lm_modules.export import export as exporting
+from lm_modules.export import parity
 from lm_modules.export.export import export, training_graph
-from lm_modules.export.llama import fold, stock_config, unfold
-from lm_modules.export.parity import logit_difference
-from lm_modules.model.transformer import build_decoder
+from lm_modules.export.folding import fold, llama_settings, unfold
+from lm_modules.model.scaled import initialize
+from lm_modules.model.transformer import build_transformer
 from lm_modules.training.pretraining import pretrain
 
 U_MUP = {
@@ -49,17 +50,19 @@ def build(parametrization, tied, dtype=torch.float32):
         parametrization=parametrization,
     )
     scales = model.parametrization.scales(model, VOCABULARY, 320)
-    network = build_decoder(model, VOCABULARY, scales)
-    network.initialize(scales, torch.Generator().manual_seed(0))
+    network = build_transformer(model, VOCABULARY, scales, causal=True)
+    initialize(network, torch.Generator().manual_seed(0))
     return network.to(dtype), model, scales
 
 
 def stock_of(network, model, scales, dtype=torch.float32):
-    stock = LlamaForCausalLM(
-        stock_config(model, vocab_size=VOCABULARY, bos_token_id=0, eos_token_id=0, pad_token_id=1)
-    ).to(dtype)
+    stock = LlamaForCausalLM(LlamaConfig(**llama_settings(model, VOCABULARY))).to(dtype)
     stock.load_state_dict(fold(network.state_dict(), model, scales), strict=True)
     return stock.eval()
+
+
+def logit_difference(network, stock, vocab_size, lengths):
+    return parity.logit_difference(network, lambda tokens: stock(input_ids=tokens).logits, vocab_size, lengths)
 
 
 def train_a_little(network, scales):
@@ -160,7 +163,7 @@ def test_export_opens_and_generates_without_a_warning(exported, caplog):
     assert (model.config.bos_token_id, model.config.eos_token_id, model.config.pad_token_id) == (0, 0, 1)
     assert tokenizer.model_max_length == model.config.max_position_embeddings == 32
     written = model.generate(**tokenizer("the quick", return_tensors="pt"), max_new_tokens=8, do_sample=False)
-    graph, _, _ = training_graph(Path(result["checkpoint"]))
+    graph, _ = training_graph(Path(result["checkpoint"]))
     text = tokenizer("the quick", return_tensors="pt").input_ids
     for _ in range(8):
         text = torch.cat((text, graph(text)[:, -1:].argmax(-1)), dim=1)

@@ -9,12 +9,12 @@ from torch import Tensor
 from unit_scaling.core.functional import transformer_residual_scaling_rule
 
 from configs.model import ModelConfig
-from lm_modules.model.attention import Attention
+from lm_modules.model.attention import Attention, Reading
 from lm_modules.model.feed_forward import FeedForward
 from lm_modules.model.normalization import RMSNorm
 from lm_modules.model.rotary import Rotary, rotate
-from lm_modules.model.scaled import ScaledEmbedding, scaled_linear
-from lm_modules.model.transformer import build_decoder, matrix_of
+from lm_modules.model.scaled import ScaledEmbedding, initialize, scaled_linear
+from lm_modules.model.transformer import build_transformer, matrix_of
 from lm_modules.model.vocabulary_loss import vocabulary_loss
 
 ALPHAS = {
@@ -109,10 +109,9 @@ def test_attention_is_the_librarys_at_the_configured_length():
         mix_scale=scales.attention_mix,
     )
     x, upstream = torch.randn(4, 32, 64, requires_grad=True), torch.randn(4, 32, 64)
-    cosine, sine = torch.ones(32, 16), torch.zeros(32, 16)
     heads = x.unflatten(-1, (4, 16)).transpose(1, 2)
     theirs = U.scaled_dot_product_attention(heads, heads, heads, is_causal=True, mult=0.7).transpose(1, 2).flatten(2)
-    ours = part(x, cosine, sine)
+    ours = part(x, Reading(causal=True))
     torch.testing.assert_close(ours, theirs)
     assert_same(gradients(ours, [x], upstream), gradients(theirs, [x], upstream))
 
@@ -125,7 +124,8 @@ def test_readout_and_loss_are_the_librarys():
     ours = vocabulary_loss(x, w, labels, scales.matrices["readout"], chunk_rows=48)
     theirs = U.cross_entropy(U.linear_readout(x, w, None, constraint=None), labels)
     torch.testing.assert_close(ours, theirs)
-    ours_x, ours_w = torch.autograd.grad(ours * scales.loss_gradient, [x, w])
+    factor = model.parametrization.scaling(vocab_size, num_tokens).loss_gradient
+    ours_x, ours_w = torch.autograd.grad(ours * factor, [x, w])
     theirs_x, theirs_w = torch.autograd.grad(theirs, [x, w])
     assert_same([ours_x, ours_w], [theirs_x, theirs_w])
 
@@ -171,8 +171,8 @@ def library_decoder(network, model: ModelConfig, tokens: Tensor) -> Tensor:
 def test_whole_decoder_is_the_librarys():
     model = config(**ALPHAS)
     scales = model.parametrization.scales(model, 100, 128)
-    network = build_decoder(model, 100, scales)
-    network.initialize(scales, torch.Generator().manual_seed(0))
+    network = build_transformer(model, 100, scales, causal=True)
+    initialize(network, torch.Generator().manual_seed(0))
     tokens = torch.randint(0, 100, (4, 32))
     ours, theirs = network(tokens), library_decoder(network, model, tokens)
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
@@ -203,8 +203,8 @@ def test_activations_and_gradients_begin_at_unit_scale(width):
     model = ModelConfig(width=width, depth=4, head_width=32, context_length=128)
     batch_tokens, vocab_size = 8 * 128, 512
     scales = model.parametrization.scales(model, vocab_size, batch_tokens)
-    network = build_decoder(model, vocab_size, scales)
-    network.initialize(scales, torch.Generator().manual_seed(0))
+    network = build_transformer(model, vocab_size, scales, causal=True)
+    initialize(network, torch.Generator().manual_seed(0))
     rms = {}
 
     def watch(name):
@@ -216,7 +216,7 @@ def test_activations_and_gradients_begin_at_unit_scale(width):
     tokens = torch.randint(0, vocab_size, (8, 129))
     hidden = network.hidden(tokens[:, :-1]).flatten(0, 1)
     loss = vocabulary_loss(hidden, network.readout_weight, tokens[:, 1:].flatten(), network.readout_scale)
-    (loss * scales.loss_gradient).backward()
+    (loss * model.parametrization.scaling(vocab_size, batch_tokens).loss_gradient).backward()
     assert len(rms) == 1 + 4 * (5 + 2) + 1
     rms |= {name: parameter.grad.square().mean().sqrt().item() for name, parameter in network.named_parameters()}
     # Flat attention hardly depends on its logits, so queries and keys begin with small gradients, in the paper as well.

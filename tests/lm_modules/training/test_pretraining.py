@@ -11,10 +11,11 @@ import pytest
 import torch
 from tiny_pretraining import SENTENCE, make_tokens, tiny_config
 
+from configs.component import members
 from lm_modules.data.packed import write_packed
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
-from lm_modules.training.pretraining_module import Diverged
+from lm_modules.training.pretraining_module import Diverged, PretrainingModule
 from lm_modules.training.reporting import TOTAL
 
 PROGRAM = """
@@ -207,6 +208,41 @@ def test_the_loss_does_not_depend_on_how_the_batch_is_cut(text, tmp_path, undist
             torch.testing.assert_close(cut[name], weight, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", members("lm_modules.objectives"))
+def test_every_objective_resumes_to_the_same_bits_however_its_batches_are_made(text, tmp_path, kind):
+    changes = {"objective": kind, "optimization__budget_steps": 8, "compute__checkpoint_every_steps": 3}
+    changes |= {"compute__progress_every_seconds": 0.0}
+    whole = run(text, tmp_path / "whole", **changes)
+    with pytest.raises(Interrupted):
+        run(text, tmp_path / "resumed", lambda step, values: step >= 4, **changes)
+    resumed = run(text, tmp_path / "resumed", **changes, compute__data_workers=2)
+    assert resumed["resumed_from_step"] == 4
+    assert_equal_bits(weights(resumed), weights(whole))
+
+
+@pytest.mark.parametrize("kind", members("lm_modules.objectives"))
+def test_the_loss_of_every_objective_is_that_of_the_whole_step(text, tmp_path, kind):
+    def losses(rows):
+        seen = {}
+
+        def note(step, values):
+            seen.setdefault(step, {}).update(values)
+            return False
+
+        changes = {"objective": kind, "optimization__budget_steps": 5, "compute__progress_every_seconds": 0.0}
+        run(text, tmp_path / f"cut{rows}", note, optimization__micro_batch_rows=rows, **changes)
+        return [
+            {name: value for name, value in values.items() if name.startswith("train/") and "per_second" not in name}
+            for _, values in sorted(seen.items())
+        ]
+
+    whole = losses(None)
+    assert len(whole[0]) >= 3
+    for rows in (1, 4):
+        for one, other in zip(losses(rows), whole, strict=True):
+            assert one == pytest.approx(other, rel=1e-5, abs=1e-5)
+
+
 def test_a_budget_in_tokens_is_rounded_up_to_steps(text, tmp_path):
     result = run(text, tmp_path, optimization__budget_steps=None, optimization__budget_tokens=1000)
     assert result["steps"] == 4
@@ -242,6 +278,57 @@ def test_an_empty_validation_split_says_what_to_do(tmp_path):
         run((tokens, tokenizer), tmp_path / "run")
 
 
-def test_a_loss_that_is_no_number_ends_the_run(text, tmp_path):
+def no_number_at(monkeypatch, *steps):
+    """Let the loss and the gradient of these steps, counted from 1, be no numbers."""
+    whole = PretrainingModule._gradient
+
+    def broken(self, batch):
+        parts = whole(self, batch)
+        if self.step + 1 in steps:
+            next(self.network.parameters()).grad.fill_(torch.nan)
+            return {name: value * torch.nan for name, value in parts.items()}
+        return parts
+
+    monkeypatch.setattr(PretrainingModule, "_gradient", broken)
+
+
+def test_a_step_without_a_number_is_left_out_counted_and_told(text, tmp_path, monkeypatch, caplog):
+    no_number_at(monkeypatch, 5, 9)
+    with caplog.at_level(logging.WARNING):
+        whole = run(text, tmp_path / "whole", compute__progress_every_seconds=0.0)
+    assert whole["skipped_steps"] == 2
+    assert whole["steps"] == 24
+    assert "step 5 has a loss of nan" in caplog.text
+    assert all(torch.isfinite(weight).all() for weight in weights(whole).values())
+    with pytest.raises(Interrupted):
+        run(text, tmp_path / "cut", lambda step, values: step >= 7, compute__progress_every_seconds=0.0)
+    assert_equal_bits(weights(run(text, tmp_path / "cut")), weights(whole))
+
+
+def test_too_many_in_a_row_go_back_to_the_checkpoint_and_on_behind_them(text, tmp_path, monkeypatch, caplog):
+    no_number_at(monkeypatch, 14, 15, 16, 17)
+    with caplog.at_level(logging.WARNING):
+        result = run(text, tmp_path)
+    assert result["skipped_steps"] == 4
+    assert result["steps"] == 24
+    assert "going back to the weights of" in caplog.text
+    assert "step-00000012, and on behind step 17" in caplog.text
+    assert result["validation_loss_nats"] < 5
+
+
+def test_a_spike_is_left_out(text, tmp_path, monkeypatch):
+    whole = PretrainingModule._gradient
+
+    def spiked(self, batch):
+        parts = whole(self, batch)
+        return {name: value + 7.0 * (self.step == 60) for name, value in parts.items()}
+
+    monkeypatch.setattr(PretrainingModule, "_gradient", spiked)
+    assert run(text, tmp_path / "kept", optimization__budget_steps=64)["skipped_steps"] == 0
+    left_out = run(text, tmp_path / "left", optimization__budget_steps=64, optimization__spike_nats=3.0)
+    assert left_out["skipped_steps"] == 1
+
+
+def test_a_loss_that_stays_no_number_ends_the_run(text, tmp_path):
     with pytest.raises(Diverged, match="lower optimization"):
         run(text, tmp_path, optimization__learning_rate=1e300)

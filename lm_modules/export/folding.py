@@ -1,9 +1,10 @@
-"""The decoder as a stock `LlamaForCausalLM`, and back.
+"""Our decoder or encoder as the weights of a stock Llama, and back; stock EuroBERT and Qwen3 name theirs alike.
 
 Every constant of a parametrization stands beside a linear map, so it can be multiplied into that map's weights: the
-stock model then computes the same logits with no knowledge of the constants. Two places need a word. Llama divides
-attention logits by sqrt(head width) itself, so the query carries what remains. A tied readout cannot differ from the
-embedding, so the gain of the last norm carries its constant.
+stock model then computes the same logits with no knowledge of the constants. Three places need a word. Llama divides
+attention logits by sqrt(head width) itself, so the query carries what remains; where queries are normed, the gain of
+their norm carries it. A tied readout cannot differ from the embedding, so the gain of the last norm carries its
+constant.
 """
 
 # D width, V vocabulary
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,9 +21,6 @@ from torch import Tensor
 from configs.model import ModelConfig
 from lm_modules.model.parametrization import Scales
 from lm_modules.model.transformer import matrix_of
-
-if TYPE_CHECKING:
-    from transformers import LlamaConfig
 
 STOCK_NAMES = {
     "query": "self_attn.q_proj",
@@ -35,49 +33,46 @@ STOCK_NAMES = {
 }
 
 
-def stock_config(
-    model: ModelConfig, *, vocab_size: int, bos_token_id: int | None, eos_token_id: int | None, pad_token_id: int | None
-) -> LlamaConfig:
-    """Return the configuration of the stock model of this shape."""
-    from transformers import LlamaConfig
-
-    return LlamaConfig(
-        architectures=["LlamaForCausalLM"],
-        vocab_size=vocab_size,
-        hidden_size=model.width,
-        intermediate_size=model.feed_forward,
-        num_hidden_layers=model.depth,
-        num_attention_heads=model.heads,
-        num_key_value_heads=model.num_key_value_heads,
-        head_dim=model.head_width,
-        max_position_embeddings=model.context_length,
-        rms_norm_eps=model.norm_epsilon,
-        rope_parameters={"rope_type": "default", "rope_theta": model.rope_theta},
-        tie_word_embeddings=model.tied_embeddings,
-        bos_token_id=bos_token_id,
-        eos_token_id=eos_token_id,
-        pad_token_id=pad_token_id,
-    )
+def llama_settings(model: ModelConfig, vocab_size: int) -> dict[str, Any]:
+    """Return the fields of the stock configuration that tell this shape."""
+    return {
+        "vocab_size": vocab_size,
+        "hidden_size": model.width,
+        "intermediate_size": model.feed_forward,
+        "num_hidden_layers": model.depth,
+        "num_attention_heads": model.heads,
+        "num_key_value_heads": model.num_key_value_heads,
+        "head_dim": model.head_width,
+        "max_position_embeddings": model.context_length,
+        "rms_norm_eps": model.norm_epsilon,
+        "rope_parameters": {"rope_type": "default", "rope_theta": model.rope_theta},
+        "tie_word_embeddings": model.tied_embeddings,
+    }
 
 
 def fold(weights: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> dict[str, Tensor]:
     """Return the stock model's weights for ours; multiplied in float64, given in the dtype that they came in."""
     factors = multipliers(model, scales)
     embedding = weights["embedding.weight"]
-    folded = {"model.embed_tokens.weight": _scaled(embedding, scales.matrices["embedding"].forward)}
+    folded = {"model.embed_tokens.weight": scaled(embedding, scales.matrices["embedding"].forward)}
     for name, weight in weights.items():
         if name.startswith("layers."):
-            folded[_stock_name(name)] = _scaled(weight, factors[matrix_of(name)])
+            folded[_stock_name(name)] = scaled(weight, factors[matrix_of(name)])
     ones_D = torch.ones_like(embedding[0])
     for layer in range(model.depth):
         folded[f"model.layers.{layer}.input_layernorm.weight"] = ones_D.clone()
         folded[f"model.layers.{layer}.post_attention_layernorm.weight"] = ones_D.clone()
+        if model.query_key_norm:
+            ones_K = torch.ones(model.head_width, dtype=embedding.dtype)
+            folded[f"model.layers.{layer}.self_attn.q_norm.weight"] = ones_K * _logits_factor(model, scales)
+            folded[f"model.layers.{layer}.self_attn.k_norm.weight"] = ones_K.clone()
     if model.tied_embeddings:
         folded["model.norm.weight"] = ones_D * _tied_gain(scales)
         folded["lm_head.weight"] = folded["model.embed_tokens.weight"]
     else:
         folded["model.norm.weight"] = ones_D.clone()
-        folded["lm_head.weight"] = _scaled(weights["readout.weight"], factors["readout"])
+        if "readout.weight" in weights:
+            folded["lm_head.weight"] = scaled(weights["readout.weight"], factors["readout"])
     return folded
 
 
@@ -88,7 +83,7 @@ def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
     """
     factors = multipliers(model, scales)
     embedding_VD = stock["model.embed_tokens.weight"]
-    weights = {"embedding.weight": _scaled(embedding_VD, 1 / scales.matrices["embedding"].forward)}
+    weights = {"embedding.weight": scaled(embedding_VD, 1 / scales.matrices["embedding"].forward)}
     for layer in range(model.depth):
         for matrix, stock_name in STOCK_NAMES.items():
             weight = stock[f"model.layers.{layer}.{stock_name}.weight"]
@@ -96,10 +91,10 @@ def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
                 weight = weight * stock[f"model.layers.{layer}.input_layernorm.weight"]
             elif matrix in ("gate", "up"):
                 weight = weight * stock[f"model.layers.{layer}.post_attention_layernorm.weight"]
-            weights[_own_name(layer, matrix)] = _scaled(weight, 1 / factors[matrix])
+            weights[_own_name(layer, matrix)] = scaled(weight, 1 / factors[matrix])
     gain_D = stock["model.norm.weight"]
     if not model.tied_embeddings:
-        weights["readout.weight"] = _scaled(stock["lm_head.weight"] * gain_D, 1 / factors["readout"])
+        weights["readout.weight"] = scaled(stock["lm_head.weight"] * gain_D, 1 / factors["readout"])
     elif not torch.allclose(gain_D, torch.full_like(gain_D, _tied_gain(scales)), rtol=1e-4):
         raise ValueError(
             f"the last norm's gains (about {float(gain_D.mean()):.4g}) are not the {_tied_gain(scales):.4g} that this "
@@ -111,11 +106,15 @@ def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
 def multipliers(model: ModelConfig, scales: Scales) -> dict[str, float]:
     """Return what each matrix of ours is multiplied by to become the stock one."""
     factors = {name: matrix.forward for name, matrix in scales.matrices.items()}
-    factors["query"] *= scales.attention_logits * math.sqrt(model.head_width)
+    factors["query"] *= 1.0 if model.query_key_norm else _logits_factor(model, scales)
     factors["output"] *= scales.attention_mix * scales.attention_branch
     factors["gate"] *= scales.gate
     factors["down"] *= scales.gated / scales.gate * scales.feed_forward_branch
     return factors
+
+
+def _logits_factor(model: ModelConfig, scales: Scales) -> float:
+    return scales.attention_logits * math.sqrt(model.head_width)
 
 
 def _tied_gain(scales: Scales) -> float:
@@ -132,5 +131,6 @@ def _own_name(layer: int, matrix: str) -> str:
     return f"layers.{layer}.{part}.{matrix}.weight"
 
 
-def _scaled(weight: Tensor, factor: float) -> Tensor:
+def scaled(weight: Tensor, factor: float) -> Tensor:
+    """Return the product, computed in float64, in the dtype of the weight."""
     return (weight.double() * factor).to(weight.dtype)

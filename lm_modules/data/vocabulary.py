@@ -1,0 +1,72 @@
+"""What an objective needs to know of the tokenizer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from lm_modules.data.tokenizers import FILL_MIDDLE, FILL_PREFIX, FILL_SUFFIX, MASK, PAD, SEPARATOR, sentinel
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The number of tokens and the ids of the special ones; asking for one that the tokenizer lacks is a ValueError."""
+
+    size: int
+    end_of_text_id: int
+    special: tuple[tuple[str, int], ...] = ()
+    """Name and id of every special token."""
+
+    @classmethod
+    def of(cls, tokenizer: Path, size: int, end_of_text_id: int) -> Vocabulary:
+        """Return the vocabulary of a tokenizer directory."""
+        added = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+        special = tuple((each["content"], each["id"]) for each in added if each["special"])
+        return cls(size, end_of_text_id, special)
+
+    @classmethod
+    def restored(cls, size: int, end_of_text_id: int, special: list[list]) -> Vocabulary:
+        """Return the vocabulary that was filed as JSON."""
+        return cls(size, end_of_text_id, tuple((name, number) for name, number in special))
+
+    @property
+    def special_ids(self) -> list[int]:
+        """The ids of all special tokens, the end of text among them."""
+        return sorted({self.end_of_text_id, *(number for _, number in self.special)})
+
+    @property
+    def pad_id(self) -> int:
+        """Fills a row."""
+        return self._id_of(PAD)
+
+    @property
+    def mask_id(self) -> int:
+        """Stands for a token that is to be found."""
+        return self._id_of(MASK)
+
+    @property
+    def separator_id(self) -> int:
+        """Stands between two segments."""
+        return self._id_of(SEPARATOR)
+
+    @property
+    def fill_ids(self) -> tuple[int, int, int]:
+        """Stand before the prefix, the suffix and the middle of a text to be filled in."""
+        return self._id_of(FILL_PREFIX), self._id_of(FILL_SUFFIX), self._id_of(FILL_MIDDLE)
+
+    def sentinel_ids(self, count: int) -> list[int]:
+        """Return the ids of so many tokens that stand for spans taken out."""
+        known = dict(self.special)
+        if sentinel(count - 1) not in known:
+            raise ValueError(
+                f"span denoising of rows of this length needs {count} sentinels; set "
+                f"tokenization.tokenizer.sentinels to at least {count}"
+            )
+        return [known[sentinel(number)] for number in range(count)]
+
+    def _id_of(self, name: str) -> int:
+        for known, number in self.special:
+            if known == name:
+                return number
+        raise ValueError(f"the tokenizer has no special token {name}; train one with this project, or add it")

@@ -1,0 +1,38 @@
+"""The encoder as `EuroBertForMaskedLM` (Boizard et al. 2025, arXiv 2503.05500): a Llama that reads both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from lm_modules.export.architectures import Architecture
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+    from configs.model import ModelConfig
+
+
+class Eurobert(Architecture):
+    """Rotary positions, grouped-query attention, RMSNorm, gated SiLU, no causal mask."""
+
+    kind: Literal["eurobert"] = "eurobert"
+    task: ClassVar[str] = "fill-mask"
+    auto_class: ClassVar[str] = "AutoModelForMaskedLM"
+
+    def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
+        """Return the folded encoder."""
+        from transformers import EuroBertConfig, EuroBertForMaskedLM
+
+        from lm_modules.export.folding import fold, llama_settings
+
+        stock = EuroBertForMaskedLM(EuroBertConfig(**llama_settings(model, vocab_size), **ids))
+        stock.load_state_dict(fold(network.state_dict(), model, network.scales), strict=True)
+        return stock.eval()
+
+    def difference(self, network: nn.Module, stock: Any, vocab_size: int, lengths: list[int]) -> float:
+        """Compare logits, also behind padding."""
+        from lm_modules.export.parity import logit_difference, padded_difference
+
+        plain = logit_difference(network, lambda tokens: stock(input_ids=tokens).logits, vocab_size, lengths)
+        return max(plain, padded_difference(network, stock, vocab_size, max(lengths)))

@@ -1,0 +1,43 @@
+"""A generator that fills gaps, and a discriminator that tells which tokens were filled in."""
+
+# B batch, L length, D width, N hidden tokens, V vocabulary
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lm_modules.model.scaled import ScaledLinear, scaled_linear
+from lm_modules.model.transformer import Transformer
+from lm_modules.objectives import NOT_SCORED
+
+
+class Detector(nn.Module):
+    """Both are encoders; the discriminator is read out by one number a token."""
+
+    def __init__(self, generator: Transformer, discriminator: Transformer, width: int) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        discriminator.readout = None  # it names no tokens; its readout is the answer below
+        self.answer = ScaledLinear(width, 1, discriminator.scales.matrices["answer"])
+
+    @torch.no_grad()
+    def generate(self, hidden_BLD: Tensor, labels_BL: Tensor, text_BL: Tensor, chance_BL: Tensor) -> Tensor:
+        """Return the text with its hidden tokens drawn anew, by the given numbers in [0, 1)."""
+        hidden_BL = labels_BL != NOT_SCORED
+        generator = self.generator
+        logits_NV = scaled_linear(hidden_BLD[hidden_BL], generator.readout_weight, generator.readout_scale)
+        cumulative_NV = torch.softmax(logits_NV.float(), dim=-1).cumsum(dim=-1)
+        drawn_N = torch.searchsorted(cumulative_NV, chance_BL[hidden_BL][:, None]).squeeze(1)
+        generated_BL = text_BL.clone()
+        generated_BL[hidden_BL] = drawn_N.clamp(max=logits_NV.shape[-1] - 1)
+        return generated_BL
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        """Return [batch, length]: above zero where a token looks replaced."""
+        return self.answer(self.discriminator.hidden(tokens_BL)).squeeze(-1)
+
+    def compile_layers(self) -> None:
+        """Compile the layers of both."""
+        self.generator.compile_layers()
+        self.discriminator.compile_layers()

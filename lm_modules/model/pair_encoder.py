@@ -1,0 +1,35 @@
+"""An encoder with a head that answers a question about the whole row from its first token."""
+
+# B batch, L length, D width
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lm_modules.model.scaled import ScaledLinear
+from lm_modules.model.transformer import Transformer
+
+NUM_ANSWERS = 2
+
+
+class PairEncoder(nn.Module):
+    """`answer(gelu(dense(first hidden state)))`, as the classifiers of stock EuroBERT."""
+
+    def __init__(self, encoder: Transformer, width: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.dense = ScaledLinear(width, width, encoder.scales.matrices["dense"])
+        self.answer = ScaledLinear(width, NUM_ANSWERS, encoder.scales.matrices["answer"])
+
+    def answer_of(self, hidden_BLD: Tensor) -> Tensor:
+        """Return logits [batch, 2]: no, yes."""
+        return self.answer(F.gelu(self.dense(hidden_BLD[:, 0])))
+
+    def forward(self, tokens_BL: Tensor) -> Tensor:
+        """Return the answer's logits, [batch, 2]."""
+        return self.answer_of(self.encoder.hidden(tokens_BL))
+
+    def compile_layers(self) -> None:
+        """Compile the encoder's layers."""
+        self.encoder.compile_layers()

@@ -1,0 +1,95 @@
+"""Find the tokens that were hidden, reading both ways (Devlin et al. 2018, arXiv 1810.04805, section 3.1).
+
+text     the  cat  sat  on   the  mat
+inputs   the  cat  [M]  on   the  dog       15 % are chosen: of them 80 % hidden, 10 % replaced, 10 % left
+labels    .    .   sat   .    .   mat
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from lm_modules.objectives import NOT_SCORED, Batch, Objective
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from configs.model import ModelConfig
+    from lm_modules.data.vocabulary import Vocabulary
+    from lm_modules.model.transformer import Transformer
+
+
+class MaskedLm(Objective):
+    """Masked language modelling with the encoder."""
+
+    model_config = ConfigDict(title="Masked language modelling")
+
+    kind: Literal["masked_lm"] = "masked_lm"
+    """Find hidden tokens."""
+    chosen_fraction: float = Field(default=0.15, gt=0, lt=1)
+    """Part of the tokens that are to be found; 0.3 as in ModernBERT."""
+    masked_fraction: float = Field(default=0.8, ge=0, le=1)
+    """Part of the chosen that are hidden."""
+    random_fraction: float = Field(default=0.1, ge=0, le=1)
+    """Part of the chosen that are replaced by any token."""
+    unchanged_fraction: float = Field(default=0.1, ge=0, le=1)
+    """Part of the chosen that are left."""
+
+    @model_validator(mode="after")
+    def _fractions_are_all(self) -> Self:
+        total = self.masked_fraction + self.random_fraction + self.unchanged_fraction
+        if abs(total - 1) > 1e-6:
+            raise ValueError(
+                f"masked_fraction, random_fraction and unchanged_fraction add up to {total:g}; they must to 1"
+            )
+        return self
+
+    def row_length(self, context_length: int) -> int:
+        """Return the context length."""
+        return context_length
+
+    def corrupt(self, tokens_BL: Tensor, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Hide tokens; special ones are never chosen, nor put in place of others."""
+        import torch
+
+        special_N = torch.tensor(vocabulary.special_ids)
+        choice_BL, fate_BL = (torch.rand(tokens_BL.shape, generator=generator) for _ in range(2))
+        chosen_BL = (choice_BL < self.chosen_fraction) & ~torch.isin(tokens_BL, special_N)
+        ordinary_V = torch.ones(vocabulary.size, dtype=torch.bool).index_fill(0, special_N, False).nonzero()[:, 0]
+        drawn_BL = ordinary_V[torch.randint(len(ordinary_V), tokens_BL.shape, generator=generator)]
+        masked_BL = chosen_BL & (fate_BL < self.masked_fraction)
+        random_BL = chosen_BL & ~masked_BL & (fate_BL < self.masked_fraction + self.random_fraction)
+        inputs_BL = tokens_BL.masked_fill(masked_BL, vocabulary.mask_id)
+        return {
+            "tokens": torch.where(random_BL, drawn_BL, inputs_BL),
+            "labels": tokens_BL.masked_fill(~chosen_BL, NOT_SCORED),
+        }
+
+    def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> Transformer:
+        """Return the encoder."""
+        from lm_modules.model.transformer import build_transformer
+
+        scales = model.parametrization.scales(model, vocabulary.size, batch_tokens, causal=False)
+        return build_transformer(model, vocabulary.size, scales, causal=False)
+
+    def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
+        """Return {"loss": mean nats per chosen token}."""
+        return {"loss": self.loss_of(network, network.hidden(batch["tokens"]), batch["labels"])}
+
+    def loss_of(self, network: Any, hidden_BLD: Tensor, labels_BL: Tensor) -> Tensor:
+        """Return the mean nats per chosen token; only these are read out."""
+        from lm_modules.model.vocabulary_loss import vocabulary_loss
+
+        chosen_BL = labels_BL != NOT_SCORED
+        return vocabulary_loss(
+            hidden_BLD[chosen_BL], network.readout_weight, labels_BL[chosen_BL], network.readout_scale
+        )
+
+    def architecture(self, model: ModelConfig) -> str:
+        """Return EuroBERT: a Llama that reads both ways."""
+        if model.query_key_norm:
+            raise ValueError("no stock encoder norms queries and keys as ours does; set model.query_key_norm to false")
+        return "eurobert"

@@ -1,0 +1,91 @@
+"""Tell which tokens a small generator has replaced (ELECTRA, Clark et al. 2020, arXiv 2003.10555, section 2).
+
+text           the  chef  cooked  the  meal
+hidden         the  [M]   [M]     the  meal
+generated      the  chef  ate     the  meal       drawn from what the generator finds likely
+is replaced?   no   no    yes     no   no
+
+The generator learns to find hidden tokens; the discriminator, which is kept, answers for every token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from lm_modules.objectives import Batch, Objective
+from lm_modules.objectives.masked_lm import MaskedLm
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from configs.model import ModelConfig
+    from lm_modules.data.vocabulary import Vocabulary
+
+
+class ReplacedTokenDetection(Objective):
+    """A generator that is thrown away and a discriminator that is kept."""
+
+    model_config = ConfigDict(title="Replaced token detection")
+
+    kind: Literal["replaced_token_detection"] = "replaced_token_detection"
+    """Tell which tokens were replaced."""
+    masked_lm: MaskedLm = MaskedLm(masked_fraction=1.0, random_fraction=0.0, unchanged_fraction=0.0)
+    """How tokens are hidden from the generator."""
+    generator_width_fraction: float = Field(default=0.25, gt=0, le=1)
+    """Width of the generator as a part of the discriminator's, in whole heads."""
+    discriminator_weight: float = Field(default=50.0, gt=0)
+    """Weight of the discriminator's loss beside the generator's."""
+
+    def row_length(self, context_length: int) -> int:
+        """Return the context length."""
+        return context_length
+
+    def corrupt(self, tokens_BL: Tensor, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Hide tokens, and draw the numbers by which the generator's replacements will be chosen."""
+        import torch
+
+        batch = self.masked_lm.corrupt(tokens_BL, vocabulary, generator)
+        chance_BL = torch.rand(tokens_BL.shape, generator=generator)
+        return batch | {"text": tokens_BL, "chance": chance_BL}
+
+    def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
+        """Return generator and discriminator."""
+        from lm_modules.model.detector import Detector
+
+        heads = max(1, round(model.heads * self.generator_width_fraction))
+        small = model.model_copy(
+            update={"width": heads * model.head_width, "key_value_heads": None, "feed_forward_width": None}
+        )
+        generator, discriminator = (self.masked_lm.network(each, vocabulary, batch_tokens) for each in (small, model))
+        return Detector(generator, discriminator, model.width)
+
+    def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
+        """Return mean nats per hidden token (generator) and per token (discriminator)."""
+        import torch.nn.functional as F
+
+        hidden_BLD = network.generator.hidden(batch["tokens"])
+        generated_BL = network.generate(hidden_BLD, batch["labels"], batch["text"], batch["chance"])
+        replaced_BL = generated_BL != batch["text"]
+        return {
+            "generator": self.masked_lm.loss_of(network.generator, hidden_BLD, batch["labels"]),
+            "discriminator": F.binary_cross_entropy_with_logits(network(generated_BL).float(), replaced_BL.float()),
+        }
+
+    def num_scored(self, batch: Batch) -> dict[str, Tensor]:
+        """Return hidden tokens and all tokens."""
+        import torch
+
+        hidden = self.masked_lm.num_scored(batch)["loss"]
+        return {"generator": hidden, "discriminator": torch.tensor(batch["text"].numel())}
+
+    def weights(self) -> dict[str, float]:
+        """Return the weights of both."""
+        return {"generator": 1.0, "discriminator": self.discriminator_weight}
+
+    def architecture(self, model: ModelConfig) -> str:
+        """Return EuroBERT that classifies tokens."""
+        self.masked_lm.architecture(model)
+        return "eurobert_detector"
