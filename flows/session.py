@@ -99,12 +99,12 @@ def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, ve
 
 
 def _try_it(value: dict[str, Any]) -> list[str]:
-    """Return the command that lets the language model write, if the value is that of `pretrain` or of a pipeline."""
-    if "samples" in value:
+    """Return the command that lets the language model write, if `pretrain` or a pipeline made one that does."""
+    if value.get("samples"):
         uri = value["model"]["uri"]
     else:
-        stages = value.get("facts", {}).get("stages", {})
-        uri = stages.get("pretrain", {}).get("uris", {}).get("model")
+        made = value.get("facts", {}).get("stages", {}).get("pretrain", {}).get("uris", {})
+        uri = made.get("model") if "samples" in made else None
     return [f"Try it: {shlex.join(_program('generate', uri, '--prompt', 'It is'))}"] if uri else []
 
 
