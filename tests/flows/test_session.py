@@ -41,6 +41,10 @@ def test_the_language_model_of_a_run_can_be_tried(script: Path, monkeypatch: pyt
     monkeypatch.setenv("PATH", "/nowhere")
     expected = ["Try it: .venv/bin/rootstock generate models:/m-1 --prompt 'It is'"]
     assert _try_it({"model": {"uri": "models:/m-1"}, "samples": {"uri": "runs:/1/samples"}}) == expected
-    assert _try_it({"facts": {"stages": {"pretrain": {"uris": {"model": "models:/m-1"}}}}}) == expected
+    made = {"model": "models:/m-1", "samples": "runs:/1/samples"}
+    assert _try_it({"facts": {"stages": {"pretrain": {"uris": made}}}}) == expected
+    # an encoder writes nothing
+    assert _try_it({"model": {"uri": "models:/m-1"}, "samples": None}) == []
+    assert _try_it({"facts": {"stages": {"pretrain": {"uris": {"model": "models:/m-1"}}}}}) == []
     assert _try_it({"facts": {"stages": {"finetune": {"uris": {"model": "models:/m-2"}}}}}) == []
     assert _try_it({"model": {"uri": "models:/m-2"}, "facts": {}}) == []
