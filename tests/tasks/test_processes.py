@@ -130,7 +130,7 @@ def test_child_has_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_threads_of_the_child_are_set() -> None:
     assert run_isolated("quick_work:num_threads", {}, name="threads", threads=1) == 1
-    assert run_isolated("quick_work:num_threads", {}, name="threads", threads=3) == 3
+    assert run_isolated("quick_work:num_threads", {}, name="threads", threads=2) == 2  # the default here is 1
 
 
 def test_main_module_is_not_imported_again_and_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
