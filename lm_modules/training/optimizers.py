@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from configs.optimization import OptimizationConfig
 from lm_modules.model.parametrization import Scaling
 from lm_modules.model.scaled import scales_of
-from lm_modules.training.muon import Muon
 
 
 def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[torch.optim.Optimizer]:
@@ -32,14 +31,16 @@ def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[tor
         scale = table[name]
         if config.optimizer == "muon" and scale.orthogonal_learning_rate is not None:
             learning_rate = (config.muon_learning_rate or config.learning_rate) * scale.orthogonal_learning_rate
-            muon.add(parameter, learning_rate * math.sqrt(len(parameter)))
+            width_out, width_in = parameter.shape
+            # torch's Muon multiplies by sqrt(max(1, width out / width in)) on its own
+            muon.add(parameter, learning_rate * math.sqrt(width_out / max(1.0, width_out / width_in)))
         else:
             adamw.add(parameter, config.learning_rate * scale.learning_rate)
     built: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(adamw.listed(), betas=config.betas, eps=config.epsilon, fused=True)
     ]
     if muon.listed():
-        built.append(Muon(muon.listed(), momentum=config.muon_momentum))
+        built.append(torch.optim.Muon(muon.listed(), momentum=config.muon_momentum))
     return built
 
 

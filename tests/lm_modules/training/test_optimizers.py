@@ -8,7 +8,6 @@ from configs.model import ModelConfig
 from configs.optimization import OptimizationConfig
 from lm_modules.model.scaled import initialize
 from lm_modules.model.transformer import build_transformer
-from lm_modules.training.muon import Muon
 from lm_modules.training.optimizers import build_optimizers, clip_gradient, gradient_norm, set_learning_rate
 
 
@@ -108,22 +107,3 @@ def test_muon_keeps_decay_independent_of_the_learning_rate():
         each.step()
     for name, parameter in network.named_parameters():
         torch.testing.assert_close(parameter.detach(), before[name] * (1 - 0.01 * 0.5))
-
-
-def test_muon_is_torchs_but_for_its_batches():
-    torch.manual_seed(0)
-    ours = [nn.Parameter(torch.randn(shape)) for shape in ((32, 32), (32, 32), (48, 16), (16, 48))]
-    theirs = [nn.Parameter(each.detach().clone()) for each in ours]
-    own = Muon([{"params": ours, "lr": 0.1, "weight_decay": 0.2}])
-    stock = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.2)
-    for group in stock.param_groups:
-        group["adjust_lr_fn"] = "none"  # the factor of the shape is in our groups
-    for _ in range(3):
-        for one, other in zip(ours, theirs, strict=True):
-            one.grad = torch.randn_like(one)
-            other.grad = one.grad.clone()
-        own.step()
-        stock.step()
-    for one, other in zip(ours, theirs, strict=True):
-        # both make their updates orthogonal in bfloat16
-        torch.testing.assert_close(one, other, rtol=0, atol=0.1 * 3 * 2**-6)
