@@ -220,6 +220,18 @@ def test_every_objective_resumes_to_the_same_bits_however_its_batches_are_made(t
     assert_equal_bits(weights(resumed), weights(whole))
 
 
+def test_muon_resumes_to_the_same_bits(text, tmp_path, undisturbed):
+    changes = {"optimization__optimizer": "muon", "optimization__muon_learning_rate": 0.05}
+    changes |= {"compute__progress_every_seconds": 0.0}
+    whole = run(text, tmp_path / "whole", **changes)
+    assert whole["validation_loss_nats"] < undisturbed[0]["validation_loss_nats"] + 0.5
+    with pytest.raises(Interrupted):
+        run(text, tmp_path / "resumed", lambda step, values: step >= 10, **changes)
+    resumed = run(text, tmp_path / "resumed", **changes)
+    assert resumed["resumed_from_step"] == 10
+    assert_equal_bits(weights(resumed), weights(whole))
+
+
 @pytest.mark.parametrize("kind", members("lm_modules.objectives"))
 def test_the_loss_of_every_objective_is_that_of_the_whole_step(text, tmp_path, kind):
     def losses(rows):
