@@ -18,6 +18,7 @@ from lm_modules.model.parametrization import MatrixScale, Scales
 from lm_modules.model.position_bias import PositionBias
 from lm_modules.model.scaled import ScaledEmbedding, ScaledLinear, scaled_linear
 from lm_modules.model.transformer import build_layer
+from lm_modules.model.vocabulary_loss import vocabulary_loss
 
 
 class EncoderDecoder(nn.Module):
@@ -74,6 +75,11 @@ class EncoderDecoder(nn.Module):
     def forward(self, source_BS: Tensor, target_BL: Tensor) -> Tensor:
         """Return logits, [batch, target length, vocabulary]."""
         return scaled_linear(self.hidden(source_BS, target_BL), self.readout_weight, self.readout_scale)
+
+    def nats(self, source_BS: Tensor, target_BL: Tensor, labels_BL: Tensor) -> Tensor:
+        """Return the mean cross-entropy over labels that are not -100, in nats and at least float32."""
+        hidden_ND = self.hidden(source_BS, target_BL).flatten(0, 1)
+        return vocabulary_loss(hidden_ND, self.readout_weight, labels_BL.flatten(), self.readout_scale)
 
     def compile_layers(self) -> None:
         """Compile each layer in place; equal layers share the compiled code."""

@@ -24,6 +24,8 @@ from lm_modules.model.normalization import RMSNorm
 from lm_modules.model.parametrization import MatrixScale, Scales
 from lm_modules.model.rotary import Rotary
 from lm_modules.model.scaled import ScaledEmbedding, ScaledLinear, compute_dtype, scaled_linear
+from lm_modules.model.vocabulary_loss import vocabulary_loss
+from lm_modules.objectives import NOT_SCORED
 
 
 class Layer(nn.Module):
@@ -103,6 +105,19 @@ class Transformer(nn.Module):
     def forward(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
         """Return logits, [batch, length, vocabulary]."""
         return scaled_linear(self.hidden(tokens_BL, documents_BL), self.readout_weight, self.readout_scale)
+
+    def nats(self, tokens_BL: Tensor, labels_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
+        """Return the mean cross-entropy over labels that are not -100, in nats and at least float32."""
+        return self.nats_of(self.hidden(tokens_BL, documents_BL), labels_BL)
+
+    def nats_of(self, hidden_BLD: Tensor, labels_BL: Tensor) -> Tensor:
+        """Return the same for hidden states that are known; an encoder, which scores few, reads out only those."""
+        if self.causal:
+            hidden_ND, labels_N = hidden_BLD.flatten(0, 1), labels_BL.flatten()
+        else:
+            scored_BL = labels_BL != NOT_SCORED
+            hidden_ND, labels_N = hidden_BLD[scored_BL], labels_BL[scored_BL]
+        return vocabulary_loss(hidden_ND, self.readout_weight, labels_N, self.readout_scale)
 
     def compile_layers(self) -> None:
         """Compile each layer in place; equal layers share the compiled code."""

@@ -65,13 +65,7 @@ class CausalLm(Objective):
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per token}."""
-        from lm_modules.model.vocabulary_loss import vocabulary_loss
-
-        hidden_BLD = network.hidden(batch["tokens"], batch.get("documents"))
-        labels_N = batch["labels"].flatten()
-        return {
-            "loss": vocabulary_loss(hidden_BLD.flatten(0, 1), network.readout_weight, labels_N, network.readout_scale)
-        }
+        return {"loss": network.nats(batch["tokens"], batch["labels"], batch.get("documents"))}
 
     def architecture(self, model: ModelConfig) -> str:
         """Return Llama, or Qwen3 for normed queries and keys."""

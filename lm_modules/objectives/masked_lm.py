@@ -77,16 +77,7 @@ class MaskedLm(Objective):
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per chosen token}."""
-        return {"loss": self.loss_of(network, network.hidden(batch["tokens"]), batch["labels"])}
-
-    def loss_of(self, network: Any, hidden_BLD: Tensor, labels_BL: Tensor) -> Tensor:
-        """Return the mean nats per chosen token; only these are read out."""
-        from lm_modules.model.vocabulary_loss import vocabulary_loss
-
-        chosen_BL = labels_BL != NOT_SCORED
-        return vocabulary_loss(
-            hidden_BLD[chosen_BL], network.readout_weight, labels_BL[chosen_BL], network.readout_scale
-        )
+        return {"loss": network.nats(batch["tokens"], batch["labels"])}
 
     def architecture(self, model: ModelConfig) -> str:
         """Return EuroBERT: a Llama that reads both ways."""

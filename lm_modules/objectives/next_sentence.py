@@ -71,7 +71,7 @@ class NextSentence(Objective):
 
         hidden_BLD = network.encoder.hidden(batch["tokens"])
         return {
-            "masked_lm": self.masked_lm.loss_of(network.encoder, hidden_BLD, batch["labels"]),
+            "masked_lm": network.encoder.nats_of(hidden_BLD, batch["labels"]),
             "next_sentence": F.cross_entropy(network.answer_of(hidden_BLD).float(), batch["follows"]),
         }
 

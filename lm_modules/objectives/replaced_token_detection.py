@@ -70,7 +70,7 @@ class ReplacedTokenDetection(Objective):
         generated_BL = network.generate(hidden_BLD, batch["labels"], batch["text"], batch["chance"])
         replaced_BL = generated_BL != batch["text"]
         return {
-            "generator": self.masked_lm.loss_of(network.generator, hidden_BLD, batch["labels"]),
+            "generator": network.generator.nats_of(hidden_BLD, batch["labels"]),
             "discriminator": F.binary_cross_entropy_with_logits(network(generated_BL).float(), replaced_BL.float()),
         }
 

@@ -105,13 +105,7 @@ class SpanDenoising(Objective):
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per token of the target}."""
-        from lm_modules.model.vocabulary_loss import vocabulary_loss
-
-        hidden_BLD = network.hidden(batch["tokens"], batch["target"])
-        labels_N = batch["labels"].flatten()
-        return {
-            "loss": vocabulary_loss(hidden_BLD.flatten(0, 1), network.readout_weight, labels_N, network.readout_scale)
-        }
+        return {"loss": network.nats(batch["tokens"], batch["target"], batch["labels"])}
 
     def architecture(self, model: ModelConfig) -> str:
         """Return T5."""
