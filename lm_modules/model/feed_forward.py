@@ -11,16 +11,13 @@ from lm_modules.model.scaled import times
 
 
 class FeedForward(nn.Module):
-    """`down(gated_scale * up * gate * sigmoid(gate_scale * gate))`, position by position."""
+    """`down(up * silu(gate_scale * gate))`, position by position."""
 
-    def __init__(
-        self, *, gate: nn.Module, up: nn.Module, down: nn.Module, gate_scale: float, gated_scale: float
-    ) -> None:
+    def __init__(self, *, gate: nn.Module, up: nn.Module, down: nn.Module, gate_scale: float) -> None:
         super().__init__()
-        self.gate, self.up, self.down = gate, up, down
-        self.gate_scale, self.product_scale = gate_scale, gated_scale / gate_scale
+        self.gate, self.up, self.down, self.gate_scale = gate, up, down, gate_scale
 
     def forward(self, hidden_BLD: Tensor) -> Tensor:
         """Return [batch, length, width]."""
         active_BLF = F.silu(times(self.gate(hidden_BLD), self.gate_scale))
-        return self.down(times(active_BLF * self.up(hidden_BLD), self.product_scale))
+        return self.down(active_BLF * self.up(hidden_BLD))

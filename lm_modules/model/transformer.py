@@ -156,9 +156,15 @@ def build_layer(model: ModelConfig, scales: Scales, across: Scales | None = None
         feed_forward=FeedForward(
             gate=_linear(scales, "gate", model.width, model.feed_forward),
             up=_linear(scales, "up", model.width, model.feed_forward),
-            down=_linear(scales, "down", model.feed_forward, model.width, scales.feed_forward_branch),
+            down=_linear(
+                scales,
+                "down",
+                model.feed_forward,
+                model.width,
+                after=scales.gated / scales.gate,
+                branch=scales.feed_forward_branch,
+            ),
             gate_scale=scales.gate,
-            gated_scale=scales.gated,
         ),
     )
 
@@ -169,15 +175,22 @@ def _attention(model: ModelConfig, scales: Scales) -> Attention:
         query=_linear(scales, "query", model.width, query_width),
         key=_linear(scales, "key", model.width, key_width),
         value=_linear(scales, "value", model.width, key_width),
-        output=_linear(scales, "output", query_width, model.width, scales.attention_branch),
+        output=_linear(
+            scales, "output", query_width, model.width, after=scales.attention_mix, branch=scales.attention_branch
+        ),
         head_width=model.head_width,
         logits_scale=scales.attention_logits,
-        mix_scale=scales.attention_mix,
         query_norm=RMSNorm(model.norm_epsilon) if model.query_key_norm else None,
         key_norm=RMSNorm(model.norm_epsilon) if model.query_key_norm else None,
     )
 
 
-def _linear(scales: Scales, name: str, width_in: int, width_out: int, branch: float = 1.0) -> ScaledLinear:
-    scale = scales.matrices[name]
+def _linear(
+    scales: Scales, name: str, width_in: int, width_out: int, *, after: float = 1.0, branch: float = 1.0
+) -> ScaledLinear:
+    """Return a linear map with the constants of its name and of what stands before it and behind it.
+
+    What stands before it multiplies forward and backward; the constant of a branch acts backward at its beginning.
+    """
+    scale = scales.matrices[name].after(after)
     return ScaledLinear(width_in, width_out, replace(scale, forward=scale.forward * branch))

@@ -112,7 +112,7 @@ def _folded(network: Any, model: ModelConfig) -> dict[str, Tensor]:
 def _attention(place: str, name: str, attention: Any) -> dict[str, Tensor]:
     from lm_modules.export.folding import scaled
 
-    factors = {"query": attention.logits_scale, "output": attention.mix_scale}
+    factors = {"query": attention.logits_scale}
     folded = {}
     for matrix, stock_name in ATTENTION.items():
         part = getattr(attention, matrix)
@@ -124,7 +124,7 @@ def _attention(place: str, name: str, attention: Any) -> dict[str, Tensor]:
 def _feed_forward(place: str, feed_forward: Any) -> dict[str, Tensor]:
     from lm_modules.export.folding import scaled
 
-    factors = {"gate": feed_forward.gate_scale, "down": feed_forward.product_scale}
+    factors = {"gate": feed_forward.gate_scale}
     folded = {}
     for matrix, stock_name in FEED_FORWARD.items():
         part = getattr(feed_forward, matrix)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from configs.component import Component
@@ -35,6 +35,15 @@ class MatrixScale:
     orthogonal_learning_rate: float | None = None
     """Multiplies the learning rate times sqrt(width out) of an update with orthogonal rows or columns (Muon), so that
     the output moves alike at any width; None for what is no hidden matrix."""
+
+    def after(self, factor: float) -> MatrixScale:
+        """Return the constants of a matrix whose input is meant to be multiplied by a factor first."""
+        return replace(
+            self,
+            forward=self.forward * factor,
+            input_gradient=self.input_gradient * factor,
+            weight_gradient=self.weight_gradient * factor,
+        )
 
 
 @dataclass(frozen=True)

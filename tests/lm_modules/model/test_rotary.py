@@ -11,7 +11,7 @@ def test_products_depend_on_the_distance_alone():
     torch.manual_seed(0)
     query, key = torch.randn(16, dtype=torch.float64), torch.randn(16, dtype=torch.float64)
     cosine, sine = angles(12)
-    queries, keys = (rotate(each.expand(1, 1, 12, 16), cosine, sine)[0, 0] for each in (query, key))
+    queries, keys = (rotate(each.expand(1, 12, 1, 16), cosine, sine)[0, :, 0] for each in (query, key))
     products = queries @ keys.T
     for distance in range(12):
         diagonal = products.diagonal(-distance)
@@ -20,13 +20,13 @@ def test_products_depend_on_the_distance_alone():
 
 
 def test_lengths_stay_and_position_zero_is_left_alone():
-    vectors = torch.randn(2, 3, 8, 16, dtype=torch.float64)
+    vectors = torch.randn(2, 8, 3, 16, dtype=torch.float64)
     turned = rotate(vectors, *angles(8))
     torch.testing.assert_close(turned.norm(dim=-1), vectors.norm(dim=-1), rtol=1e-6, atol=0)
-    torch.testing.assert_close(turned[:, :, 0], vectors[:, :, 0])
+    torch.testing.assert_close(turned[:, 0], vectors[:, 0])
 
 
 def test_the_gradient_written_by_hand_is_the_true_one():
-    vectors = torch.randn(1, 2, 4, 6, dtype=torch.float64, requires_grad=True)
+    vectors = torch.randn(1, 4, 2, 6, dtype=torch.float64, requires_grad=True)
     cosine, sine = angles(4, width=6)
     assert torch.autograd.gradcheck(lambda each: rotate(each, cosine, sine), (vectors,))

@@ -79,15 +79,23 @@ def test_norm_is_the_librarys():
     assert_same(gradients(ours, [x], upstream), gradients(theirs, [x], upstream))
 
 
+class Times(torch.nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
 def test_feed_forward_is_the_librarys_gated_silu():
     model = config(**ALPHAS)
     scales = model.parametrization.scales(model, 100, 128)
     part = FeedForward(
         gate=torch.nn.Identity(),
         up=torch.nn.Identity(),
-        down=torch.nn.Identity(),
+        down=Times(scales.gated / scales.gate),  # in the model a part of the weight's constants
         gate_scale=scales.gate,
-        gated_scale=scales.gated,
     )
     x, upstream = torch.randn(4, 32, 64, requires_grad=True), torch.randn(4, 32, 64)
     ours, theirs = part(x), U.silu_glu(x, x, mult=1.3)
@@ -103,10 +111,9 @@ def test_attention_is_the_librarys_at_the_configured_length():
         query=identity,
         key=identity,
         value=identity,
-        output=identity,
+        output=Times(scales.attention_mix),  # in the model a part of the weight's constants
         head_width=16,
         logits_scale=scales.attention_logits,
-        mix_scale=scales.attention_mix,
     )
     x, upstream = torch.randn(4, 32, 64, requires_grad=True), torch.randn(4, 32, 64)
     heads = x.unflatten(-1, (4, 16)).transpose(1, 2)
@@ -151,12 +158,11 @@ def library_decoder(network, model: ModelConfig, tokens: Tensor) -> Tensor:
         part = layer.attention
         branch, skip = U.residual_split(x, tau(index))
         q, k, v = (
-            U.linear(normed(branch), each.weight, None).unflatten(-1, (-1, model.head_width)).transpose(1, 2)
+            U.linear(normed(branch), each.weight, None).unflatten(-1, (-1, model.head_width))
             for each in (part.query, part.key, part.value)
         )
-        mixed = U.scaled_dot_product_attention(
-            rotate(q, cosine, sine), rotate(k, cosine, sine), v, is_causal=True, mult=ALPHAS["alpha_attention_softmax"]
-        )
+        heads = (each.transpose(1, 2) for each in (rotate(q, cosine, sine), rotate(k, cosine, sine), v))
+        mixed = U.scaled_dot_product_attention(*heads, is_causal=True, mult=ALPHAS["alpha_attention_softmax"])
         branch = U.linear(mixed.transpose(1, 2).flatten(2), part.output.weight, None)
         x, index = U.residual_add(branch, skip, tau(index)), index + 1
         part = layer.feed_forward
