@@ -13,11 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lm_modules.model import short_attention
 from lm_modules.model.rotary import rotate
-
-LONG_FOR_A_CPU = 512
-"""Below this length the backward pass of torch's attention on a CPU is slower in bfloat16 than in float32: 17.1 against
-4.6 ms at length 128, 57 against 36 at 256; from 1,024 on it is faster (one core with AMX, torch 2.13)."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +99,16 @@ class Attention(nn.Module):
 
 def attend(query_BHLK: Tensor, key_BGSK: Tensor, value_BGSK: Tensor, reading: Reading, logits_scale: float) -> Tensor:
     """Return for each position the mean of the values, weighted by a softmax over what it may read."""
-    if query_BHLK.device.type == "cpu" and query_BHLK.dtype == torch.bfloat16 and key_BGSK.shape[2] < LONG_FOR_A_CPU:
-        query_BHLK, key_BGSK, value_BGSK = query_BHLK.float(), key_BGSK.float(), value_BGSK.float()
     mask_BHLS = reading.mask(query_BHLK.shape[2], query_BHLK.dtype)
-    with torch.autocast(query_BHLK.device.type, enabled=False):  # it would undo the choice of a format
-        return F.scaled_dot_product_attention(
-            query_BHLK,
-            key_BGSK,
-            value_BGSK,
-            attn_mask=mask_BHLS,
-            is_causal=reading.causal and mask_BHLS is None,
-            scale=logits_scale,
-            enable_gqa=query_BHLK.shape[1] != key_BGSK.shape[1],
-        )
+    causal = reading.causal and mask_BHLS is None
+    if short_attention.serves(query_BHLK, key_BGSK):
+        return short_attention.short_attention(query_BHLK, key_BGSK, value_BGSK, mask_BHLS, causal, logits_scale)
+    return F.scaled_dot_product_attention(
+        query_BHLK,
+        key_BGSK,
+        value_BGSK,
+        attn_mask=mask_BHLS,
+        is_causal=causal,
+        scale=logits_scale,
+        enable_gqa=query_BHLK.shape[1] != key_BGSK.shape[1],
+    )

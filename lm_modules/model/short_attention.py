@@ -1,0 +1,127 @@
+"""Attention over short texts on a CPU in bfloat16, its backward pass by plain matrix products.
+
+The backward pass of torch's own attention is slow there: at length 128 it took 19 ms where this takes 5, at 256 46 and
+25, at 512 65 and 50; from about 1,024 on torch's is the faster, as it leaves out what lies ahead (one core with AMX,
+torch 2.13, 24 to 96 heads). The weights of the attention are computed anew in bfloat16, a few rows at a time, so that
+they stay in the cache. Gradients are off by 0.4 % with attention logits of standard deviation 1, as torch's are, and by
+2 % with 8, where torch's are off by 0.5 %.
+"""
+
+# B batch, L length, S length that is read, H query heads, G key-value heads, K head width
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LONGEST = 512
+NUMBERS_AT_ONCE = 2**19
+"""Attention weights that are worked on at once."""
+
+
+def serves(query_BHLK: Tensor, key_BGSK: Tensor) -> bool:
+    """Return whether this is the faster way."""
+    on_cpu = query_BHLK.device.type == "cpu" and query_BHLK.dtype == torch.bfloat16
+    return on_cpu and key_BGSK.shape[2] <= LONGEST and torch.is_grad_enabled()
+
+
+def short_attention(
+    query_BHLK: Tensor, key_BGSK: Tensor, value_BGSK: Tensor, mask_BHLS: Tensor | None, causal: bool, scale: float
+) -> Tensor:
+    """Return what `scaled_dot_product_attention` returns."""
+    return _ShortAttention.apply(query_BHLK, key_BGSK, value_BGSK, mask_BHLS, causal, scale)
+
+
+class _ShortAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scale: float
+    ) -> Tensor:
+        ctx.save_for_backward(query, key, value, mask)
+        ctx.causal, ctx.scale = causal, scale
+        grouped = query.shape[1] != key.shape[1]
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=grouped
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, mask = ctx.saved_tensors
+        result = _backward(gradients[0], query, key, value, mask, ctx.causal, ctx.scale, ctx.needs_input_grad[3])
+        return *result[:3], result[3] if ctx.needs_input_grad[3] else None, None, None
+
+
+# one opaque operation for torch.compile, which would unroll the loop
+@torch.library.custom_op("rootstock::short_attention_backward", mutates_args=())
+def _backward(
+    output_BHLK: Tensor,
+    query_BHLK: Tensor,
+    key_BGSK: Tensor,
+    value_BGSK: Tensor,
+    mask_BHLS: Tensor | None,
+    causal: bool,
+    scale: float,
+    mask_learns: bool,
+) -> list[Tensor]:
+    """Return the gradients of query, key, value and (or an empty tensor) mask."""
+    num_rows, heads, length, _ = query_BHLK.shape
+    groups, read = key_BGSK.shape[1:3]
+    bias = _bias(mask_BHLS, causal, length, query_BHLK)
+    answer = _empty(query_BHLK, key_BGSK, value_BGSK, mask_BHLS, mask_learns)
+    if mask_learns:
+        answer[3].zero_()
+    rows = max(1, NUMBERS_AT_ONCE // (heads * length * read))
+    for start in range(0, num_rows, rows):
+        some = slice(start, start + rows)
+        output, query, key, value = (
+            (each if each.shape[1] == heads else each.repeat_interleave(heads // groups, dim=1)).flatten(0, 1)
+            for each in (output_BHLK[some], query_BHLK[some], key_BGSK[some], value_BGSK[some])
+        )
+        logits_BHLS = torch.bmm(query * scale, key.transpose(1, 2)).unflatten(0, (-1, heads))
+        if bias is not None:
+            logits_BHLS += bias[some] if bias.dim() == 4 and len(bias) > 1 else bias
+        weights = torch.softmax(logits_BHLS, dim=-1).flatten(0, 1)
+        by_weight = torch.bmm(output, value.transpose(1, 2))
+        by_logit = torch.ops.aten._softmax_backward_data(by_weight, weights, -1, weights.dtype)
+        answer[0][some] = (torch.bmm(by_logit, key) * scale).unflatten(0, (-1, heads))
+        parts = torch.bmm(by_logit.transpose(1, 2), query) * scale, torch.bmm(weights.transpose(1, 2), output)
+        for place, part in enumerate(parts, 1):
+            shares = part.unflatten(0, (-1, groups, heads // groups))
+            answer[place][some] = shares.sum(2) if heads != groups else shares[:, :, 0]
+        if mask_learns:
+            target = answer[3][some] if len(answer[3]) > 1 else answer[3]
+            target += by_logit.unflatten(0, (-1, heads)).sum_to_size(target.shape)
+    return answer
+
+
+@_backward.register_fake
+def _shapes(
+    output_BHLK: Tensor,
+    query_BHLK: Tensor,
+    key_BGSK: Tensor,
+    value_BGSK: Tensor,
+    mask_BHLS: Tensor | None,
+    causal: bool,
+    scale: float,
+    mask_learns: bool,
+) -> list[Tensor]:
+    return _empty(query_BHLK, key_BGSK, value_BGSK, mask_BHLS, mask_learns)
+
+
+def _empty(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, mask_learns: bool) -> list[Tensor]:
+    """Return room for the gradients; the heads of a position lie side by side, as linear maps want them."""
+    tensors = [torch.empty_like(each.transpose(1, 2)).contiguous().transpose(1, 2) for each in (query, key, value)]
+    learnt = torch.empty_like(mask) if mask is not None and mask_learns else query.new_empty(0)
+    return [*tensors, learnt]
+
+
+def _bias(mask: Tensor | None, causal: bool, length: int, like: Tensor) -> Tensor | None:
+    """Return numbers to add to the logits: minus infinity where nothing may be read."""
+    if causal:
+        mask = torch.ones(length, length, dtype=torch.bool, device=like.device).tril()
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    return torch.zeros(mask.shape, dtype=like.dtype, device=like.device).masked_fill_(~mask, float("-inf"))

@@ -1,0 +1,54 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lm_modules.model.short_attention import NUMBERS_AT_ONCE, short_attention
+
+
+def masks(kind, rows, heads, length):
+    generator = torch.Generator().manual_seed(1)
+    if kind == "documents":
+        numbers = torch.tensor([0] * (length // 3) + [1] * (length - length // 3)).expand(rows, -1)
+        return (numbers[:, :, None] == numbers[:, None, :])[:, None]
+    if kind == "bias":
+        return torch.randn(1, heads, length, length, generator=generator)
+    return None
+
+
+@pytest.mark.parametrize("kind", ["none", "causal", "documents", "bias"])
+@pytest.mark.parametrize("groups", [4, 2])
+@pytest.mark.parametrize("length", [48, 200])
+def test_values_and_gradients_are_those_of_attention_in_float64(kind, groups, length):
+    rows, heads = 5, 4
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(rows, length, each, 16) for each in (heads, groups, groups)]
+    vectors = [torch.randn(shape, generator=generator).bfloat16() for shape in shapes]
+    upstream = torch.randn(rows, heads, length, 16, generator=generator).bfloat16()
+    mask, found = masks(kind, rows, heads, length), {}
+    assert rows * heads * 200 * 200 > NUMBERS_AT_ONCE  # so that the longer text takes more than one round
+    for dtype in (torch.bfloat16, torch.float64):
+        inputs = [each.to(dtype).requires_grad_() for each in vectors]
+        if kind == "bias":
+            inputs.append(mask.to(dtype).requires_grad_())
+        given = inputs[3] if kind == "bias" else mask
+        query, key, value = (each.transpose(1, 2) for each in inputs[:3])
+        if dtype == torch.float64:
+            output = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=given, is_causal=kind == "causal", scale=0.3, enable_gqa=True
+            )
+        else:
+            output = short_attention(query, key, value, given, kind == "causal", 0.3)
+        found[dtype] = [output.detach(), *torch.autograd.grad(output, inputs, upstream.to(dtype))]
+    for ours, exact in zip(found[torch.bfloat16], found[torch.float64], strict=True):
+        assert (ours.double() - exact).norm() <= 0.01 * exact.norm()
+
+
+def test_it_is_an_operation_that_compilers_can_take():
+    shapes = [(2, 4, 24, 16), (2, 2, 24, 16), (2, 2, 24, 16)]
+    upstream, *inputs = (torch.randn(shape, dtype=torch.bfloat16) for shape in (shapes[0], *shapes))
+    mask = torch.randn(1, 4, 24, 24, dtype=torch.bfloat16)
+    torch.library.opcheck(
+        torch.ops.rootstock.short_attention_backward.default,
+        (upstream, *inputs, mask, False, 0.3, True),
+        test_utils=("test_schema", "test_faketensor"),
+    )
