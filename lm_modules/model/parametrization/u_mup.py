@@ -81,7 +81,13 @@ class UMup(Parametrization):
                 "readout": readout,
                 # learning as fast as a readout it runs away; beginning at 0, it leaves the logits at unit scale
                 "position_bias": MatrixScale(initial_std=0.0, learning_rate=model.width**-0.5),
-                "dense": MatrixScale(initial_std=1.0, forward=model.width**-0.5, learning_rate=model.width**-0.5),
+                # it reads states that the readout reads too: its gradient must not outgrow the readout's with the width
+                "dense": MatrixScale(
+                    initial_std=1.0,
+                    forward=model.width**-0.5,
+                    input_gradient=model.width**-0.5,
+                    learning_rate=model.width**-0.5,
+                ),
                 "answer": MatrixScale(initial_std=1.0, forward=1 / model.width),
             },
             attention_logits=self.alpha_attention_softmax / model.head_width,
