@@ -55,7 +55,9 @@ def prepare(preset: Preset, set_: Overrides = None, json: AsJson = False, verbos
 
 @app.command()
 def pretrain(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
-    """Pretrain a language model and export it, after what it needs.
+    """Pretrain a language model and export it.
+
+    What it needs is run first, or reused.
 
     Example: rootstock pretrain demo --set pretraining.optimization.budget_steps=200
     """
@@ -92,13 +94,38 @@ def promote(preset: Preset, set_: Overrides = None, json: AsJson = False, verbos
     run_flow("flows.promotion:promotion", preset, set_ or [], json, verbose)
 
 
+@app.command("coordinate-check")
+def coordinate_check(
+    preset: Preset,
+    set_: Overrides = None,
+    widths: Annotated[str, typer.Option(help="Widths to measure, multiples of model.head_width.")] = "64,128,256,512",
+    steps: Annotated[int, typer.Option(help="Optimizer steps before the second measurement.")] = 4,
+    json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Draw how activations and gradients go with the width.
+
+    Under the parametrization of the preset and beside it the others, at birth and after a few steps, with a verdict.
+
+    Example: rootstock coordinate-check small --widths 64,128,256
+    """
+    with session(json, verbose):
+        if not all(each.strip().isdecimal() for each in widths.split(",")):
+            raise ValueError(f"--widths {widths!r} is no list of whole numbers; write for example 64,128,256")
+    chosen = tuple(int(each) for each in widths.split(","))
+    flow = "flows.coordinate_check:coordinate_check"
+    run_flow(flow, preset, set_ or [], json, verbose, widths=chosen, steps=steps)
+
+
 @app.command()
 def report(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The MLflow run id of a finished pipeline.")],
     json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write the report card of a finished run, as HTML and Markdown.
+    """Write the report card of a finished run.
+
+    It is written as HTML and Markdown.
 
     Example: rootstock report 3f2a9c0d5e6b4f17a8c9d0e1f2a3b4c5
     """

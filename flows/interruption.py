@@ -18,10 +18,12 @@ MESSAGE = "Interrupted by Ctrl-C"
 def cancelled_by_ctrl_c(flow: Flow[Any, Any]) -> Callable[..., Any]:
     """Return the flow as a function after whose interruption the run and its children are "Cancelled" in Prefect."""
 
-    def run(*arguments: Any) -> Any:
+    def run(*arguments: Any, **named: Any) -> Any:
         crashed: list[UUID] = []
         try:
-            return flow.with_options(on_crashed=[lambda _flow, run, _state: crashed.append(run.id)])(*arguments)
+            return flow.with_options(on_crashed=[lambda _flow, run, _state: crashed.append(run.id)])(
+                *arguments, **named
+            )
         except Exception:
             raise
         except BaseException:

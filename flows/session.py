@@ -70,8 +70,11 @@ def session(as_json: bool = False, verbose: bool = False) -> Iterator[Session]:
         _end(current, f"Stopped. This continues where it was:\n  {shlex.join(_program(*sys.argv[1:]))}", 130, error)
 
 
-def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, verbose: bool) -> None:
-    """Run a flow ("module:function") with a configuration beside a Prefect server and give out its result."""
+def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, verbose: bool, **arguments: Any) -> None:
+    """Run a flow ("module:function") with a configuration beside a Prefect server and give out its result.
+
+    What else the flow takes is given in `arguments`.
+    """
     environment()
     with session(as_json, verbose) as current:
         current.log = log_to_file()
@@ -84,7 +87,7 @@ def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, ve
         module, _, function = flow.partition(":")
         with screen(), local_prefect(meanwhile=lambda: import_module(module)):
             current.log = log_to_file()  # once more: importing Prefect has set up logging to the screen
-            result = cancelled_by_ctrl_c(getattr(import_module(module), function))(config)
+            result = cancelled_by_ctrl_c(getattr(import_module(module), function))(config, **arguments)
         servers = living_servers()
         where = (
             f"{servers.prefect_url} and {servers.mlflow_url}/#/experiments" if servers else shlex.join(_program("up"))

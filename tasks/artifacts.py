@@ -125,6 +125,23 @@ class Samples(Artifact):
     """Texts that a language model wrote."""
 
 
+class CoordinateCheck(Artifact):
+    """The picture and the numbers of a coordinate check; its facts are the verdicts."""
+
+    def figures(self) -> dict[str, float | str]:
+        """Return the figures that sum it up."""
+        found: dict[str, float | str] = {}
+        for kind, verdict in self.facts["verdicts"].items():
+            found[f"steepest power of the width of {kind}"] = verdict["steepest_exponent"]
+            found[f"lines of {kind} that move with the width"] = verdict["num_moving"]
+            found[f"lines of {kind} that begin out of bounds"] = verdict["num_leaving"]
+        return found
+
+    def lines(self) -> list[str]:
+        """Return what the command line says at the end."""
+        return [*self.facts["words"], f"Picture: {self.local() / 'coordinate_check.png'}"]
+
+
 class LabelledData(Artifact):
     """Labelled examples in three splits."""
 

@@ -17,7 +17,7 @@ from flows.interruption import MESSAGE
 
 VERBS = [
     *("run", "prepare", "pretrain", "finetune", "evaluate", "promote", "report", "generate", "rollback"),
-    *("kinds", "presets", "show", "up", "doctor"),
+    *("coordinate-check", "kinds", "presets", "show", "up", "doctor"),
 ]
 
 FLOWS = """
