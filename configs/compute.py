@@ -24,6 +24,9 @@ class ComputeConfig(Config):
     """The kind of device to train on; auto takes the fastest at hand."""
     compile: bool = False
     """Compile the model with torch.compile before training; needs a C++ compiler on CPUs, and pays on long runs."""
+    loss_chunk_rows: int = Field(default=1024, ge=1)
+    """Positions whose logits over the vocabulary exist at once; fewer need less memory. The result is the same but for
+    rounding."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the training process; null leaves the choice to torch."""
     data_workers: int = Field(default=0, ge=0)

@@ -18,7 +18,7 @@ from lm_modules.model.parametrization import MatrixScale, Scales
 from lm_modules.model.position_bias import PositionBias
 from lm_modules.model.scaled import ScaledEmbedding, ScaledLinear, scaled_linear
 from lm_modules.model.transformer import build_layer
-from lm_modules.model.vocabulary_loss import vocabulary_loss
+from lm_modules.model.vocabulary_loss import CHUNK_ROWS, vocabulary_loss
 
 
 class EncoderDecoder(nn.Module):
@@ -44,6 +44,7 @@ class EncoderDecoder(nn.Module):
         self.decoder_bias, self.decoder_norm = decoder_bias, decoder_norm
         self.encoder_layers, self.decoder_layers = nn.ModuleList(encoder_layers), nn.ModuleList(decoder_layers)
         self.encoder_scales, self.scales = encoder_scales, decoder_scales
+        self.loss_chunk_rows = CHUNK_ROWS
 
     @property
     def readout_weight(self) -> Tensor:
@@ -79,7 +80,8 @@ class EncoderDecoder(nn.Module):
     def nats(self, source_BS: Tensor, target_BL: Tensor, labels_BL: Tensor) -> Tensor:
         """Return the mean cross-entropy over labels that are not -100, in nats and at least float32."""
         hidden_ND = self.hidden(source_BS, target_BL).flatten(0, 1)
-        return vocabulary_loss(hidden_ND, self.readout_weight, labels_BL.flatten(), self.readout_scale)
+        labels_N = labels_BL.flatten()
+        return vocabulary_loss(hidden_ND, self.readout_weight, labels_N, self.readout_scale, self.loss_chunk_rows)
 
     def compile_layers(self) -> None:
         """Compile each layer in place; equal layers share the compiled code."""

@@ -24,7 +24,7 @@ from lm_modules.model.normalization import RMSNorm
 from lm_modules.model.parametrization import MatrixScale, Scales
 from lm_modules.model.rotary import Rotary
 from lm_modules.model.scaled import ScaledEmbedding, ScaledLinear, compute_dtype, scaled_linear
-from lm_modules.model.vocabulary_loss import vocabulary_loss
+from lm_modules.model.vocabulary_loss import CHUNK_ROWS, vocabulary_loss
 from lm_modules.objectives import NOT_SCORED
 
 
@@ -77,6 +77,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.embedding, self.rotary, self.layers, self.norm = embedding, rotary, nn.ModuleList(layers), norm
         self.readout, self.scales, self.causal = readout, scales, causal
+        self.loss_chunk_rows = CHUNK_ROWS
 
     @property
     def readout_weight(self) -> Tensor:
@@ -117,7 +118,7 @@ class Transformer(nn.Module):
         else:
             scored_BL = labels_BL != NOT_SCORED
             hidden_ND, labels_N = hidden_BLD[scored_BL], labels_BL[scored_BL]
-        return vocabulary_loss(hidden_ND, self.readout_weight, labels_N, self.readout_scale)
+        return vocabulary_loss(hidden_ND, self.readout_weight, labels_N, self.readout_scale, self.loss_chunk_rows)
 
     def compile_layers(self) -> None:
         """Compile each layer in place; equal layers share the compiled code."""

@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from configs.compute import ComputeConfig
 from lm_modules.model.parametrization import MatrixScale
 from lm_modules.model.scaled import compute_dtype, times
 
-CHUNK_ROWS = 1024
+CHUNK_ROWS = ComputeConfig().loss_chunk_rows
 
 
 def vocabulary_loss(
@@ -29,6 +30,14 @@ def vocabulary_loss(
     The logits are `scale.forward * hidden @ weight.T`; softmax and sums are computed in at least float32.
     """
     return _VocabularyLoss.apply(hidden_ND, weight_VD, labels_N, scale, chunk_rows, torch.is_grad_enabled())
+
+
+def set_chunk_rows(network: nn.Module, rows: int) -> None:
+    """Let every model inside the network read out so many rows at once."""
+    reader: Any
+    for reader in network.modules():
+        if hasattr(reader, "loss_chunk_rows"):
+            reader.loss_chunk_rows = rows
 
 
 class _VocabularyLoss(torch.autograd.Function):
@@ -45,16 +54,16 @@ class _VocabularyLoss(torch.autograd.Function):
         dtype = compute_dtype(hidden_ND)
         readout_VD = times(weight_VD, scale.forward).to(dtype)
         num_scored = (labels_N >= 0).sum().clamp(min=1)
-        total = torch.zeros((), dtype=_wide(hidden_ND.dtype), device=hidden_ND.device)
+        sums = [torch.zeros((), dtype=_wide(hidden_ND.dtype), device=hidden_ND.device)]
         hidden_gradient_ND = torch.empty_like(hidden_ND, dtype=dtype) if wanted else None
         weight_gradient_VD = torch.zeros_like(weight_VD) if wanted else None
         backward_VD = times(weight_VD, scale.input_gradient).to(dtype) if wanted else None
         for start in range(0, len(labels_N), chunk_rows):
             rows = slice(start, start + chunk_rows)
             chunk_CD, labels_C = hidden_ND[rows].to(dtype), labels_N[rows]
-            logits_CV = F.linear(chunk_CD, readout_VD).to(total.dtype)
+            logits_CV = F.linear(chunk_CD, readout_VD).to(sums[0].dtype)
             log_probability_CV = torch.log_softmax(logits_CV, dim=-1)
-            total += F.nll_loss(log_probability_CV, labels_C, reduction="sum", ignore_index=-100)
+            sums.append(F.nll_loss(log_probability_CV, labels_C, reduction="sum", ignore_index=-100))
             if hidden_gradient_ND is None or weight_gradient_VD is None or backward_VD is None:
                 continue
             gradient_CV = _logits_gradient(log_probability_CV, labels_C).to(dtype)
@@ -63,7 +72,7 @@ class _VocabularyLoss(torch.autograd.Function):
         if hidden_gradient_ND is not None:
             ctx.save_for_backward(hidden_gradient_ND, weight_gradient_VD, num_scored)
             ctx.scale, ctx.dtypes = scale, (hidden_ND.dtype, weight_VD.dtype)
-        return total / num_scored
+        return torch.stack(sums).sum() / num_scored  # all at once: pairwise, where one by one rounding adds up
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

@@ -23,6 +23,7 @@ from lm_modules.data.batches import derived_seed, open_batches
 from lm_modules.data.packed import PackedTokens
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.model.scaled import initialize
+from lm_modules.model.vocabulary_loss import set_chunk_rows
 from lm_modules.training import checkpoints
 from lm_modules.training.callbacks.checkpointing import Checkpointing
 from lm_modules.training.callbacks.reporting import Clock, Reporting
@@ -98,6 +99,7 @@ class _Run:
         config, optimization = self.config, self.config.optimization
         network = config.objective.network(config.model, self.vocabulary, optimization.batch_tokens)
         initialize(network, torch.Generator().manual_seed(derived_seed(self.seed, "weights")))
+        set_chunk_rows(network, config.compute.loss_chunk_rows)
         if config.compute.compile:
             refuse_without_compiler()
             network.compile_layers()

@@ -3,10 +3,10 @@
 What both do: every document alone; its first token is predicted from the end-of-text token, which is not scored itself;
 no end of a document is scored; nats are summed, turned into bits and divided by the UTF-8 bytes of the text.
 
-Long documents: a window of the harness with `max_length` = n holds the token before it and n scored ones, and the next
-begins where it ends. In our words that is a window of n + 1 tokens of which neighbours share one (`context_length` n + 1,
-`overlap_fraction` 0). The last window differs: the harness moves it back so that it is full, ours is short. Documents of
-k times n tokens, or at most n, have no such window, and with them both are the same statement.
+Long documents: a window of the harness with `max_length` = n holds n scored tokens and one before them, and the next
+begins where it ends. In our words that is a window of n + 1 tokens of which neighbours share one: `context_length`
+n + 1, `overlap_fraction` 0. The last window differs: the harness moves it back so that it is full, ours is short.
+Documents of k times n tokens, or at most n, have no such window, and with them both are the same statement.
 """
 
 from __future__ import annotations
