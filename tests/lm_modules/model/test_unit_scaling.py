@@ -4,16 +4,18 @@ import math
 
 import pytest
 import torch
+import unit_scaling as uu
 import unit_scaling.functional as U
 from torch import Tensor
 from unit_scaling.core.functional import transformer_residual_scaling_rule
+from unit_scaling.optim import lr_scale_func_adam
 
 from configs.model import ModelConfig
 from lm_modules.model.attention import Attention, Reading
 from lm_modules.model.feed_forward import FeedForward
 from lm_modules.model.normalization import RMSNorm
 from lm_modules.model.rotary import Rotary, rotate
-from lm_modules.model.scaled import ScaledEmbedding, initialize, scaled_linear
+from lm_modules.model.scaled import ScaledEmbedding, initialize, scaled_linear, scales_of
 from lm_modules.model.transformer import build_transformer, matrix_of
 from lm_modules.model.vocabulary_loss import vocabulary_loss
 
@@ -174,21 +176,50 @@ def library_decoder(network, model: ModelConfig, tokens: Tensor) -> Tensor:
     return U.linear_readout(normed(x), network.readout.weight, None)
 
 
-def test_whole_decoder_is_the_librarys():
+@pytest.fixture
+def decoder():
+    """A decoder with all alphas but the loss's off 1 (the library has none there), its shape and a row of tokens."""
     model = config(**ALPHAS)
-    scales = model.parametrization.scales(model, 100, 128)
-    network = build_transformer(model, 100, scales, causal=True)
+    network = build_transformer(model, 100, model.parametrization.scales(model, 100, 128), causal=True)
     initialize(network, torch.Generator().manual_seed(0))
-    tokens = torch.randint(0, 100, (4, 32))
-    ours, theirs = network(tokens), library_decoder(network, model, tokens)
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-    upstream = torch.randn(ours.shape)
-    names, weights = zip(*network.named_parameters(), strict=True)
-    for name, one, other in zip(
-        names, gradients(ours, weights, upstream), gradients(theirs, weights, upstream), strict=True
-    ):
+    return network, model, torch.randint(0, 100, (4, 32))
+
+
+def assert_same_gradients(network, model, ours: list[Tensor], theirs: list[Tensor]) -> None:
+    """Compare the gradients of all weights, each within 1e-5 of its largest entry."""
+    names = [name for name, _ in network.named_parameters()]
+    assert len(names) == 2 + 7 * model.depth
+    for name, one, other in zip(names, ours, theirs, strict=True):
         expected = other * stream_constant(name, library_tau(model))
-        torch.testing.assert_close(one, expected, rtol=1e-5, atol=1e-5 * expected.abs().max().item(), msg=name)
+        torch.testing.assert_close(one, expected, rtol=0, atol=1e-5 * expected.abs().max().item(), msg=name)
+
+
+def test_whole_decoder_is_the_librarys(decoder):
+    network, model, tokens = decoder
+    ours, theirs = network(tokens), library_decoder(network, model, tokens)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    upstream, weights = torch.randn(ours.shape), list(network.parameters())
+    assert_same_gradients(network, model, gradients(ours, weights, upstream), gradients(theirs, weights, upstream))
+
+
+def test_whole_decoder_with_its_loss_is_the_librarys(decoder):
+    network, model, tokens = decoder
+    labels, weights = torch.randint(0, 100, (4, 32)), list(network.parameters())
+    ours = network.nats(tokens, labels)
+    theirs = U.cross_entropy(library_decoder(network, model, tokens).flatten(0, 1), labels.flatten())
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    factor = model.parametrization.scaling(100, 128).loss_gradient
+    assert_same_gradients(
+        network, model, list(torch.autograd.grad(ours * factor, weights)), list(torch.autograd.grad(theirs, weights))
+    )
+
+
+def test_learning_rates_are_multiplied_as_the_librarys(decoder):
+    network, model, _ = decoder
+    for name, scale in scales_of(network).items():
+        weight = uu.Parameter(network.get_parameter(name).detach(), "output" if name == "readout.weight" else "weight")
+        weight.mup_scaling_depth = model.depth if name.startswith("layers.") else None
+        assert scale.learning_rate == pytest.approx(lr_scale_func_adam(weight)), name
 
 
 def stream_constant(name: str, tau) -> float:
