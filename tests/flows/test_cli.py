@@ -156,6 +156,12 @@ def test_a_mistake_in_the_configuration_ends_with_2_and_one_line(home, tmp_path)
     assert (code, json.loads(out)["exit_code"]) == (2, 2)
 
 
+def test_widths_that_are_no_numbers_end_with_2(home):
+    code, out, err = call("coordinate-check", "tiny_causal_lm", "--widths", "32,wide")
+    assert (code, out) == (2, "")
+    assert err == "Error: --widths '32,wide' is no list of whole numbers; write for example 64,128,256\n"
+
+
 def test_kinds_lists_families_members_and_their_fields():
     code, out, _ = call("kinds")
     assert code == 0
