@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from configs.base import Config
 
@@ -14,7 +14,16 @@ class ComputeConfig(Config):
 
     model_config = ConfigDict(title="Compute")
     without_effect: ClassVar = frozenset(
-        {"threads", "data_workers", "checkpoint_every_steps", "keep_checkpoints", "progress_every_seconds"}
+        {
+            "devices",
+            "threads",
+            "data_workers",
+            "checkpoint_every_steps",
+            "keep_checkpoints",
+            "keep_every_steps",
+            "keep_best",
+            "progress_every_seconds",
+        }
     )
 
     precision: Literal["auto", "bf16", "float32"] = "auto"
@@ -22,13 +31,16 @@ class ComputeConfig(Config):
     and on a CPU with AMX, float32 elsewhere."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """The kind of device to train on; auto takes the fastest at hand."""
+    devices: int = Field(default=1, ge=1)
+    """GPUs of this machine that train together, or processes where it trains on the CPU; each takes its part of every
+    batch. The result is the same up to rounding, and a run may go on with another number."""
     compile: bool = False
     """Compile the model with torch.compile before training; needs a C++ compiler on CPUs, and pays on long runs."""
     loss_chunk_rows: int = Field(default=1024, ge=1)
     """Positions whose logits over the vocabulary exist at once; fewer need less memory. The result is the same but for
     rounding."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads of the training process; null leaves the choice to torch."""
+    """CPU threads of the training process; null leaves the choice to torch, and shares the cores between several."""
     data_workers: int = Field(default=0, ge=0)
     """Processes that make batches beside training; 0 makes them in between. A batch takes less than a millisecond, so
     it pays for large batches on fast devices only. The result is the same."""
@@ -36,5 +48,20 @@ class ComputeConfig(Config):
     """Save model and optimizer after this many steps, and after the last."""
     keep_checkpoints: int = Field(default=2, ge=1)
     """How many of the newest checkpoints stay on disk."""
+    keep_every_steps: int | None = Field(default=None, ge=1)
+    """Keep the checkpoints of multiples of this many steps as well; a multiple of checkpoint_every_steps."""
+    keep_best: int = Field(default=0, ge=0)
+    """Keep so many checkpoints of the lowest validation loss as well; one is saved whenever a validation is among the
+    best."""
     progress_every_seconds: float = Field(default=1.0, ge=0)
     """Report loss and speed about this often; 0 reports every step."""
+
+    @model_validator(mode="after")
+    def _kept_ones_are_saved(self) -> Self:
+        kept, saved = self.keep_every_steps, self.checkpoint_every_steps
+        if kept is not None and kept % saved:
+            raise ValueError(
+                f"keep_every_steps {kept} is not a multiple of checkpoint_every_steps {saved}; "
+                f"take {max(1, round(kept / saved)) * saved}"
+            )
+        return self

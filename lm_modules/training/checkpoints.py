@@ -48,9 +48,12 @@ def save(directory: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]]
         (temporary / MANIFEST).write_text(json.dumps(digests, indent=2) + "\n")
         for path in (*temporary.iterdir(), temporary):
             _sync(path)
-        shutil.rmtree(final, ignore_errors=True)
+        replaced = temporary.with_suffix(".replaced")
+        if final.exists():
+            final.rename(replaced)
         temporary.rename(final)
         _sync(directory)
+        shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -62,9 +65,19 @@ def step_name(step: int) -> str:
     return f"step-{step:08d}"
 
 
+def step_of(checkpoint: Path) -> int:
+    """Return the step of a checkpoint, from its name."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def listed(directory: Path) -> list[Path]:
+    """Return all checkpoints, whole or damaged, the oldest first."""
+    return sorted((path for path in directory.glob("step-*") if path.is_dir()), key=step_of)
+
+
 def newest(directory: Path) -> Path | None:
     """Return the newest whole checkpoint, or None; damaged ones are named in the log and left where they are."""
-    for path in reversed(_all(directory)):
+    for path in reversed(listed(directory)):
         damage = find_damage(path)
         if damage is None:
             return path
@@ -99,15 +112,15 @@ def keep_newest(directory: Path, count: int, *, step: int) -> None:
 
     A later one than that of the step that training is at was passed over as damaged.
     """
-    newest_first = [path for path in reversed(_all(directory)) if path.name <= step_name(step)]
-    for path in set(_all(directory)) - set(newest_first[:count]):
+    keep(directory, set([path for path in listed(directory) if step_of(path) <= step][-count:]))
+
+
+def keep(directory: Path, kept: set[Path]) -> None:
+    """Delete all other checkpoints, and what interrupted writes left behind."""
+    for path in set(listed(directory)) - kept:
         shutil.rmtree(path, ignore_errors=True)
     for path in directory.glob(".step-*"):
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _all(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.glob("step-*") if path.is_dir())
 
 
 def _digest(path: Path) -> str:

@@ -12,11 +12,14 @@ import copy
 import logging
 import math
 import platform
+from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback, Trainer
 
 from configs.pretraining import PretrainingConfig
 from lm_modules.data.batches import derived_seed, open_batches
@@ -26,19 +29,31 @@ from lm_modules.model.scaled import initialize
 from lm_modules.model.vocabulary_loss import set_chunk_rows
 from lm_modules.training import checkpoints
 from lm_modules.training.callbacks.checkpointing import Checkpointing
-from lm_modules.training.callbacks.reporting import Clock, Reporting
+from lm_modules.training.callbacks.reporting import Reporting
 from lm_modules.training.callbacks.stopping import Stopping
 from lm_modules.training.callbacks.validation import HeldOut, Validation, token_bytes
+from lm_modules.training.disk_space import save_where_space_is
 from lm_modules.training.pretraining_module import Diverged, PretrainingModule
 from lm_modules.training.pretraining_state import (
     identity,
     optimizer_tensors,
+    progress,
     refuse_other,
+    refuse_other_tokenizer,
     restore_optimizers,
+    restore_progress,
     restore_weights,
 )
+from lm_modules.training.ranks import Ranks, train_together, uses_gpu
 from lm_modules.training.reporting import Report, keep_going
-from lm_modules.training.trainer import build_trainer, fit, refuse_without_compiler, resolve_precision
+from lm_modules.training.retention import VALIDATION_LOSS, Retention
+from lm_modules.training.trainer import (
+    build_trainer,
+    fit,
+    refuse_without_compiler,
+    resolve_precision,
+    threads_of_a_rank,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -62,19 +77,40 @@ def pretrain(
     Continues from the newest whole checkpoint in `workdir`; one of other data or settings is refused (ValueError).
     Raises Interrupted after an orderly stop: SIGTERM, SIGINT, or `report` returning true.
     """
-    return _Run(config, Path(tokens), Path(tokenizer), Path(workdir), seed, report).finish()
+    arguments = (config, Path(tokens), Path(tokenizer), Path(workdir), seed)
+    with train_together(config.compute, partial(_follow, *arguments)) as ranks:
+        return _Run(*arguments, report if ranks.leads else keep_going, ranks).finish()
+
+
+def _follow(config: PretrainingConfig, tokens: Path, tokenizer: Path, workdir: Path, seed: int, ranks: Ranks) -> None:
+    """Do what another rank than the first does; how it ends is for the first to tell."""
+    with suppress(Interrupted):
+        _Run(config, tokens, tokenizer, workdir, seed, keep_going, ranks).finish()
 
 
 class _Run:
     def __init__(
-        self, config: PretrainingConfig, tokens: Path, tokenizer: Path, workdir: Path, seed: int, report: Report
+        self,
+        config: PretrainingConfig,
+        tokens: Path,
+        tokenizer: Path,
+        workdir: Path,
+        seed: int,
+        report: Report,
+        ranks: Ranks,
     ) -> None:
-        self.config, self.seed, self.report = config, seed, report
-        self.directory = workdir / "checkpoints"
+        self.config, self.seed, self.report, self.ranks = config, seed, report, ranks
+        self.directory, self.retention = workdir / "checkpoints", Retention.of(config.compute)
+        refuse_other_tokenizer(tokens, tokenizer)
+        if config.batch_rows < ranks.count:
+            raise ValueError(
+                f"compute.devices {ranks.count} exceeds the {config.batch_rows} rows of a step; lower it, or raise "
+                f"optimization.batch_tokens to {ranks.count * config.model.context_length}"
+            )
         self.identity = identity(config, tokens, tokenizer, seed)
         self.precision = resolve_precision(config.compute)
-        if config.compute.threads:
-            torch.set_num_threads(config.compute.threads)
+        if threads := threads_of_a_rank(config.compute):
+            torch.set_num_threads(threads)
         row_length = config.objective.row_length(config.model.context_length)
         held_out = HeldOut(
             PackedTokens.open(tokens, "validation"),
@@ -111,6 +147,7 @@ class _Run:
             optimization=optimization,
             steps=0,
             key=derived_seed(self.identity["tokens"], self.seed),
+            ranks=self.ranks,
         )
 
     def finish(self) -> dict[str, Any]:
@@ -118,13 +155,13 @@ class _Run:
         module = self.module
         resumed_from = self._resume()
         if resumed_from is None:
-            module.steps = self._num_steps()
+            module.steps = self.ranks.told(self._num_steps())
         if module.step < module.steps:
             self._train()
         checkpoint = self.directory / checkpoints.step_name(module.step)
         if module.step < module.steps:
             raise Interrupted(module.step, module.steps, checkpoint)
-        return self._figures(resumed_from, checkpoint)
+        return self.ranks.told(self._figures(resumed_from, checkpoint) if self.ranks.leads else {})
 
     def _train(self) -> None:
         """Train to the end; where too many steps in a row had to be left out, go on behind them from a checkpoint."""
@@ -139,29 +176,44 @@ class _Run:
 
     def _fit(self) -> None:
         compute, module = self.config.compute, self.module
-        stopping = Stopping()
-        callbacks = [
-            Reporting(self.report, compute.progress_every_seconds),
-            self.validation,
-            stopping,
-            Checkpointing(self._save, compute.checkpoint_every_steps),
-        ]
-        trainer = build_trainer(compute, self.precision, callbacks)
+        stopping = Stopping(self.ranks)
+        callbacks: list[Callback] = [stopping]
+        if self.ranks.leads:
+            callbacks = [
+                Reporting(self.report, compute.progress_every_seconds),
+                self.validation,
+                stopping,
+                Checkpointing(self._save, compute.checkpoint_every_steps, self._is_among_the_best),
+            ]
+        trainer = self._trainer(callbacks)
         try:
             fit(trainer, module, module.loader(self.batches, module.step, module.steps, compute.data_workers))
         finally:
             stopping.restore()
 
+    def _trainer(self, callbacks: list[Callback]) -> Trainer:
+        gpu = self.ranks.device if self.ranks.count > 1 and uses_gpu(self.config.compute) else None
+        return build_trainer(self.config.compute, self.precision, callbacks, gpu)
+
+    def _is_among_the_best(self) -> bool:
+        loss = self._loss_of_this_step()
+        return loss is not None and self.retention.wants(self.directory, loss)
+
+    def _loss_of_this_step(self) -> float | None:
+        validation = self.validation
+        return validation.figures["loss"] if validation.measured_at == self.module.step else None
+
     def _go_back(self) -> bool:
         """Take the weights of the last checkpoint, and keep the place in the text; false if that was done in vain."""
         module = self.module
-        path = checkpoints.newest(self.directory)
+        path = self.ranks.told(checkpoints.newest(self.directory) if self.ranks.leads else None)
         if path is None or module.went_back_at == module.step - module.skipped_in_row:
             return False
         self._restore(path)
         logger.warning("going back to the weights of %s, and on behind step %d", path, module.step)
         module.went_back_at, module.skipped_in_row = module.step, 0
-        self._save()
+        if self.ranks.leads:
+            self._save()
         return module.step < module.steps
 
     def _num_steps(self) -> int:
@@ -186,23 +238,19 @@ class _Run:
             stamps.append(timed.clock.seconds)
             return False
 
-        trainer = build_trainer(self.config.compute, self.precision, [Reporting(stamp, 0.0)])
+        trainer = self._trainer([Reporting(stamp, 0.0)])
         fit(trainer, timed, timed.loader(self.batches, 0, TIMED_STEPS))
         return (stamps[-1] - stamps[1]) / (len(stamps) - 2)
 
     def _resume(self) -> int | None:
         """Put the newest whole checkpoint in place and return its step; None if there is none."""
-        path = checkpoints.newest(self.directory)
+        path = self.ranks.told(checkpoints.newest(self.directory) if self.ranks.leads else None)
         if path is None:
             return None
         state, module = checkpoints.read_state(path), self.module
         refuse_other(path, state["identity"], self.identity)
         self._restore(path)
-        module.step, module.steps, module.tokens_seen = state["step"], state["steps"], state["tokens_seen"]
-        module.num_skipped, module.skipped_in_row = state["num_skipped"], state["skipped_in_row"]
-        module.went_back_at = state["went_back_at"]
-        module.recent_losses.extend(state["recent_losses"])
-        module.clock = Clock(state["seconds"])
+        restore_progress(module, state)
         self.validation.figures = state["validation"]
         if state["precision"] != self.precision:
             logger.warning("%s was trained in %s and goes on in %s", path, state["precision"], self.precision)
@@ -217,15 +265,9 @@ class _Run:
     def _save(self) -> Path:
         module = self.module
         state = {
-            "step": module.step,
-            "steps": module.steps,
-            "tokens_seen": module.tokens_seen,
-            "num_skipped": module.num_skipped,
-            "skipped_in_row": module.skipped_in_row,
-            "went_back_at": module.went_back_at,
-            "seconds": module.clock.seconds,
-            "recent_losses": list(module.recent_losses),
+            **progress(module),
             "validation": self.validation.figures,
+            VALIDATION_LOSS: self._loss_of_this_step(),
             "precision": self.precision,
             "seed": self.seed,
             "vocabulary": asdict(self.vocabulary),
@@ -237,8 +279,10 @@ class _Run:
             "model": module.network.state_dict(),
             "optimizer": optimizer_tensors(module.network, module.moved_by),
         }
-        path = checkpoints.save(self.directory, module.step, tensors, state)
-        checkpoints.keep_newest(self.directory, self.config.compute.keep_checkpoints, step=module.step)
+        retain = partial(self.retention.apply, self.directory, module.step)
+        save = partial(checkpoints.save, self.directory, module.step, tensors, state)
+        path = save_where_space_is(save, retain, self.directory, tensors)
+        retain()
         return path
 
     def _figures(self, resumed_from: int | None, checkpoint: Path) -> dict[str, Any]:

@@ -21,7 +21,10 @@ from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.model.parametrization import Scaling
 from lm_modules.objectives import Batch, Objective
 from lm_modules.training.callbacks.reporting import Clock
+from lm_modules.training.followers import end_with_parent, fork_server
+from lm_modules.training.gradient_sum import GradientSum
 from lm_modules.training.optimizers import build_optimizers, clip_gradient, gradient_norm, set_learning_rate
+from lm_modules.training.ranks import Ranks
 from lm_modules.training.schedules import schedule
 
 logger = logging.getLogger(__name__)
@@ -47,12 +50,14 @@ class PretrainingModule(LightningModule):
         optimization: OptimizationConfig,
         steps: int,
         key: int,
+        ranks: Ranks,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network, self.objective, self.scaling = network, objective, scaling
         self.optimization, self.steps, self.key = optimization, steps, key
         self.corruption = Corruption(objective, vocabulary, key)
+        self.gradient_sum = GradientSum(objective, scaling, optimization.micro_batch_rows, ranks)
         self.moved_by = build_optimizers(network, optimization)
         self.step = 0
         self.num_skipped = self.skipped_in_row = 0
@@ -77,8 +82,6 @@ class PretrainingModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Do one whole optimizer step; the loss returned is the mean over the step's scored labels."""
-        # Whatever is drawn inside the network (dropout) belongs to the step, not to the history of the process.
-        torch.manual_seed(derived_seed(self.key, "network", self.step))
         set_learning_rate(self.moved_by, schedule(self.optimization, self.step, self.steps))
         parts = self._gradient(batch)
         loss = parts["loss"]
@@ -127,21 +130,10 @@ class PretrainingModule(LightningModule):
         return wrapped if isinstance(wrapped, list) else [wrapped]
 
     def _gradient(self, batch: Batch) -> dict[str, Tensor]:
-        """Add up the gradient of the loss, micro-batch by micro-batch; return it and its parts, means over the step."""
-        num_rows = len(batch["tokens"])
-        rows = self.optimization.micro_batch_rows or num_rows
-        weights, num_scored = self.objective.weights(), self.objective.num_scored(batch)
-        totals = dict.fromkeys(("loss", *weights), torch.zeros((), device=self.device))
-        for start in range(0, num_rows, rows):
-            micro = {name: tensor[start : start + rows] for name, tensor in batch.items()}
-            scored = self.objective.num_scored(micro)
-            losses = self.objective.losses(self.network, micro)
-            means = {name: loss * (scored[name] / num_scored[name].clamp(min=1)) for name, loss in losses.items()}
-            loss = sum((weights[name] * mean for name, mean in means.items()), torch.zeros((), device=self.device))
-            self.manual_backward(loss * self.scaling.loss_gradient)
-            for name, value in {**means, "loss": loss}.items():
-                totals[name] = totals[name] + value.detach()
-        return totals
+        """Leave the gradient of the whole step in the network; return the loss and its parts, means over the step."""
+        # Whatever is drawn inside the network (dropout) belongs to the step, not to the history of the process.
+        seed = derived_seed(self.key, "network", self.step)
+        return self.gradient_sum(self.network, batch, seed, self.manual_backward, self.device)
 
     def loader(self, batches: Batches, first: int, last: int, data_workers: int = 0) -> DataLoader:
         """Return a loader of the steps from `first` to before `last`."""
@@ -151,7 +143,8 @@ class PretrainingModule(LightningModule):
             sampler=range(first, last),
             num_workers=data_workers,
             # a fork would copy the threads of this process, and with them locks that nobody opens again
-            multiprocessing_context="forkserver" if data_workers else None,
+            multiprocessing_context=fork_server() if data_workers else None,
+            worker_init_fn=end_with_parent,
         )
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from configs.pretraining import PretrainingConfig
+from lm_modules.data.input_files import file_digest
 from lm_modules.data.packed import read_meta
+from lm_modules.training.callbacks.reporting import Clock
+from lm_modules.training.pretraining_module import PretrainingModule
 
 
 def identity(config: PretrainingConfig, tokens: Path, tokenizer: Path, seed: int) -> dict[str, str]:
@@ -21,12 +26,25 @@ def identity(config: PretrainingConfig, tokens: Path, tokenizer: Path, seed: int
     optimization = config.optimization.model_copy(update={"micro_batch_rows": None})
     return {
         "tokens": read_meta(tokens)["fingerprint"],
-        "tokenizer": hashlib.sha256((tokenizer / "tokenizer.json").read_bytes()).hexdigest(),
+        "tokenizer": file_digest(tokenizer / "tokenizer.json"),
         "model": _digest(config.model.model_dump_json()),
         "objective": _digest(config.objective.model_dump_json()),
         "optimization": _digest(optimization.model_dump_json()),
         "seed": str(seed),
     }
+
+
+def refuse_other_tokenizer(tokens: Path, tokenizer: Path) -> None:
+    """Raise a ValueError if the tokens were not made by this tokenizer."""
+    meta, digest = read_meta(tokens), file_digest(tokenizer / "tokenizer.json")
+    if meta["tokenizer_digest"] in ("", digest):  # tokens that were packed by other means name none
+        return
+    content = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))
+    size = len({*content["model"]["vocab"], *(each["content"] for each in content["added_tokens"])})
+    raise ValueError(
+        f"{tokens} has tokens of another tokenizer ({meta['vocab_size']} entries, digest {meta['tokenizer_digest']}) "
+        f"than {tokenizer} ({size} entries, digest {digest}); pack the corpus again with this one, or take theirs"
+    )
 
 
 def refuse_other(checkpoint: Path, found: dict[str, str], expected: dict[str, str]) -> None:
@@ -37,6 +55,32 @@ def refuse_other(checkpoint: Path, found: dict[str, str], expected: dict[str, st
                 f"{checkpoint} was trained with another {name} (fingerprint {found.get(name)}, now {value}); "
                 f"continue with the same {name}, or begin anew in an empty work directory"
             )
+
+
+def progress(module: PretrainingModule) -> dict[str, Any]:
+    """Return what a run has come to beside its tensors, as JSON can hold it."""
+    gradient_sum = module.gradient_sum
+    return {
+        "step": module.step,
+        "steps": module.steps,
+        "tokens_seen": module.tokens_seen,
+        "num_skipped": module.num_skipped,
+        "skipped_in_row": module.skipped_in_row,
+        "went_back_at": module.went_back_at,
+        "seconds": module.clock.seconds,
+        "recent_losses": list(module.recent_losses),
+        "halved_micro_batch_rows": gradient_sum.micro_batch_rows if gradient_sum.was_halved else None,
+    }
+
+
+def restore_progress(module: PretrainingModule, state: dict[str, Any]) -> None:
+    """Put what `progress` gave back in its place."""
+    module.step, module.steps, module.tokens_seen = state["step"], state["steps"], state["tokens_seen"]
+    module.num_skipped, module.skipped_in_row = state["num_skipped"], state["skipped_in_row"]
+    module.went_back_at = state["went_back_at"]
+    module.clock = Clock(state["seconds"])
+    module.recent_losses.extend(state["recent_losses"])
+    module.gradient_sum.remember_halved(state.get("halved_micro_batch_rows"))
 
 
 def optimizer_tensors(network: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> dict[str, Tensor]:

@@ -34,12 +34,21 @@ def _cpu_has_amx() -> bool:
     return torch.backends.cpu.get_cpu_capability() in ("AVX512", "AMX") and torch.cpu._is_amx_tile_supported()
 
 
-def build_trainer(compute: ComputeConfig, precision: str, callbacks: Sequence[Callback]) -> Trainer:
+def threads_of_a_rank(compute: ComputeConfig) -> int | None:
+    """Return how many CPU threads each of the training processes uses; None leaves the choice to torch."""
+    if compute.threads or compute.devices == 1:
+        return compute.threads
+    return max(1, len(os.sched_getaffinity(0)) // compute.devices) if hasattr(os, "sched_getaffinity") else None
+
+
+def build_trainer(
+    compute: ComputeConfig, precision: str, callbacks: Sequence[Callback], gpu: int | None = None
+) -> Trainer:
     """Return a Trainer that runs one pass over its loader on one device and leaves the rest to the callbacks."""
     with quiet():
         return Trainer(
             accelerator=compute.accelerator,
-            devices=1,
+            devices=1 if gpu is None else [gpu],
             precision="bf16-mixed" if precision == "bf16" else "32-true",
             max_epochs=1,
             callbacks=list(callbacks),

@@ -1,4 +1,4 @@
-"""An orderly end: on SIGTERM or SIGINT, or when the listener of the reports asks for it, after the step at hand."""
+"""An orderly end of all ranks: on SIGTERM or SIGINT, or when the listener of the reports asks it, after the step."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from lm_modules.training.ranks import Ranks
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopping(Callback):
     """Turns a signal into `wanted`, which ends training after the step; handlers that were there are called as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks = Ranks()) -> None:  # noqa: B008 (frozen)
         self.wanted = False
+        self._ranks = ranks
         self._outer = {each: signal.getsignal(each) or signal.SIG_DFL for each in SIGNALS}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -35,8 +38,8 @@ class Stopping(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """End the loop if an end is wanted."""
-        trainer.should_stop = trainer.should_stop or self.wanted
+        """End the loop of every rank if an end is wanted on one."""
+        trainer.should_stop = self._ranks.any(trainer.should_stop or self.wanted)
 
     def restore(self) -> None:
         """Give the signals back."""

@@ -56,11 +56,12 @@ class HeldOut:
 
 
 class Validation(Callback):
-    """Measures every so many steps and after the last; the newest figures are in `figures`."""
+    """Measures every so many steps and after the last; the newest figures, of step `measured_at`, are in `figures`."""
 
     def __init__(self, held_out: HeldOut, report: Report, every_steps: int | None) -> None:
         self._held_out, self._report, self._every_steps = held_out, report, every_steps
         self.figures: dict[str, float] = {}
+        self.measured_at: int | None = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -72,7 +73,7 @@ class Validation(Callback):
             return
         module.clock.pause()
         with torch.no_grad(), trainer.precision_plugin.forward_context():
-            self.figures = self._losses(module)
+            self.figures, self.measured_at = self._losses(module), module.step
         module.clock.start()
         if module.objective.scores_every_token:
             bits = self.figures["loss"] / math.log(2) * self._held_out.num_tokens

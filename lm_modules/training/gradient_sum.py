@@ -1,0 +1,122 @@
+"""The gradient of a whole step, however its rows are cut: in micro-batches, over ranks, and again where memory ends."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lm_modules.model.parametrization import Scaling
+from lm_modules.objectives import Batch, Objective
+from lm_modules.training.ranks import Ranks
+
+logger = logging.getLogger(__name__)
+
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""How the libraries that have no exception of their own for it say that memory has ended."""
+
+
+class TooLarge(ValueError):  # noqa: N818 (says what happened)
+    """A single row does not fit into memory."""
+
+
+class GradientSum:
+    """Adds up gradients; `micro_batch_rows` shrinks for good when memory has ended."""
+
+    def __init__(self, objective: Objective, scaling: Scaling, micro_batch_rows: int | None, ranks: Ranks) -> None:
+        self._objective, self._scaling, self._ranks = objective, scaling, ranks
+        self.micro_batch_rows = micro_batch_rows
+        self.was_halved = False
+
+    def remember_halved(self, rows: int | None) -> None:
+        """Begin with what was found to fit before, if that is less than what is asked for."""
+        if rows is not None and rows < (self.micro_batch_rows or rows + 1):
+            self.micro_batch_rows, self.was_halved = rows, True
+
+    def __call__(
+        self, network: nn.Module, batch: Batch, seed: int, backward: Callable[[Tensor], None], device: torch.device
+    ) -> dict[str, Tensor]:
+        """Leave the gradient of the step in `network` and return the loss and its parts, means over the step.
+
+        Whatever is drawn inside the network (dropout) follows from `seed`.
+        """
+        while True:
+            torch.manual_seed(seed)
+            totals = self._of_this_rank(network, batch, backward, device)
+            parameters = [each for each in network.parameters() if each.requires_grad]
+            if self._ranks.count > 1:
+                totals = self._over_ranks(totals, parameters, device)
+            if totals is not None:
+                return totals
+            # no part of it may survive in the step's next try
+            for parameter in parameters:
+                parameter.grad = None
+            self._halve(len(batch["tokens"]))
+
+    def _of_this_rank(
+        self, network: nn.Module, batch: Batch, backward: Callable[[Tensor], None], device: torch.device
+    ) -> dict[str, Tensor] | None:
+        """Go through this rank's rows; None if memory has ended."""
+        weights, num_scored = self._objective.weights(), self._objective.num_scored(batch)
+        totals = dict.fromkeys(("loss", *weights), torch.zeros((), device=device))
+        first, last = self._ranks.share(len(batch["tokens"]))
+        rows = self.micro_batch_rows or max(last - first, 1)
+        try:
+            for start in range(first, last, rows):
+                micro = {name: tensor[start : min(start + rows, last)] for name, tensor in batch.items()}
+                scored = self._objective.num_scored(micro)
+                losses = self._objective.losses(network, micro)
+                means = {name: loss * (scored[name] / num_scored[name].clamp(min=1)) for name, loss in losses.items()}
+                loss = sum((weights[name] * mean for name, mean in means.items()), torch.zeros((), device=device))
+                backward(loss * self._scaling.loss_gradient)
+                for name, value in {**means, "loss": loss}.items():
+                    totals[name] = totals[name] + value.detach()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        return totals
+
+    def _over_ranks(
+        self, totals: dict[str, Tensor] | None, parameters: list[nn.Parameter], device: torch.device
+    ) -> dict[str, Tensor] | None:
+        """Add up losses and gradients of all ranks; None if memory has ended on one of them."""
+        names = ("loss", *self._objective.weights())
+        values = [float(totals[name]) for name in names] if totals else [0.0] * len(names)
+        # A weight that no rank's rows use must have no gradient afterwards, as if there were one rank.
+        used = [float(each.grad is not None) for each in parameters]
+        num_failed, *sums = self._ranks.sum([float(totals is None), *values, *used])
+        if num_failed:
+            return None
+        chosen = [each for each, uses in zip(parameters, sums[len(names) :], strict=True) if uses]
+        self._ranks.sum_gradients(chosen)
+        return {name: torch.tensor(value, device=device) for name, value in zip(names, sums, strict=False)}
+
+    def _halve(self, num_rows: int) -> None:
+        # ranks have shares that differ by a row at most; all begin from the largest
+        largest_share = -(-num_rows // self._ranks.count)
+        rows = min(self.micro_batch_rows or largest_share, largest_share)
+        if rows == 1:
+            raise TooLarge(
+                "out of memory with a single row at once; shorten model.context_length, lower model.width or "
+                "model.depth, or free memory on the device"
+            )
+        self.micro_batch_rows, self.was_halved = rows // 2, True
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        logger.warning(
+            "out of memory with %d rows at once: the step is repeated, and training goes on, with %d (which changes "
+            "the result by rounding alone); set optimization.micro_batch_rows to %d to begin so",
+            *(rows, rows // 2, rows // 2),
+        )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is no memory left, on the device or on the machine."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
