@@ -102,7 +102,8 @@ def restore_optimizers(
     for key, value in tensors.items():
         name, _, moment = key.rpartition(".")
         parameter = parameters[name]
-        moved_by[parameter].state[parameter][moment] = value
+        # what was read is a map of the file, which would take up the disk for as long as it is used
+        moved_by[parameter].state[parameter][moment] = value.clone()
 
 
 def restore_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:

@@ -24,7 +24,7 @@ AUDITED = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir
 
 @dataclass(frozen=True)
 class Kill:
-    """`delay_seconds` after a step was reported, or before what a writing process does to its files for the nth time."""
+    """A moment: so long after a step was reported, or before what a save does to its files for the nth time."""
 
     step: int
     delay_seconds: float = 0.0
