@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Retention:
     def wants(self, directory: Path, loss: float) -> bool:
         """Return whether a checkpoint with this loss would be among the best."""
         best = self._best(checkpoints.listed(directory))
-        return len(best) < self.best or any(loss < _loss(path) for path in best)
+        return math.isfinite(loss) and (len(best) < self.best or any(loss < _loss(path) for path in best))
 
     def _best(self, paths: list[Path]) -> list[Path]:
         measured = [path for path in paths if _loss(path) < float("inf")] if self.best else []

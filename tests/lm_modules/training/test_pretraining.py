@@ -1,3 +1,5 @@
+import hashlib
+import json
 import logging
 import os
 import signal
@@ -13,6 +15,7 @@ from tiny_pretraining import SENTENCE, make_tokens, tiny_config
 
 from configs.component import members
 from lm_modules.data.packed import write_packed
+from lm_modules.objectives.causal_lm import CausalLm
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.pretraining_module import Diverged, PretrainingModule
@@ -344,3 +347,51 @@ def test_a_spike_is_left_out(text, tmp_path, monkeypatch):
 def test_a_loss_that_stays_no_number_ends_the_run(text, tmp_path):
     with pytest.raises(Diverged, match="lower optimization"):
         run(text, tmp_path, optimization__learning_rate=1e300)
+
+
+class UnfitForStep(CausalLm):
+    """A decoder whose loss is no number for some row of some batch."""
+
+    def corrupt(self, tokens_BL, vocabulary, generator):
+        batch = super().corrupt(tokens_BL, vocabulary, generator)
+        spoilt = torch.rand((), generator=generator) < 0.3
+        noise_B = torch.zeros(len(tokens_BL))
+        noise_B[-1] = torch.nan if spoilt else 0.0
+        return batch | {"noise": noise_B}
+
+    def losses(self, network, batch):
+        losses = super().losses(network, batch)
+        return {"loss": losses["loss"] + batch["noise"].mean()} if torch.is_grad_enabled() else losses
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimization__micro_batch_rows": 3}, {"compute__devices": 2}])
+def test_a_batch_with_a_number_that_is_none_is_left_out_whole(text, tmp_path, changes, caplog):
+    config = tiny_config(**changes).model_copy(update={"objective": UnfitForStep()})
+    result = pretrain(config, tokens=text[0], tokenizer=text[1], workdir=tmp_path, seed=3)
+    assert 2 <= result["skipped_steps"] < 12
+    assert caplog.text.count("it is left out") == result["skipped_steps"]
+    assert result["validation_loss_nats"] < 5
+    assert all(torch.isfinite(weight).all() for weight in weights(result).values())
+
+
+def test_tokens_of_another_tokenizer_are_refused_with_sizes_and_digests(text, tmp_path):
+    tokens, tokenizer = make_tokens(tmp_path)
+    meta = json.loads((tokens / "meta.json").read_text())
+    digest = hashlib.sha256((tokenizer / "tokenizer.json").read_bytes()).hexdigest()
+    (tokens / "meta.json").write_text(json.dumps(meta | {"tokenizer_digest": digest}))
+    assert run((tokens, tokenizer), tmp_path / "same", optimization__budget_steps=1)["steps"] == 1
+    (tokens / "meta.json").write_text(json.dumps(meta | {"tokenizer_digest": "b" * 64, "vocab_size": 1000}))
+    words = rf"another tokenizer \(1000 entries, digest b{{64}}\).*\({meta['vocab_size']} entries, digest {digest}\)"
+    with pytest.raises(ValueError, match=words):
+        run((tokens, tokenizer), tmp_path / "other", optimization__budget_steps=1)
+
+
+def test_a_context_longer_than_the_data_says_what_to_do(text, tmp_path):
+    changes = {"model__context_length": 8192, "optimization__batch_tokens": 8192}
+    with pytest.raises(ValueError, match=r"too few for rows of 8193; add text or shorten model\.context_length"):
+        run(text, tmp_path, **changes)
+
+
+def test_an_unknown_objective_is_refused_with_the_nearest_name():
+    with pytest.raises(ValueError, match="unknown kind 'mask_lm'; did you mean 'masked_lm'"):
+        tiny_config(objective="mask_lm")

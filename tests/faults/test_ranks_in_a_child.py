@@ -1,0 +1,94 @@
+"""Training on two ranks in the child process in which pipelines train."""
+
+import os
+import threading
+import time
+
+import psutil
+import pytest
+from tiny_pretraining import make_tokens, tiny_config
+
+from lm_modules.training import checkpoints
+from tasks.processes import Cancelled, ChildDied, ChildFailed, run_isolated
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return make_tokens(tmp_path_factory.mktemp("text"))
+
+
+def train(text, workdir, report, **options):
+    config = tiny_config(compute__devices=2, compute__progress_every_seconds=0.0)
+    arguments = {"config": config, "tokens": text[0], "tokenizer": text[1], "workdir": workdir, "seed": 3}
+    log = workdir / "log.txt"
+    function = "lm_modules.training.pretraining:pretrain"
+    return run_isolated(function, arguments, name="pretraining", report=report, threads=1, log=log, **options)
+
+
+def processes_of_training(workdir):
+    """Return the processes that write to the log of this run."""
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            target = os.readlink(f"/proc/{process.pid}/fd/1")
+        except OSError:
+            continue
+        if target == str(workdir / "log.txt"):
+            found.add(process)
+    return found
+
+
+def wait_until_gone(processes):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(each.is_running() for each in processes):
+        time.sleep(0.05)
+    return [each for each in processes if each.is_running()]
+
+
+@pytest.mark.slow
+def test_killing_the_child_ends_its_ranks_and_the_next_goes_on(text, tmp_path):
+    seen = set()
+
+    def kill_at_8(step, values):
+        if step == 8 and not seen:
+            seen.update(processes_of_training(tmp_path))
+            leader = next(each for each in seen if os.getpgid(each.pid) == each.pid)
+            leader.kill()
+        return False
+
+    with pytest.raises(ChildDied, match="SIGKILL"):
+        train(text, tmp_path, kill_at_8)
+    assert len(seen) >= 2
+    assert not wait_until_gone(seen)
+    assert train(text, tmp_path, lambda step, values: False)["resumed_from_step"] == 6
+
+
+@pytest.mark.slow
+def test_a_cancelled_child_saves_and_ends_with_its_ranks(text, tmp_path):
+    cancelled, seen = threading.Event(), set()
+
+    def cancel_at_8(step, values):
+        if step == 8:
+            seen.update(processes_of_training(tmp_path))
+            cancelled.set()
+        time.sleep(0.05)
+        return False
+
+    with pytest.raises(Cancelled):
+        train(text, tmp_path, cancel_at_8, cancelled=cancelled)
+    assert not wait_until_gone(seen)
+    saved = checkpoints.newest(tmp_path / "checkpoints")
+    assert checkpoints.step_of(saved) >= 8
+
+
+@pytest.mark.slow
+def test_the_death_of_a_rank_is_told_by_its_name(text, tmp_path):
+    def kill_the_other(step, values):
+        if step == 8:
+            others = {each.pid: each for each in processes_of_training(tmp_path) if os.getpgid(each.pid) != each.pid}
+            (other,) = (each for each in others.values() if each.ppid() in others)  # the rest is its fork server
+            other.kill()
+        return False
+
+    with pytest.raises(ChildFailed, match="rank 1 was ended by SIGKILL; the same command continues"):
+        train(text, tmp_path, kill_the_other)
