@@ -9,7 +9,7 @@ import pytest
 from tiny_pretraining import make_tokens, tiny_config
 
 from lm_modules.training import checkpoints
-from tasks.processes import Cancelled, ChildDied, ChildFailed, run_isolated
+from tasks.processes import Cancelled, ChildDied, run_isolated
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +79,3 @@ def test_a_cancelled_child_saves_and_ends_with_its_ranks(text, tmp_path):
     assert not wait_until_gone(seen)
     saved = checkpoints.newest(tmp_path / "checkpoints")
     assert checkpoints.step_of(saved) >= 8
-
-
-@pytest.mark.slow
-def test_the_death_of_a_rank_is_told_by_its_name(text, tmp_path):
-    def kill_the_other(step, values):
-        if step == 8:
-            others = {each.pid: each for each in processes_of_training(tmp_path) if os.getpgid(each.pid) != each.pid}
-            (other,) = (each for each in others.values() if each.ppid() in others)  # the rest is its fork server
-            other.kill()
-        return False
-
-    with pytest.raises(ChildFailed, match="rank 1 was ended by SIGKILL; the same command continues"):
-        train(text, tmp_path, kill_the_other)
