@@ -188,7 +188,7 @@ def start(text, workdir, *launcher, data_workers=0):
 
 
 def wait_for_step(process, workdir, step):
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
         with suppress(OSError, ValueError):
