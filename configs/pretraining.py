@@ -41,6 +41,11 @@ class PretrainingConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _a_stock_architecture_can_hold_it(self) -> Self:
+        self.objective.architecture(self.model)
+        return self
+
     @property
     def batch_rows(self) -> int:
         """Rows of one optimizer step."""

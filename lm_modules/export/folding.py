@@ -1,4 +1,4 @@
-"""Our decoder or encoder as the weights of a stock Llama, and back; stock EuroBERT and Qwen3 name theirs alike.
+"""Our decoder or encoder as the weights of a stock Llama, and back; EuroBERT, Qwen3 and Ministral name theirs alike.
 
 Every constant of a parametrization stands beside a linear map, so it can be multiplied into that map's weights: the
 stock model then computes the same logits with no knowledge of the constants. Three places need a word. Llama divides
@@ -32,6 +32,8 @@ STOCK_NAMES = {
     "down": "mlp.down_proj",
 }
 
+STOCK_ACTIVATIONS = {"silu": "silu", "gelu": "gelu_pytorch_tanh"}
+
 
 def llama_settings(model: ModelConfig, vocab_size: int) -> dict[str, Any]:
     """Return the fields of the stock configuration that tell this shape."""
@@ -43,6 +45,7 @@ def llama_settings(model: ModelConfig, vocab_size: int) -> dict[str, Any]:
         "num_attention_heads": model.heads,
         "num_key_value_heads": model.num_key_value_heads,
         "head_dim": model.head_width,
+        "hidden_act": STOCK_ACTIVATIONS[model.activation],
         "max_position_embeddings": model.context_length,
         "rms_norm_eps": model.norm_epsilon,
         "rope_parameters": {"rope_type": "default", "rope_theta": model.rope_theta},
@@ -50,13 +53,23 @@ def llama_settings(model: ModelConfig, vocab_size: int) -> dict[str, Any]:
     }
 
 
+def layer_types(model: ModelConfig) -> list[str]:
+    """Return how far each layer reads, in the words of the stock configurations."""
+    return ["sliding_attention" if model.is_local(layer) else "full_attention" for layer in range(model.depth)]
+
+
+def window_settings(model: ModelConfig) -> dict[str, Any]:
+    """Return the fields of a stock decoder that has local layers."""
+    return {"layer_types": layer_types(model), "sliding_window": model.sliding_window}
+
+
 def fold(weights: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> dict[str, Tensor]:
     """Return the stock model's weights for ours; multiplied in float64, given in the dtype that they came in."""
-    factors = multipliers(model, scales)
     embedding = weights["embedding.weight"]
     folded = {"model.embed_tokens.weight": scaled(embedding, scales.matrices["embedding"].forward)}
     for name, weight in weights.items():
         if name.startswith("layers."):
+            factors = multipliers(model, scales, int(name.split(".")[1]))
             folded[_stock_name(name)] = scaled(weight, factors[matrix_of(name)])
     ones_D = torch.ones_like(embedding[0])
     for layer in range(model.depth):
@@ -67,12 +80,12 @@ def fold(weights: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
             folded[f"model.layers.{layer}.self_attn.q_norm.weight"] = ones_K * _logits_factor(model, scales)
             folded[f"model.layers.{layer}.self_attn.k_norm.weight"] = ones_K.clone()
     if model.tied_embeddings:
-        folded["model.norm.weight"] = ones_D * _tied_gain(scales)
+        folded["model.norm.weight"] = ones_D * tied_gain(scales)
         folded["lm_head.weight"] = folded["model.embed_tokens.weight"]
     else:
         folded["model.norm.weight"] = ones_D.clone()
         if "readout.weight" in weights:
-            folded["lm_head.weight"] = scaled(weights["readout.weight"], factors["readout"])
+            folded["lm_head.weight"] = scaled(weights["readout.weight"], scales.matrices["readout"].forward)
     return folded
 
 
@@ -81,10 +94,10 @@ def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
 
     With tied embeddings the last norm must be what `fold` makes it, because no map of its own follows it.
     """
-    factors = multipliers(model, scales)
     embedding_VD = stock["model.embed_tokens.weight"]
     weights = {"embedding.weight": scaled(embedding_VD, 1 / scales.matrices["embedding"].forward)}
     for layer in range(model.depth):
+        factors = multipliers(model, scales, layer)
         for matrix, stock_name in STOCK_NAMES.items():
             weight = stock[f"model.layers.{layer}.{stock_name}.weight"]
             if matrix in ("query", "key", "value"):
@@ -94,20 +107,21 @@ def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
             weights[_own_name(layer, matrix)] = scaled(weight, 1 / factors[matrix])
     gain_D = stock["model.norm.weight"]
     if not model.tied_embeddings:
-        weights["readout.weight"] = scaled(stock["lm_head.weight"] * gain_D, 1 / factors["readout"])
-    elif not torch.allclose(gain_D, torch.full_like(gain_D, _tied_gain(scales)), rtol=1e-4):
+        weights["readout.weight"] = scaled(stock["lm_head.weight"] * gain_D, 1 / scales.matrices["readout"].forward)
+    elif not torch.allclose(gain_D, torch.full_like(gain_D, tied_gain(scales)), rtol=1e-4):
         raise ValueError(
-            f"the last norm's gains (about {float(gain_D.mean()):.4g}) are not the {_tied_gain(scales):.4g} that this "
+            f"the last norm's gains (about {float(gain_D.mean()):.4g}) are not the {tied_gain(scales):.4g} that this "
             "parametrization needs with tied embeddings; set model.tied_embeddings to false"
         )
     return weights
 
 
-def multipliers(model: ModelConfig, scales: Scales) -> dict[str, float]:
-    """Return what each matrix of ours is multiplied by to become the stock one."""
+def multipliers(model: ModelConfig, scales: Scales, layer: int) -> dict[str, float]:
+    """Return what each matrix of ours is multiplied by to become the stock one, those of the given layer among them."""
     factors = {name: matrix.forward for name, matrix in scales.matrices.items()}
     factors["query"] *= 1.0 if model.query_key_norm else _logits_factor(model, scales)
-    factors["output"] *= scales.attention_mix * scales.attention_branch
+    mix = scales.local_attention_mix if model.is_local(layer) else scales.attention_mix
+    factors["output"] *= mix * scales.attention_branch
     factors["gate"] *= scales.gate
     factors["down"] *= scales.gated / scales.gate * scales.feed_forward_branch
     return factors
@@ -117,7 +131,8 @@ def _logits_factor(model: ModelConfig, scales: Scales) -> float:
     return scales.attention_logits * math.sqrt(model.head_width)
 
 
-def _tied_gain(scales: Scales) -> float:
+def tied_gain(scales: Scales) -> float:
+    """Return the gain of the last norm that makes a readout of the embedding."""
     return scales.matrices["readout"].forward / scales.matrices["embedding"].forward
 
 

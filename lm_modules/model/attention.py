@@ -8,13 +8,18 @@ What the attentions of one pass share (positions, who may read whom) is worked o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lm_modules.model import short_attention
+from lm_modules.model.block_attention import attend_in_blocks
 from lm_modules.model.rotary import rotate
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Reading:
     included. None allows all."""
     bias: Tensor | None = None
     """Added to the attention logits; the same axes."""
+    blocks: BlockMask | None = None
+    """What `allowed` says, block by block, and in place of it."""
 
     def mask(self, length: int, dtype: torch.dtype) -> Tensor | None:
         """Return what scaled_dot_product_attention takes: booleans, or numbers where there is a bias."""
@@ -46,14 +53,6 @@ class Reading:
 def causal_mask(length: int, device: torch.device) -> Tensor:
     """Return booleans [length, length]: true where the column is not ahead of the row."""
     return torch.ones(length, length, dtype=torch.bool, device=device).tril()
-
-
-def same_document(documents_BL: Tensor, others_BS: Tensor, *, causal: bool) -> Tensor:
-    """Return [batch, 1, length, length read], true where both positions are of one document (and in order)."""
-    allowed_BLS = documents_BL[:, :, None] == others_BS[:, None, :]
-    if causal:
-        allowed_BLS = allowed_BLS & causal_mask(documents_BL.shape[1], documents_BL.device)
-    return allowed_BLS[:, None]
 
 
 class Attention(nn.Module):
@@ -99,6 +98,8 @@ class Attention(nn.Module):
 
 def attend(query_BHLK: Tensor, key_BGSK: Tensor, value_BGSK: Tensor, reading: Reading, logits_scale: float) -> Tensor:
     """Return for each position the mean of the values, weighted by a softmax over what it may read."""
+    if reading.blocks is not None:
+        return attend_in_blocks(query_BHLK, key_BGSK, value_BGSK, reading.blocks, logits_scale)
     mask_BHLS = reading.mask(query_BHLK.shape[2], query_BHLK.dtype)
     causal = reading.causal and mask_BHLS is None
     if short_attention.serves(query_BHLK, key_BGSK):

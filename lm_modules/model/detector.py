@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lm_modules.model.scaled import ScaledLinear, scaled_linear
+from lm_modules.model.scaled import ScaledLinear
 from lm_modules.model.transformer import Transformer
 from lm_modules.objectives import NOT_SCORED
 
@@ -25,8 +25,7 @@ class Detector(nn.Module):
     def generate(self, hidden_BLD: Tensor, labels_BL: Tensor, text_BL: Tensor, chance_BL: Tensor) -> Tensor:
         """Return the text with its hidden tokens drawn anew, by the given numbers in [0, 1)."""
         hidden_BL = labels_BL != NOT_SCORED
-        generator = self.generator
-        logits_NV = scaled_linear(hidden_BLD[hidden_BL], generator.readout_weight, generator.readout_scale)
+        logits_NV = self.generator.logits(hidden_BLD[hidden_BL])
         cumulative_NV = torch.softmax(logits_NV.float(), dim=-1).cumsum(dim=-1)
         drawn_N = torch.searchsorted(cumulative_NV, chance_BL[hidden_BL][:, None]).squeeze(1)
         generated_BL = text_BL.clone()
@@ -35,7 +34,7 @@ class Detector(nn.Module):
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         """Return [batch, length]: above zero where a token looks replaced."""
-        return self.answer(self.discriminator.hidden(tokens_BL)).squeeze(-1)
+        return self.answer(self.discriminator.before_readout(self.discriminator.hidden(tokens_BL))).squeeze(-1)
 
     def compile_layers(self) -> None:
         """Compile the layers of both."""

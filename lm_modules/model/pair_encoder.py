@@ -14,17 +14,21 @@ NUM_ANSWERS = 2
 
 
 class PairEncoder(nn.Module):
-    """`answer(gelu(dense(first hidden state)))`, as the classifiers of stock EuroBERT."""
+    """`answer(gelu(dense(first hidden state)))`, as the classifiers of stock EuroBERT.
 
-    def __init__(self, encoder: Transformer, width: int) -> None:
+    With a `norm`, as those of ModernBERT, `answer(norm(gelu(dense(first hidden state))))`.
+    """
+
+    def __init__(self, encoder: Transformer, width: int, norm: nn.Module | None = None) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.norm = encoder, norm
         self.dense = ScaledLinear(width, width, encoder.scales.matrices["dense"])
         self.answer = ScaledLinear(width, NUM_ANSWERS, encoder.scales.matrices["answer"])
 
     def answer_of(self, hidden_BLD: Tensor) -> Tensor:
         """Return logits [batch, 2]: no, yes."""
-        return self.answer(F.gelu(self.dense(hidden_BLD[:, 0])))
+        pooled_BD = F.gelu(self.dense(hidden_BLD[:, 0]))
+        return self.answer(pooled_BD if self.norm is None else self.norm(pooled_BD))
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         """Return the answer's logits, [batch, 2]."""

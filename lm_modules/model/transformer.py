@@ -5,25 +5,25 @@
     logits = readout(norm(y))
 
 A decoder reads backward only, an encoder both ways; nothing else differs. It is built from parts; `build_transformer`
-makes them after a configuration and its table of scales.
+makes them after a configuration and its table of scales (`modernbert` makes others).
 """
 
 # B batch, L length, D width, V vocabulary
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torch import Tensor, nn
 
 from configs.model import ModelConfig
-from lm_modules.model.attention import Attention, Reading, same_document
-from lm_modules.model.feed_forward import FeedForward
+from lm_modules.model.attention import Attention, Reading
+from lm_modules.model.feed_forward import ACTIVATIONS, FeedForward
 from lm_modules.model.normalization import RMSNorm
 from lm_modules.model.parametrization import MatrixScale, Scales
-from lm_modules.model.rotary import Rotary
-from lm_modules.model.scaled import ScaledEmbedding, ScaledLinear, compute_dtype, scaled_linear
+from lm_modules.model.reach import Reach, reaches
+from lm_modules.model.scaled import ScaledEmbedding, ScaledLinear, scaled_linear
 from lm_modules.model.vocabulary_loss import CHUNK_ROWS, vocabulary_loss
 from lm_modules.objectives import NOT_SCORED
 
@@ -61,22 +61,28 @@ class Layer(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A language model; without a readout the embedding is read out with (tied)."""
+    """A language model; without a readout the embedding is read out with (tied).
+
+    An `embedding_norm` stands between the embedding and the layers, a `head` between the last norm and the readout.
+    """
 
     def __init__(
         self,
         *,
         embedding: ScaledEmbedding,
-        rotary: Rotary,
+        reaches: Sequence[Reach],
         layers: Sequence[nn.Module],
         norm: nn.Module,
         readout: ScaledLinear | None,
         scales: Scales,
         causal: bool,
+        embedding_norm: nn.Module | None = None,
+        head: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.embedding, self.rotary, self.layers, self.norm = embedding, rotary, nn.ModuleList(layers), norm
-        self.readout, self.scales, self.causal = readout, scales, causal
+        self.embedding, self.embedding_norm = embedding, embedding_norm
+        self.reaches, self.layers, self.norm = list(reaches), nn.ModuleList(layers), norm
+        self.head, self.readout, self.scales, self.causal = head, readout, scales, causal
         self.loss_chunk_rows = CHUNK_ROWS
 
     @property
@@ -96,16 +102,24 @@ class Transformer(nn.Module):
         Only distances between positions count, so a document is read as if it began the row.
         """
         hidden_BLD = self.embedding(tokens_BL)
-        rotation = self.rotary(tokens_BL.shape[1], hidden_BLD.device, compute_dtype(hidden_BLD))
-        allowed = None if documents_BL is None else same_document(documents_BL, documents_BL, causal=self.causal)
-        reading = Reading(causal=self.causal, rotation=rotation, allowed=allowed)
-        for layer in self.layers:
-            hidden_BLD = layer(hidden_BLD, reading)
+        if self.embedding_norm is not None:
+            hidden_BLD = self.embedding_norm(hidden_BLD).to(hidden_BLD.dtype)
+        readings = {reach: reach.reading(hidden_BLD, documents_BL) for reach in dict.fromkeys(self.reaches)}
+        for layer, reach in zip(self.layers, self.reaches, strict=True):
+            hidden_BLD = layer(hidden_BLD, readings[reach])
         return self.norm(hidden_BLD)
+
+    def before_readout(self, hidden_BLD: Tensor) -> Tensor:
+        """Return what the readout (or another last matrix) reads: hidden states that went through the head."""
+        return hidden_BLD if self.head is None else self.head(hidden_BLD)
+
+    def logits(self, hidden_BLD: Tensor) -> Tensor:
+        """Return logits of hidden states, [batch, length, vocabulary]."""
+        return scaled_linear(self.before_readout(hidden_BLD), self.readout_weight, self.readout_scale)
 
     def forward(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
         """Return logits, [batch, length, vocabulary]."""
-        return scaled_linear(self.hidden(tokens_BL, documents_BL), self.readout_weight, self.readout_scale)
+        return self.logits(self.hidden(tokens_BL, documents_BL))
 
     def nats(self, tokens_BL: Tensor, labels_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
         """Return the mean cross-entropy over labels that are not -100, in nats and at least float32."""
@@ -118,6 +132,7 @@ class Transformer(nn.Module):
         else:
             scored_BL = labels_BL != NOT_SCORED
             hidden_ND, labels_N = hidden_BLD[scored_BL], labels_BL[scored_BL]
+        hidden_ND = self.before_readout(hidden_ND)
         return vocabulary_loss(hidden_ND, self.readout_weight, labels_N, self.readout_scale, self.loss_chunk_rows)
 
     def compile_layers(self) -> None:
@@ -136,8 +151,8 @@ def build_transformer(model: ModelConfig, vocab_size: int, scales: Scales, *, ca
     readout = None if model.tied_embeddings else ScaledLinear(model.width, vocab_size, scales.matrices["readout"])
     return Transformer(
         embedding=ScaledEmbedding(vocab_size, model.width, scales.matrices["embedding"]),
-        rotary=Rotary(model.head_width, model.rope_theta),
-        layers=[build_layer(model, scales) for _ in range(model.depth)],
+        reaches=reaches(model, causal=causal),
+        layers=[build_layer(model, scales, local=model.is_local(number)) for number in range(model.depth)],
         norm=RMSNorm(model.norm_epsilon),
         readout=readout,
         scales=scales,
@@ -145,15 +160,21 @@ def build_transformer(model: ModelConfig, vocab_size: int, scales: Scales, *, ca
     )
 
 
-def build_layer(model: ModelConfig, scales: Scales, across: Scales | None = None) -> Layer:
+def build_layer(
+    model: ModelConfig,
+    scales: Scales,
+    across: Scales | None = None,
+    *,
+    local: bool = False,
+    norm: Callable[[float], nn.Module] = RMSNorm,
+) -> Layer:
     """Return a layer; with the constants `across` it has an attention to a memory, too."""
-    cross_norm = None if across is None else RMSNorm(model.norm_epsilon)
     return Layer(
-        attention_norm=RMSNorm(model.norm_epsilon),
-        attention=_attention(model, scales),
-        cross_attention_norm=cross_norm,
-        cross_attention=None if across is None else _attention(model, across),
-        feed_forward_norm=RMSNorm(model.norm_epsilon),
+        attention_norm=norm(model.norm_epsilon),
+        attention=_attention(model, scales, scales.local_attention_mix if local else scales.attention_mix),
+        cross_attention_norm=None if across is None else norm(model.norm_epsilon),
+        cross_attention=None if across is None else _attention(model, across, across.attention_mix),
+        feed_forward_norm=norm(model.norm_epsilon),
         feed_forward=FeedForward(
             gate=_linear(scales, "gate", model.width, model.feed_forward),
             up=_linear(scales, "up", model.width, model.feed_forward),
@@ -166,19 +187,18 @@ def build_layer(model: ModelConfig, scales: Scales, across: Scales | None = None
                 branch=scales.feed_forward_branch,
             ),
             gate_scale=scales.gate,
+            activation=ACTIVATIONS[model.activation],
         ),
     )
 
 
-def _attention(model: ModelConfig, scales: Scales) -> Attention:
+def _attention(model: ModelConfig, scales: Scales, mix_scale: float) -> Attention:
     query_width, key_width = model.heads * model.head_width, model.num_key_value_heads * model.head_width
     return Attention(
         query=_linear(scales, "query", model.width, query_width),
         key=_linear(scales, "key", model.width, key_width),
         value=_linear(scales, "value", model.width, key_width),
-        output=_linear(
-            scales, "output", query_width, model.width, after=scales.attention_mix, branch=scales.attention_branch
-        ),
+        output=_linear(scales, "output", query_width, model.width, after=mix_scale, branch=scales.attention_branch),
         head_width=model.head_width,
         logits_scale=scales.attention_logits,
         query_norm=RMSNorm(model.norm_epsilon) if model.query_key_norm else None,

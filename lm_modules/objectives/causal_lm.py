@@ -68,8 +68,12 @@ class CausalLm(Objective):
         return {"loss": network.nats(batch["tokens"], batch["labels"], batch.get("documents"))}
 
     def architecture(self, model: ModelConfig) -> str:
-        """Return Llama, or Qwen3 for normed queries and keys."""
-        return "qwen3" if model.query_key_norm else "llama"
+        """Return Llama; Qwen3 for normed queries and keys; Ministral for local layers without them."""
+        model.refuse_for("a decoder", "encoder")
+        model.refuse_for("a stock decoder", "local_rope_theta")
+        if model.query_key_norm:
+            return "qwen3"
+        return "llama" if model.sliding_window is None else "ministral"
 
 
 def _fill_in_middle(tokens_BL: Tensor, fraction: float, vocabulary: Vocabulary, generator: torch.Generator) -> Tensor:

@@ -70,9 +70,12 @@ class MaskedLm(Objective):
 
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> Transformer:
         """Return the encoder."""
+        from lm_modules.model.modernbert import build_modernbert
         from lm_modules.model.transformer import build_transformer
 
         scales = model.parametrization.scales(model, vocabulary.size, batch_tokens, causal=False)
+        if model.encoder == "modernbert":
+            return build_modernbert(model, vocabulary.size, scales)
         return build_transformer(model, vocabulary.size, scales, causal=False)
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
@@ -80,7 +83,17 @@ class MaskedLm(Objective):
         return {"loss": network.nats(batch["tokens"], batch["labels"])}
 
     def architecture(self, model: ModelConfig) -> str:
-        """Return EuroBERT: a Llama that reads both ways."""
+        """Return EuroBERT, a Llama that reads both ways, or ModernBERT."""
         if model.query_key_norm:
             raise ValueError("no stock encoder norms queries and keys as ours does; set model.query_key_norm to false")
-        return "eurobert"
+        if model.encoder == "modernbert" and model.num_key_value_heads != model.heads:
+            raise ValueError(
+                f"stock ModernBERT does not share key-value heads; leave model.key_value_heads "
+                f"{model.key_value_heads} empty, or set model.encoder to eurobert"
+            )
+        if model.encoder == "eurobert" and model.sliding_window is not None:
+            raise ValueError(
+                f"stock EuroBERT has no local layers; leave model.sliding_window {model.sliding_window} empty, or set "
+                "model.encoder to modernbert"
+            )
+        return model.encoder

@@ -55,6 +55,7 @@ class NextSentence(Objective):
 
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
         """Return the encoder with a head on the first token."""
+        from lm_modules.model.normalization import LayerNorm
         from lm_modules.model.pair_encoder import PairEncoder
 
         if batch_tokens < 2 * model.context_length:
@@ -63,7 +64,8 @@ class NextSentence(Objective):
                 f"{2 * model.context_length}"
             )
         encoder: Any = self.masked_lm.network(model, vocabulary, batch_tokens)
-        return PairEncoder(encoder, model.width)
+        norm = LayerNorm(model.norm_epsilon) if model.encoder == "modernbert" else None
+        return PairEncoder(encoder, model.width, norm)
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return mean nats per chosen token, and per pair."""
@@ -87,6 +89,5 @@ class NextSentence(Objective):
         return {"masked_lm": 1.0, "next_sentence": self.next_sentence_weight}
 
     def architecture(self, model: ModelConfig) -> str:
-        """Return EuroBERT with a second directory for the pair."""
-        self.masked_lm.architecture(model)
-        return "eurobert_pair"
+        """Return the encoder's with a second directory for the pair."""
+        return f"{self.masked_lm.architecture(model)}_pair"

@@ -86,6 +86,5 @@ class ReplacedTokenDetection(Objective):
         return {"generator": 1.0, "discriminator": self.discriminator_weight}
 
     def architecture(self, model: ModelConfig) -> str:
-        """Return EuroBERT that classifies tokens."""
-        self.masked_lm.architecture(model)
-        return "eurobert_detector"
+        """Return the encoder's that classifies tokens."""
+        return f"{self.masked_lm.architecture(model)}_detector"

@@ -109,6 +109,8 @@ class SpanDenoising(Objective):
 
     def architecture(self, model: ModelConfig) -> str:
         """Return T5."""
+        model.refuse_for("an encoder-decoder", "encoder")
+        model.refuse_for("stock T5", "sliding_window")
         if model.query_key_norm or model.num_key_value_heads != model.heads:
             raise ValueError(
                 "stock T5 neither norms queries and keys nor shares key-value heads; set model.query_key_norm to false "

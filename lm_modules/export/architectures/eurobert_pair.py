@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from configs.model import ModelConfig
 
 FOLDER = "next_sentence"
+LABELS: dict[str, Any] = {"id2label": {0: "random", 1: "next"}, "label2id": {"random": 0, "next": 1}}
 
 
 class EurobertPair(Eurobert):
@@ -32,8 +33,7 @@ class EurobertPair(Eurobert):
         from lm_modules.export.folding import fold, llama_settings, scaled
 
         settings: dict[str, Any] = llama_settings(model, vocab_size) | ids
-        labels: dict[str, Any] = {"id2label": {0: "random", 1: "next"}, "label2id": {"random": 0, "next": 1}}
-        stock = EuroBertForSequenceClassification(EuroBertConfig(**settings, **labels, classifier_pooling="bos"))
+        stock = EuroBertForSequenceClassification(EuroBertConfig(**settings, **LABELS, classifier_pooling="bos"))
         weights = fold(network.encoder.state_dict(), model, network.encoder.scales)
         weights.pop("lm_head.weight", None)
         for name, part in (("dense", network.dense), ("classifier", network.answer)):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Qwen3(Llama):
-    """Llama with a norm on queries and keys."""
+    """Llama with a norm on queries and keys, and local layers if wanted."""
 
     kind: Literal["qwen3"] = "qwen3"  # type: ignore[assignment]
 
@@ -21,8 +21,9 @@ class Qwen3(Llama):
         """Return the folded decoder."""
         from transformers import Qwen3Config, Qwen3ForCausalLM
 
-        from lm_modules.export.folding import fold, llama_settings
+        from lm_modules.export.folding import fold, llama_settings, window_settings
 
-        stock = Qwen3ForCausalLM(Qwen3Config(**llama_settings(model, vocab_size), **ids))
+        settings: dict[str, Any] = llama_settings(model, vocab_size) | window_settings(model)
+        stock = Qwen3ForCausalLM(Qwen3Config(**settings, use_sliding_window=model.sliding_window is not None, **ids))
         stock.load_state_dict(fold(network.state_dict(), model, network.scales), strict=True)
         return stock.eval()

@@ -1,4 +1,4 @@
-"""The encoder-decoder as `T5ForConditionalGeneration`, version 1.1 with gated SiLU (Shazeer 2020, arXiv 2002.05202).
+"""The encoder-decoder as `T5ForConditionalGeneration`, version 1.1, gated (Shazeer 2020, arXiv 2002.05202).
 
 T5 does not divide attention logits by sqrt(head width), so the query carries the whole constant. Tied, T5 multiplies
 the decoder's last state by 1 / sqrt(width), which the gain of the last norm takes back.
@@ -22,7 +22,7 @@ ATTENTION = {"query": "q", "key": "k", "value": "v", "output": "o"}
 
 
 class T5(Architecture):
-    """Relative position biases, RMSNorm, gated SiLU."""
+    """Relative position biases, RMSNorm, gated SiLU or GELU."""
 
     kind: Literal["t5"] = "t5"
     task: ClassVar[str] = "text2text-generation"
@@ -44,7 +44,7 @@ class T5(Architecture):
             relative_attention_num_buckets=network.encoder_bias.num_buckets,
             relative_attention_max_distance=network.encoder_bias.max_distance,
             layer_norm_epsilon=model.norm_epsilon,
-            feed_forward_proj="gated-silu",
+            feed_forward_proj=f"gated-{model.activation}",
             tie_word_embeddings=model.tied_embeddings,
             decoder_start_token_id=ids["pad_token_id"],
             dropout_rate=0.0,

@@ -52,11 +52,14 @@ class Scales:
 
     matrices: Mapping[str, MatrixScale]
     """embedding, query, key, value, output, gate, up, down, readout (with tied embeddings readout has no weight);
-    position_bias (encoder-decoders); dense and answer (heads that answer a question about a text)."""
+    position_bias (encoder-decoders); transform (between the last norm and the readout of ModernBERT); dense and answer
+    (heads that answer a question about a text)."""
     attention_logits: float
     """Multiplies the products of queries and keys."""
     attention_mix: float
     """Multiplies the attention-weighted mean of the values."""
+    local_attention_mix: float
+    """The same in layers that read a window alone."""
     gate: float
     """Multiplies the gate inside its activation."""
     gated: float

@@ -40,7 +40,7 @@ class Standard(Parametrization):
         reads_stream = hidden(model.width, self.initial_std)
         return Scales(
             matrices={
-                **dict.fromkeys(("query", "key", "value", "gate", "up"), reads_stream),
+                **dict.fromkeys(("query", "key", "value", "gate", "up", "transform"), reads_stream),
                 "output": hidden(model.heads * model.head_width, residual_std),
                 "down": hidden(model.feed_forward, residual_std),
                 **dict.fromkeys(("embedding", "readout", "dense", "answer"), plain),
@@ -48,6 +48,7 @@ class Standard(Parametrization):
             },
             attention_logits=model.head_width**-0.5,
             attention_mix=1.0,
+            local_attention_mix=1.0,
             gate=1.0,
             gated=1.0,
             attention_branch=1.0,
