@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lm_modules.data.tokenizers import FILL_MIDDLE, FILL_PREFIX, FILL_SUFFIX, MASK, PAD, SEPARATOR, sentinel
+from lm_modules.data.words import word_parts
 
 
 @dataclass(frozen=True)
@@ -17,18 +18,20 @@ class Vocabulary:
     end_of_text_id: int
     special: tuple[tuple[str, int], ...] = ()
     """Name and id of every special token."""
+    word_parts: str = ""
+    """How every token takes part in words, a digit each (see `words`); empty where it is not known."""
 
     @classmethod
     def of(cls, tokenizer: Path, size: int, end_of_text_id: int) -> Vocabulary:
         """Return the vocabulary of a tokenizer directory."""
-        added = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
-        special = tuple((each["content"], each["id"]) for each in added if each["special"])
-        return cls(size, end_of_text_id, special)
+        content = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))
+        special = tuple((each["content"], each["id"]) for each in content["added_tokens"] if each["special"])
+        return cls(size, end_of_text_id, special, word_parts(content, size))
 
     @classmethod
-    def restored(cls, size: int, end_of_text_id: int, special: list[list]) -> Vocabulary:
+    def restored(cls, size: int, end_of_text_id: int, special: list[list], word_parts: str = "") -> Vocabulary:
         """Return the vocabulary that was filed as JSON."""
-        return cls(size, end_of_text_id, tuple((name, number) for name, number in special))
+        return cls(size, end_of_text_id, tuple((name, number) for name, number in special), word_parts)
 
     @property
     def special_ids(self) -> list[int]:

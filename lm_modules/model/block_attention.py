@@ -36,7 +36,9 @@ def attend_in_blocks(
     query_BHLK: Tensor, key_BGSK: Tensor, value_BGSK: Tensor, blocks: BlockMask, scale: float
 ) -> Tensor:
     """Return the weighted means of the values, [batch, heads, length, head width]."""
-    attention: Any = _compiled() if query_BHLK.device.type == "cuda" else flex_attention
+    # inside a layer that is compiled itself the kernel is made with the layer
+    alone = query_BHLK.device.type == "cuda" and not torch.compiler.is_compiling()
+    attention: Any = _compiled() if alone else flex_attention
     shared = query_BHLK.shape[1] != key_BGSK.shape[1]
     return attention(query_BHLK, key_BGSK, value_BGSK, block_mask=blocks, scale=scale, enable_gqa=shared)
 

@@ -37,6 +37,9 @@ class MaskedLm(Objective):
     """Part of the chosen that are replaced by any token."""
     unchanged_fraction: float = Field(default=0.1, ge=0, le=1)
     """Part of the chosen that are left."""
+    whole_words: bool = False
+    """Choose words in place of tokens: all tokens of a word are hidden, replaced or left together. The fractions are
+    then those of words."""
 
     @model_validator(mode="after")
     def _fractions_are_all(self) -> Self:
@@ -57,6 +60,9 @@ class MaskedLm(Objective):
 
         special_N = torch.tensor(vocabulary.special_ids)
         choice_BL, fate_BL = (torch.rand(tokens_BL.shape, generator=generator) for _ in range(2))
+        if self.whole_words:
+            first_BL = _first_of_word(tokens_BL, vocabulary)
+            choice_BL, fate_BL = choice_BL.gather(1, first_BL), fate_BL.gather(1, first_BL)
         chosen_BL = (choice_BL < self.chosen_fraction) & ~torch.isin(tokens_BL, special_N)
         ordinary_V = torch.ones(vocabulary.size, dtype=torch.bool).index_fill(0, special_N, False).nonzero()[:, 0]
         drawn_BL = ordinary_V[torch.randint(len(ordinary_V), tokens_BL.shape, generator=generator)]
@@ -97,3 +103,11 @@ class MaskedLm(Objective):
                 "model.encoder to modernbert"
             )
         return model.encoder
+
+
+def _first_of_word(tokens_BL: Tensor, vocabulary: Vocabulary) -> Tensor:
+    from lm_modules.data.words import first_of_word
+
+    if not vocabulary.word_parts:
+        raise ValueError("whole_words needs a tokenizer.json that spells its tokens; set whole_words to false")
+    return first_of_word(tokens_BL, vocabulary.word_parts)
