@@ -5,8 +5,8 @@
               Read|##ing|the|token|##izer|'|s|file|##42     WordPiece
     words     Reading   the  tokenizer  's  file42
 
-A word is a run of letters and digits; a byte outside ASCII counts as a letter, so that in a script without spaces a whole
-clause is one. In WordPiece what continues a word says so itself.
+A word is a run of letters and digits; a byte outside ASCII counts as a letter, so that in a script without spaces a
+whole clause is one. In WordPiece what continues a word says so itself.
 """
 
 # B batch, L length, V vocabulary
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 GOES_ON, MAY_GO_ON = 1, 2
-"""Bits of a token: its first letter continues a word that the token before left open; its last letter leaves one open."""
+"""Bits of a token: it continues a word that the token before left open; it leaves a word open."""
 
 PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
 """Bytes that a byte-level tokenizer writes as the character of that number; the others follow from 256 on."""
