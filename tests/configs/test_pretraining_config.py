@@ -42,6 +42,25 @@ def test_a_batch_is_made_of_whole_rows():
         PretrainingConfig.model_validate({"optimization": {"batch_tokens": 1000, "budget_steps": 1}})
 
 
+@pytest.mark.parametrize(
+    ("objective", "model", "message"),
+    [
+        ("masked_lm", {"query_key_norm": True}, r"set model.query_key_norm to false"),
+        ("masked_lm", {"sliding_window": 64}, r"stock EuroBERT has no local layers.*set model.encoder to modernbert"),
+        ("masked_lm", {"encoder": "modernbert", "key_value_heads": 2}, r"leave model.key_value_heads 2 empty"),
+        ("next_sentence", {"sliding_window": 64}, r"stock EuroBERT has no local layers"),
+        ("causal_lm", {"encoder": "modernbert"}, r"model.encoder modernbert is nothing that a decoder can have"),
+        ("causal_lm", {"sliding_window": 64, "local_rope_theta": 500}, r"local_rope_theta 500.0 is nothing that"),
+        ("span_denoising", {"sliding_window": 64}, r"model.sliding_window 64 is nothing that stock T5 can have"),
+        ("span_denoising", {"encoder": "modernbert"}, r"an encoder-decoder can have; set it to eurobert"),
+        ("causal_lm", {"local_rope_theta": 500}, r"local_rope_theta 500 has no effect without local layers"),
+    ],
+)
+def test_what_no_stock_architecture_can_hold_is_refused_before_training(objective, model, message):
+    with pytest.raises(ValidationError, match=message):
+        PretrainingConfig.model_validate({"objective": objective, "model": model})
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_cost_counts_the_weights_that_are_there(tied):
     from lm_modules.model.transformer import build_transformer

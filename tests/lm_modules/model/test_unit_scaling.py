@@ -12,7 +12,8 @@ from unit_scaling.optim import lr_scale_func_adam
 
 from configs.model import ModelConfig
 from lm_modules.model.attention import Attention, Reading
-from lm_modules.model.feed_forward import FeedForward
+from lm_modules.model.feed_forward import ACTIVATIONS, FeedForward
+from lm_modules.model.modernbert import build_modernbert
 from lm_modules.model.normalization import RMSNorm
 from lm_modules.model.rotary import Rotary, rotate
 from lm_modules.model.scaled import ScaledEmbedding, initialize, scaled_linear, scales_of
@@ -233,6 +234,71 @@ def stream_constant(name: str, tau) -> float:
     _, layer, part, *_ = name.split(".")
     index = 2 * int(layer) + (part == "feed_forward")
     return math.prod((1 + tau(each) ** 2) ** -0.5 for each in range(index + 1))
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.5, 1.0, 1.3, 4.0, 30.0])
+@pytest.mark.parametrize(("activation", "tolerance"), [("gelu", 1e-3), ("silu", 0.03)])
+def test_what_a_gate_lets_through_has_unit_scale(activation, tolerance, alpha):
+    model = ModelConfig(
+        activation=activation, parametrization={"kind": "u_mup", "alpha_feed_forward_activation": alpha}
+    )
+    scales = model.parametrization.scales(model, 100, 128)
+    gate = torch.linspace(-12, 12, 24_001, dtype=torch.float64)
+    density = torch.exp(-gate.square() / 2) / math.sqrt(2 * math.pi)
+    passed = ACTIVATIONS[activation](scales.gate * gate) * scales.gated / scales.gate
+    # `up` is normal and independent, so it multiplies the mean square by 1
+    assert torch.trapezoid(density * passed.square(), gate).sqrt().item() == pytest.approx(1, abs=tolerance)
+
+
+@pytest.mark.parametrize("window", [None, 4, 32, 500])
+@pytest.mark.parametrize("causal", [True, False])
+def test_flat_attention_over_a_window_has_unit_scale(causal, window):
+    model = ModelConfig(
+        context_length=512,
+        sliding_window=window,
+        parametrization={"kind": "u_mup", "alpha_attention_softmax": 1e-3},
+    )
+    scales = model.parametrization.scales(model, 100, 512, causal=causal)
+    distance = torch.arange(512)[:, None] - torch.arange(512)[None]
+    width = window or 512
+    if causal:
+        read = (distance >= 0) & (distance < width)
+    else:
+        read = torch.ones_like(distance, dtype=torch.bool) if window is None else distance.abs() <= width // 2
+    mean_square = (1 / read.sum(1)).mean().item()
+    # the paper takes ln n for the sum of 1 / i, and at the two ends of an encoder's row a window is cut
+    assert mean_square**0.5 * scales.local_attention_mix == pytest.approx(1, abs=0.05 if causal else 0.18)
+    if window is None:
+        assert scales.local_attention_mix == scales.attention_mix
+
+
+def test_modernbert_begins_at_unit_scale():
+    model = ModelConfig(
+        width=128,
+        depth=4,
+        head_width=32,
+        context_length=128,
+        activation="gelu",
+        encoder="modernbert",
+        sliding_window=16,
+    )
+    batch_tokens, vocab_size = 8 * 128, 512
+    scales = model.parametrization.scales(model, vocab_size, batch_tokens, causal=False)
+    network = build_modernbert(model, vocab_size, scales)
+    initialize(network, torch.Generator().manual_seed(0))
+    rms = {}
+    for name, module in network.named_modules():
+        if name.endswith(("norm", "query", "key", "value", "gate", "up", "transform")):
+            module.register_forward_hook(
+                lambda module, inputs, output, name=name: rms.__setitem__(name, output.square().mean().sqrt().item())
+            )
+    tokens = torch.randint(0, vocab_size, (8, 128))
+    loss = network.nats(tokens, torch.randint(0, vocab_size, (8, 128)))
+    (loss * model.parametrization.scaling(vocab_size, batch_tokens).loss_gradient).backward()
+    assert len(rms) == 1 + 4 * (5 + 2) + 3
+    rms |= {name: parameter.grad.square().mean().sqrt().item() for name, parameter in network.named_parameters()}
+    small = {name for name in rms if name.endswith(("query.weight", "key.weight"))}
+    assert not {name: value for name, value in rms.items() if not (0.02 if name in small else 0.1) < value < 10}
 
 
 @pytest.mark.parametrize("width", [64, 256])
