@@ -77,6 +77,26 @@ class PipelineConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _a_base_brings_its_tokenizer(self) -> PipelineConfig:
+        taken = self.tokenization is not None and self.tokenization.tokenizer.kind == "pretrained"
+        if taken and not self.tokenizer_base:
+            raise ValueError(
+                "tokenization.tokenizer is taken from a model, and none is named; set its base, or pretraining.base"
+            )
+        if self.pretraining and self.pretraining.base and not taken:
+            raise ValueError(
+                "pretraining.base reads the tokens of its own tokenizer; set tokenization.tokenizer to pretrained"
+            )
+        return self
+
+    @property
+    def tokenizer_base(self) -> str | None:
+        """The model whose tokenizer is taken over; None where one is trained."""
+        if self.tokenization is None or self.tokenization.tokenizer.kind != "pretrained":
+            return None
+        return self.tokenization.tokenizer.base or (self.pretraining.base if self.pretraining else None)
+
+    @model_validator(mode="after")
     def _held_out_text_is_there(self) -> PipelineConfig:
         scored = self.evaluation and self.evaluation.language_model
         for split, reader, wanted in (

@@ -18,6 +18,12 @@ class PretrainingConfig(Config):
 
     model_config = ConfigDict(title="Pretraining")
 
+    base: str | None = None
+    """A model to continue from: a directory, an MLflow uri, NAME@alias or a Hugging Face name. Its shape takes the
+    place of the defaults of `model`, and the text is cut by its tokenizer. Null begins with random weights."""
+    as_it_is: bool | None = None
+    """Train the stock model of the base itself (true), or take its weights over into our network (false). Null takes
+    them over where its architecture is one that we export (Llama, Qwen3, EuroBERT, T5)."""
     model: ModelConfig = ModelConfig()
     """Shape and parametrization."""
     objective: Annotated[Any, OneOf("lm_modules.objectives")] = "causal_lm"
@@ -30,6 +36,12 @@ class PretrainingConfig(Config):
     """Measure the loss on held-out text after this many steps, and after the last; null measures only at the end."""
     validation_tokens: int | None = Field(default=65_536, ge=1)
     """Held-out tokens read each time, from the start of the validation split; null reads all of it."""
+
+    @model_validator(mode="after")
+    def _as_it_is_needs_a_base(self) -> Self:
+        if self.as_it_is is not None and self.base is None:
+            raise ValueError("as_it_is says how a base is continued, and there is none; set base, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _rows_fill_the_batch(self) -> Self:

@@ -8,6 +8,7 @@ from configs.pipeline import PipelineConfig
 from tasks.artifacts import PreparedData
 from tasks.collect import collect
 from tasks.fingerprint import fingerprint
+from tasks.import_base import import_base
 from tasks.pack import pack
 from tasks.stage import stage
 from tasks.train_tokenizer import train_tokenizer
@@ -15,7 +16,7 @@ from tasks.train_tokenizer import train_tokenizer
 
 @flow(name="data_preparation", flow_run_name="{config.name}", persist_result=True, result_serializer="json")
 def data_preparation(config: PipelineConfig, within: str | None = None) -> PreparedData:
-    """Read, clean, filter, deduplicate and split the sources; train the tokenizer; pack the tokens.
+    """Read, clean, filter, deduplicate and split the sources; train the tokenizer or take one over; pack the tokens.
 
     Args:
         config: The pipeline; its sections data_preparation and tokenization are used.
@@ -24,11 +25,14 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
     if config.data_preparation is None:
         raise ValueError("this configuration has no data_preparation section; add one, or extend a preset that has")
     with stage("prepare", config, within) as prepare:
+        base = None
+        if config.tokenizer_base:  # before the long work, so that one that is not there is told at once
+            base = import_base(config.tokenizer_base, prepare.run_id, "tokenization.tokenizer.base")
         content = fingerprint(config.data_preparation)
         corpus = collect(config.data_preparation, content, config.seed, run_id=prepare.run_id)
         tokenizer = tokens = None
         if config.tokenization:
-            tokenizer = train_tokenizer(config.tokenization, corpus, run_id=prepare.run_id)
+            tokenizer = train_tokenizer(config.tokenization, corpus, base, run_id=prepare.run_id)
             tokens = pack(config.tokenization, corpus, tokenizer, run_id=prepare.run_id)
         prepared = PreparedData(corpus=corpus, tokenizer=tokenizer, tokens=tokens)
         prepare.file(prepared, prepared.figures())

@@ -8,6 +8,7 @@ from configs.pipeline import PipelineConfig
 from flows.data_preparation import data_preparation
 from tasks.artifacts import PreparedData, Pretrained
 from tasks.export import export
+from tasks.import_base import import_base
 from tasks.pretrain import pretrain
 from tasks.stage import stage
 from tasks.write_samples import write_samples
@@ -15,7 +16,7 @@ from tasks.write_samples import write_samples
 
 @flow(name="pretraining", flow_run_name="{config.name}", persist_result=True, result_serializer="json")
 def pretraining(config: PipelineConfig, prepared: PreparedData | None = None, within: str | None = None) -> Pretrained:
-    """Train the model from random weights, export it, check the export, let it write.
+    """Train the model from random weights or from a base, export it, check the export, let it write.
 
     Args:
         config: The pipeline; its section pretraining is used.
@@ -29,10 +30,13 @@ def pretraining(config: PipelineConfig, prepared: PreparedData | None = None, wi
     assert prepared.tokenizer is not None
     with stage("pretrain", config, within) as train:
         prepared.tokens.used_by(train.run_id, "train", "validation")
+        name = config.pretraining.base
+        base = import_base(name, train.run_id, "pretraining.base") if name else None
         checkpoint = pretrain(
             config.pretraining,
             prepared.tokens,
             prepared.tokenizer,
+            base,
             config.seed,
             experiment=config.name,
             run_id=train.run_id,

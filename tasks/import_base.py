@@ -12,7 +12,7 @@ from tasks.artifacts import Model
 from tasks.caching import is_no_mistake
 from tasks.digests import digest_directory
 
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 """What is taken from the Hugging Face Hub: no pickled weights, no code."""
 
 
@@ -24,35 +24,36 @@ FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
     retry_delay_seconds=5,
     retry_condition_fn=is_no_mistake,
 )
-def import_base(base: str, run_id: str) -> Model:
+def import_base(base: str, run_id: str, setting: str = "finetuning.base") -> Model:
     """Return the model that `base` names: a directory here, an MLflow uri, NAME@alias, or a name on the Hub.
 
-    A model that is not in MLflow yet is filed there, so that every machine can fetch it, and only once.
+    A model that is not in MLflow yet is filed there, so that every machine can fetch it, and only once. `setting` is
+    the one that named it, for messages.
     """
     if base.startswith("~"):
         base = str(Path(base).expanduser())
     if Path(base).is_dir():
-        return _filed(Path(base), base, run_id)
+        return _filed(Path(base), base, run_id, setting)
     if base.startswith(("models:/", "runs:/")) or "@" in base:
         directory = logged_models.fetch_model(base)
         uri = base if base.startswith("runs:/") else logged_models.resolve(base)
         return Model(uri=uri, digest=digest_directory(directory), run_id=run_id)
     if base.startswith((".", "/")):
-        raise ValueError(f"finetuning.base: {base} is no directory; give one, an MLflow uri or a Hub name")
+        raise ValueError(f"{setting}: {base} is no directory; give one, an MLflow uri or a Hub name")
     from huggingface_hub import snapshot_download
 
     try:
         downloaded = snapshot_download(base, allow_patterns=FILES)
     except Exception as error:
         raise ValueError(
-            f"finetuning.base: {base} is neither a directory here nor a model that the Hub gives out ({error})"
+            f"{setting}: {base} is neither a directory here nor a model that the Hub gives out ({error})"
         ) from error
-    return _filed(Path(downloaded), base, run_id)
+    return _filed(Path(downloaded), base, run_id, setting)
 
 
-def _filed(directory: Path, base: str, run_id: str) -> Model:
+def _filed(directory: Path, base: str, run_id: str, setting: str) -> Model:
     if not (directory / "config.json").is_file():
-        raise ValueError(f"finetuning.base: {base} has no config.json; give the directory of a Hugging Face model")
+        raise ValueError(f"{setting}: {base} has no config.json; give the directory of a Hugging Face model")
     digest = digest_directory(directory)
     if known := filing.find_directory("base", digest):
         return Model(uri=known, digest=digest, run_id=filing.split_runs_uri(known)[0], facts={"imported_from": base})

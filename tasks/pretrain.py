@@ -6,7 +6,7 @@ from pathlib import Path
 
 from configs.pretraining import PretrainingConfig
 from tasks import filing, progress, tracking
-from tasks.artifacts import Checkpoint, Tokenizer, Tokens
+from tasks.artifacts import Checkpoint, Model, Tokenizer, Tokens
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 from tasks.spool import MetricSpool
@@ -14,9 +14,17 @@ from tasks.spool import MetricSpool
 
 @cached_task("lm_modules.training.pretraining")
 def pretrain(
-    config: PretrainingConfig, tokens: Tokens, tokenizer: Tokenizer, seed: int, experiment: str, run_id: str
+    config: PretrainingConfig,
+    tokens: Tokens,
+    tokenizer: Tokenizer,
+    base: Model | None,
+    seed: int,
+    experiment: str,
+    run_id: str,
 ) -> Checkpoint:
     """Train, or continue from the newest valid checkpoint of the same work, and file the last checkpoint.
+
+    A new training begins with the weights of `base`, or with random ones.
 
     The curves go to an MLflow run of their own under `run_id`, which belongs to this work alone: a training on other
     text never continues the curve of this one.
@@ -27,6 +35,8 @@ def pretrain(
         MetricSpool(run.id) as spool,
         progress.bar("pretraining") as bar,
     ):
+        if base is not None:
+            config = _with_shape_of(base, config, directory / "log.txt")
         filing.log_config(run.id, config)
         tracking.set_tags(run.id, {"rootstock.work_directory": str(directory)})
 
@@ -42,6 +52,7 @@ def pretrain(
                 "tokenizer": tokenizer.local(),
                 "workdir": directory,
                 "seed": seed,
+                "base": base and base.local(),
             },
             name="pretraining",
             report=report,
@@ -52,6 +63,17 @@ def pretrain(
             Path(result.pop("checkpoint")),
             run_id=run.id,
             name="checkpoint",
-            parents=[tokens, tokenizer],
+            parents=[tokens, tokenizer] if base is None else [tokens, tokenizer, base],
             facts=result,
         )
+
+
+def _with_shape_of(base: Model, config: PretrainingConfig, log: Path) -> PretrainingConfig:
+    """Return the settings as they will be trained with: what the base decides is filled in."""
+    settings = run_isolated(
+        "lm_modules.training.continuation:resolved_settings",
+        {"config": config, "base": base.local()},
+        name="the reading of the base",
+        log=log,
+    )
+    return PretrainingConfig.model_validate(settings)

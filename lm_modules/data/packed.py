@@ -25,7 +25,7 @@ from configs.tokenization import TokenizationConfig
 from lm_modules.data.corpus import read_corpus
 from lm_modules.data.documents import SPLITS
 from lm_modules.data.input_files import file_digest
-from lm_modules.data.tokenizers import END_OF_TEXT
+from lm_modules.data.special_tokens import end_of_text_id
 
 CHARACTERS_ENCODED_AT_ONCE = 1_000_000
 
@@ -140,10 +140,8 @@ def pack(config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path
 
     started = time.perf_counter()
     encoder = corpus_tokenizer(tokenizer)
-    end_of_text_id = encoder.token_to_id(END_OF_TEXT)
-    if end_of_text_id is None:
-        raise ValueError(f"the tokenizer in {tokenizer} has no {END_OF_TEXT} token; train one with this project")
-    digest, vocab_size = file_digest(Path(tokenizer) / "tokenizer.json"), encoder.get_vocab_size()
+    end_of_text = end_of_text_id(Path(tokenizer))
+    digest, vocab_size = file_digest(Path(tokenizer) / "tokenizer.json"), 1 + max(encoder.get_vocab().values())
     used = np.zeros(vocab_size, bool)
     meta: dict[str, Any] = {}
     for split in SPLITS:
@@ -152,7 +150,7 @@ def pack(config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path
             split,
             _encoded(encoder, (document.text for document in read_corpus(corpus, split)), used),
             vocab_size=vocab_size,
-            end_of_text_id=end_of_text_id,
+            end_of_text_id=end_of_text,
             tokenizer_digest=digest,
         )
     sizes = meta["splits"]

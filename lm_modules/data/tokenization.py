@@ -1,4 +1,6 @@
-"""A corpus to a tokenizer: trained on the train split alone, tried on held-out text, filed as a stock directory."""
+"""A corpus to a tokenizer, filed as a stock directory: trained on the train split alone, or taken over from a model;
+tried on held-out text.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from configs.tokenization import TokenizationConfig
 from lm_modules.data.corpus import read_corpus
 from lm_modules.data.input_files import file_digest
+from lm_modules.data.special_tokens import special_tokens
 from lm_modules.data.tokenizers import END_OF_TEXT, MASK, PAD, SEPARATOR
+from lm_modules.data.tokenizers.pretrained import Pretrained
 
 if TYPE_CHECKING:
     import tokenizers
@@ -20,22 +24,32 @@ if TYPE_CHECKING:
 ROUND_TRIP_CHARACTERS = 1_000_000
 
 
-def train_tokenizer(config: TokenizationConfig, corpus: Path, output: Path) -> dict[str, Any]:
-    """Write a stock `PreTrainedTokenizerFast` directory and return its report (`report.json`, and the seconds it took).
+def train_tokenizer(config: TokenizationConfig, corpus: Path, output: Path, base: Path | None = None) -> dict[str, Any]:
+    """Write a stock fast tokenizer's directory and return its report (`report.json`, and the seconds it took).
 
-    A corpus without text for training, or a held-out document that does not come back byte for byte, is a ValueError.
+    `base` is the model from which a tokenizer of the kind `pretrained` is taken. A corpus without text for training is
+    a ValueError; so is a held-out document that a trained tokenizer does not give back byte for byte. Those that one
+    which was taken over changes are counted.
     """
     started = time.perf_counter()
     sampled = {"documents": 0, "characters": 0}
     num_characters = _training_characters(corpus)
-    tokenizer = config.tokenizer.train(_sample(corpus, num_characters, config.training_characters, sampled))
-    save_tokenizer(tokenizer, output)
+    taken = isinstance(config.tokenizer, Pretrained)
+    if taken:
+        if base is None:
+            raise ValueError("a pretrained tokenizer is taken from a model; set tokenization.tokenizer.base")
+        config.tokenizer.take(base, Path(output))
+    else:
+        trained = config.tokenizer.train(_sample(corpus, num_characters, config.training_characters, sampled))
+        save_tokenizer(trained, output)
+    tokenizer = corpus_tokenizer(output)
     training_seconds = time.perf_counter() - started
-    held_out = _round_trip(corpus_tokenizer(output), corpus)
+    held_out = _round_trip(tokenizer, corpus, count_changed=taken)
+    special = dict(special_tokens(Path(output)))
     report = {
         "kind": config.tokenizer.kind,
         "vocabulary_size": tokenizer.get_vocab_size(),
-        "special_tokens": {END_OF_TEXT: tokenizer.token_to_id(END_OF_TEXT), PAD: tokenizer.token_to_id(PAD)},
+        "special_tokens": {END_OF_TEXT: special.get(END_OF_TEXT), PAD: special.get(PAD)},
         "trained_on": sampled,
         "held_out": held_out,
         "bytes_per_token": held_out["bytes_per_token"],
@@ -105,15 +119,17 @@ def _sample(corpus: Path, num_characters: int, most_characters: int, sampled: di
             yield text
 
 
-def _round_trip(tokenizer: tokenizers.Tokenizer, corpus: Path) -> dict[str, Any]:
-    """Encode and decode held-out text, compare, and return the counts."""
-    num_documents = num_characters = num_bytes = num_tokens = 0
+def _round_trip(tokenizer: tokenizers.Tokenizer, corpus: Path, *, count_changed: bool) -> dict[str, Any]:
+    """Encode and decode held-out text, compare, and return the counts; a changed text is counted or a ValueError."""
+    num_documents = num_characters = num_bytes = num_tokens = num_changed = 0
     for document in read_corpus(corpus, "validation"):
         ids = tokenizer.encode(document.text, add_special_tokens=False).ids
         if tokenizer.decode(ids, skip_special_tokens=False) != document.text:
-            raise ValueError(
-                f"document {document.id!r} is not the same after encoding and decoding; choose another kind"
-            )
+            num_changed += 1
+            if not count_changed:
+                raise ValueError(
+                    f"document {document.id!r} is not the same after encoding and decoding; choose another kind"
+                )
         num_documents += 1
         num_characters += len(document.text)
         num_bytes += len(document.text.encode())
@@ -121,4 +137,5 @@ def _round_trip(tokenizer: tokenizers.Tokenizer, corpus: Path) -> dict[str, Any]
         if num_characters >= ROUND_TRIP_CHARACTERS:
             break
     per_token = round(num_bytes / num_tokens, 4) if num_tokens else None
-    return {"documents": num_documents, "bytes": num_bytes, "tokens": num_tokens, "bytes_per_token": per_token}
+    counts = {"documents": num_documents, "bytes": num_bytes, "tokens": num_tokens, "bytes_per_token": per_token}
+    return counts | ({"changed_documents": num_changed} if count_changed else {})

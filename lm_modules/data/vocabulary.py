@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lm_modules.data.special_tokens import special_tokens
 from lm_modules.data.tokenizers import FILL_MIDDLE, FILL_PREFIX, FILL_SUFFIX, MASK, PAD, SEPARATOR, sentinel
 from lm_modules.data.words import word_parts
 
@@ -17,7 +18,7 @@ class Vocabulary:
     size: int
     end_of_text_id: int
     special: tuple[tuple[str, int], ...] = ()
-    """Name and id of every special token."""
+    """Name and id of every special token; one that has a role is also listed under our name for it."""
     word_parts: str = ""
     """How every token takes part in words, a digit each (see `words`); empty where it is not known."""
 
@@ -25,13 +26,25 @@ class Vocabulary:
     def of(cls, tokenizer: Path, size: int, end_of_text_id: int) -> Vocabulary:
         """Return the vocabulary of a tokenizer directory."""
         content = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))
-        special = tuple((each["content"], each["id"]) for each in content["added_tokens"] if each["special"])
-        return cls(size, end_of_text_id, special, word_parts(content, size))
+        return cls(size, end_of_text_id, special_tokens(tokenizer), word_parts(content, size))
 
     @classmethod
     def restored(cls, size: int, end_of_text_id: int, special: list[list], word_parts: str = "") -> Vocabulary:
         """Return the vocabulary that was filed as JSON."""
         return cls(size, end_of_text_id, tuple((name, number) for name, number in special), word_parts)
+
+    def widened(self, size: int) -> Vocabulary:
+        """Return the vocabulary of a model with rows for `size` tokens; those that are no token are special.
+
+        Models are often given more rows than their tokenizer has tokens, to a round number.
+        """
+        if size < self.size:
+            raise ValueError(
+                f"the model knows {size} tokens and its tokenizer {self.size}; use the tokenizer that the model was "
+                "trained with"
+            )
+        unused = tuple((f"unused row {number}", number) for number in range(self.size, size))
+        return replace(self, size=size, special=self.special + unused)
 
     @property
     def special_ids(self) -> list[int]:
@@ -58,9 +71,14 @@ class Vocabulary:
         """Stand before the prefix, the suffix and the middle of a text to be filled in."""
         return self._id_of(FILL_PREFIX), self._id_of(FILL_SUFFIX), self._id_of(FILL_MIDDLE)
 
-    def sentinel_ids(self, count: int) -> list[int]:
-        """Return the ids of so many tokens that stand for spans taken out."""
+    def sentinel_ids(self, count: int, *, or_mask: bool = False) -> list[int]:
+        """Return the ids of so many tokens that stand for spans taken out.
+
+        A tokenizer without any gives its mask token for every span with `or_mask`, as BART has it.
+        """
         known = dict(self.special)
+        if or_mask and sentinel(0) not in known and MASK in known:
+            return [known[MASK]] * count
         if sentinel(count - 1) not in known:
             raise ValueError(
                 f"span denoising of rows of this length needs {count} sentinels; set "

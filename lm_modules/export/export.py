@@ -15,11 +15,14 @@ from torch import nn
 
 from configs.component import members
 from configs.pretraining import PretrainingConfig
+from lm_modules.data.tokenizers.pretrained import copy_tokenizer
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.export.architectures import Architecture
+from lm_modules.export.as_it_is import AsItIs
 from lm_modules.export.model_card import model_card
 from lm_modules.model.stock import quiet_loading
 from lm_modules.training import checkpoints
+from lm_modules.training.continuation import Base, build_network
 
 TOLERANCE = 1e-4
 """Largest difference of a logit, in float32."""
@@ -39,14 +42,17 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
         raise ValueError(f"checkpoint {checkpoint} is damaged ({damage}); export another one")
     state = checkpoints.read_state(checkpoint)
     network, config = training_graph(checkpoint)
-    kind = config.objective.architecture(config.model)
-    architecture: Any = members("lm_modules.export.architectures")[kind](kind=kind)
+    architecture, base = architecture_of(config), base_of(state)
     codec = AutoTokenizer.from_pretrained(str(tokenizer))
     codec.model_max_length = config.model.context_length
     codec.model_input_names = ["input_ids", "attention_mask"]
     vocab_size = state["vocabulary"]["size"]
     ids = {f"{each}_token_id": getattr(codec, f"{each}_token_id") for each in ("bos", "eos", "pad", "mask")}
+    if base is not None:
+        ids |= base.token_ids
     stock = architecture.stock(network, config.model, vocab_size, ids)
+    if base is not None:
+        base.complete(stock)
     beside = architecture.beside(network, config.model, vocab_size, ids)
 
     temporary = output.with_name(f".{output.name}.partial")
@@ -55,7 +61,10 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
         with quiet_loading():
             for folder, each in {".": stock, **beside}.items():
                 each.save_pretrained(temporary / folder)
-                codec.save_pretrained(temporary / folder)
+                if base is None:
+                    codec.save_pretrained(temporary / folder)
+                else:
+                    copy_tokenizer(tokenizer, temporary / folder)
             reopened = getattr(transformers, architecture.auto_class).from_pretrained(temporary, dtype=torch.float32)
             reopened_beside = {
                 folder: type(each).from_pretrained(temporary / folder, dtype=torch.float32).eval()
@@ -71,6 +80,7 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
             auto_class=architecture.auto_class,
             num_parameters=reopened.num_parameters(),
             difference=agreement["max_logit_difference"],
+            codec=codec,
         )
         (temporary / "README.md").write_text(card)
         shutil.rmtree(output, ignore_errors=True)
@@ -88,10 +98,22 @@ def training_graph(checkpoint: Path) -> tuple[nn.Module, PretrainingConfig]:
     """Return the network that was trained, in float32 on the CPU, with its settings."""
     state = checkpoints.read_state(checkpoint)
     config = PretrainingConfig.model_validate(state["config"])
-    vocabulary = Vocabulary.restored(**state["vocabulary"])
-    network = config.objective.network(config.model, vocabulary, config.optimization.batch_tokens)
+    network = build_network(config, Vocabulary.restored(**state["vocabulary"]), base_of(state))
     network.load_state_dict(checkpoints.read_tensors(checkpoint, "model"), strict=True)
     return network.float().eval(), config
+
+
+def architecture_of(config: PretrainingConfig) -> Any:
+    """Return what makes a stock model of the network that these settings train."""
+    if config.as_it_is:
+        return AsItIs(auto_class=config.objective.stock_class)
+    kind = config.objective.architecture(config.model)
+    return members("lm_modules.export.architectures")[kind](kind=kind)
+
+
+def base_of(state: dict[str, Any]) -> Base | None:
+    """Return the model that the training of this checkpoint began with, or None."""
+    return None if state.get("base") is None else Base(**state["base"])
 
 
 def _compare(

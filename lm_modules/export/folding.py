@@ -92,7 +92,8 @@ def fold(weights: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
 def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> dict[str, Tensor]:
     """Return our weights for a stock model's; gains of its norms go into the maps that read them.
 
-    With tied embeddings the last norm must be what `fold` makes it, because no map of its own follows it.
+    With tied embeddings the last norm must be what `fold` makes it, because no map of its own follows it; and so must
+    the norms of queries and keys, which are turned before they meet.
     """
     embedding_VD = stock["model.embed_tokens.weight"]
     weights = {"embedding.weight": scaled(embedding_VD, 1 / scales.matrices["embedding"].forward)}
@@ -105,15 +106,25 @@ def unfold(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> d
             elif matrix in ("gate", "up"):
                 weight = weight * stock[f"model.layers.{layer}.post_attention_layernorm.weight"]
             weights[_own_name(layer, matrix)] = scaled(weight, 1 / factors[matrix])
+        if model.query_key_norm:
+            norm = f"model.layers.{layer}.self_attn.{{}}_norm.weight"
+            gain_K = stock[norm.format("q")] * stock[norm.format("k")]
+            require_gain(gain_K, _logits_factor(model, scales), f"the norms of queries and keys in layer {layer}")
     gain_D = stock["model.norm.weight"]
     if not model.tied_embeddings:
         weights["readout.weight"] = scaled(stock["lm_head.weight"] * gain_D, 1 / scales.matrices["readout"].forward)
-    elif not torch.allclose(gain_D, torch.full_like(gain_D, tied_gain(scales)), rtol=1e-4):
-        raise ValueError(
-            f"the last norm's gains (about {float(gain_D.mean()):.4g}) are not the {tied_gain(scales):.4g} that this "
-            "parametrization needs with tied embeddings; set model.tied_embeddings to false"
-        )
+    else:
+        require_gain(gain_D, tied_gain(scales), "the last norm, whose readout is tied to the embedding,")
     return weights
+
+
+def require_gain(gain_D: Tensor, needed: float, where: str) -> None:
+    """Raise a ValueError unless all gains of a norm are the one that this parametrization needs there."""
+    if not torch.allclose(gain_D, torch.full_like(gain_D, needed), rtol=1e-4):
+        raise ValueError(
+            f"{where} has gains from {float(gain_D.min()):.4g} to {float(gain_D.max()):.4g}; no matrix of our network "
+            f"can hold others than {needed:.4g}. Continue the model as it is: set pretraining.as_it_is to true"
+        )
 
 
 def multipliers(model: ModelConfig, scales: Scales, layer: int) -> dict[str, float]:

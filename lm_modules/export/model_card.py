@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lm_modules.data.tokenizers import sentinel
+
 CARD = """---
 library_name: transformers
 pipeline_tag: {task}
@@ -12,8 +14,8 @@ tags: [rootstock, {objective}]
 
 # {parameters:,} parameters, {architecture}
 
-A language model pretrained from scratch with Rootstock ({objective}) and folded into an unmodified `{architecture}`: it
-needs `transformers` alone.
+A language model pretrained {origin} with Rootstock ({objective}). It is an unmodified `{architecture}` and needs
+`transformers` alone.
 
 ```python
 from transformers import {auto_class}, AutoTokenizer
@@ -33,16 +35,19 @@ tokenizer = AutoTokenizer.from_pretrained("path/to/this/directory")
 | tokens fingerprint | `{fingerprint}` |
 | difference from the training graph | at most {difference:.1e} in a logit, float32 |
 
-It has read the training text above and nothing else, and knows no facts to rely on.
+{knowledge}
 """
+
+FROM_SCRATCH = "It has read the training text above and nothing else, and knows no facts to rely on."
+CONTINUED = "Beside the training text above it has read whatever its base had; the terms of the base hold for it, too."
 
 
 USES = {
     "text-generation": """tokens = tokenizer("def main(", return_tensors="pt")
 print(tokenizer.decode(model.generate(**tokens, max_new_tokens=64)[0]))""",
-    "text2text-generation": """tokens = tokenizer("a text <|sentinel_0|> taken out<|endoftext|>", return_tensors="pt")
+    "text2text-generation": """tokens = tokenizer("a text {sentinel} taken out{end}", return_tensors="pt")
 print(tokenizer.decode(model.generate(**tokens, max_new_tokens=64)[0]))""",
-    "fill-mask": """tokens = tokenizer("a text with a <|mask|> hidden", return_tensors="pt")
+    "fill-mask": """tokens = tokenizer("a text with a {mask} hidden", return_tensors="pt")
 print(tokenizer.decode(model(**tokens).logits[0].argmax(-1)))""",
     "token-classification": """tokens = tokenizer("a text that may have been changed", return_tensors="pt")
 print(model(**tokens).logits[0].softmax(-1)[:, 1])  # how likely each token was replaced""",
@@ -51,17 +56,26 @@ print(model(**tokens).logits[0].softmax(-1)[:, 1])  # how likely each token was 
 
 
 def model_card(
-    state: dict[str, Any], *, model: Any, task: str, auto_class: str, num_parameters: int, difference: float
+    state: dict[str, Any],
+    *,
+    model: Any,
+    task: str,
+    auto_class: str,
+    num_parameters: int,
+    difference: float,
+    codec: Any,
 ) -> str:
-    """Return the card of a model that was folded from the checkpoint with this state."""
-    shape = state["config"]["model"]
+    """Return the card of a model that was made of the checkpoint with this state; `codec` is its tokenizer."""
+    shape, base = state["config"]["model"], state["config"]["base"]
     figures = {name: f"{value:.4f}" for name, value in state["validation"].items()}
     return CARD.format(
         parameters=num_parameters,
         architecture=type(model).__name__,
         task=task,
         auto_class=auto_class,
-        use=USES[task],
+        use=_use(task, state, codec),
+        origin="from scratch" if base is None else f"from the weights of `{base}` on",
+        knowledge=FROM_SCRATCH if base is None else CONTINUED,
         objective=state["config"]["objective"]["kind"],
         depth=shape["depth"],
         width=shape["width"],
@@ -76,4 +90,15 @@ def model_card(
         bits=figures.get("bits_per_byte", "not measured:"),
         fingerprint=state["identity"]["tokens"][:16],
         difference=difference,
+    )
+
+
+def _use(task: str, state: dict[str, Any], codec: Any) -> str:
+    special = dict(state["vocabulary"]["special"])
+    span = special.get(sentinel(0), codec.mask_token_id)
+    return (
+        USES[task]
+        .replace("{mask}", str(codec.mask_token))
+        .replace("{end}", str(codec.eos_token))
+        .replace("{sentinel}", "" if span is None else str(codec.convert_ids_to_tokens(span)))
     )

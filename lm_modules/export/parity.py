@@ -33,6 +33,18 @@ def logit_difference(ours: Logits, theirs: Logits, vocab_size: int, lengths: Seq
     return largest.item()
 
 
+def answer_difference(ours: Any, stock: Any, vocab_size: int, lengths: Sequence[int]) -> float:
+    """Return the same for an encoder-decoder, the target a little shorter than the source."""
+    largest = torch.zeros(())
+    with torch.no_grad():
+        for length in lengths:
+            source_BS, target_BL = (random_text(vocab_size, 2, each) for each in (length, max(2, 2 * length // 3)))
+            target_BL[:, 0] = stock.config.decoder_start_token_id
+            theirs_BLV = stock(input_ids=source_BS, decoder_input_ids=target_BL).logits
+            largest = largest_difference(largest, ours(source_BS, target_BL), theirs_BLV)
+    return largest.item()
+
+
 def padded_difference(ours: Any, stock: Any, vocab_size: int, length: int) -> float:
     """Return the same for an encoder where the second of two rows is half padding, the padding left out."""
     tokens_BL = random_text(vocab_size, 2, length)

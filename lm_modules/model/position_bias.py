@@ -15,12 +15,20 @@ from torch import Tensor, nn
 
 from lm_modules.model.parametrization import MatrixScale
 
+NUM_BUCKETS, MAX_DISTANCE = 32, 128
+
 
 class PositionBias(nn.Module):
     """A number for every head and bucket; one table serves all layers of a stack."""
 
     def __init__(
-        self, heads: int, scale: MatrixScale, *, both_ways: bool, num_buckets: int = 32, max_distance: int = 128
+        self,
+        heads: int,
+        scale: MatrixScale,
+        *,
+        both_ways: bool,
+        num_buckets: int = NUM_BUCKETS,
+        max_distance: int = MAX_DISTANCE,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(num_buckets, heads))

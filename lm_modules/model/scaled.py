@@ -47,13 +47,25 @@ class ScaledEmbedding(nn.Module):
 def scales_of(network: nn.Module) -> dict[str, MatrixScale]:
     """Return the constants of every weight by its name; a weight without any is refused, it would learn at a guess."""
     modules = dict(network.named_modules())
-    table = {}
+    table = _tables_of_stock_models(modules)
     for name, _ in network.named_parameters():
+        if name in table:
+            continue
         scale = getattr(modules[name.rpartition(".")[0]], "scale", None)
         if not isinstance(scale, MatrixScale):
             raise ValueError(f"the parametrization has no multiplier for {name}; build it with ScaledLinear")
         table[name] = scale
     return table
+
+
+def _tables_of_stock_models(modules: dict[str, nn.Module]) -> dict[str, MatrixScale]:
+    """Return the constants of the networks that know them themselves, because their parts come from elsewhere."""
+    return {
+        f"{prefix}.{name}" if prefix else name: scale
+        for prefix, module in modules.items()
+        if callable(tell := getattr(module, "scale_table", None))
+        for name, scale in tell().items()
+    }
 
 
 def initialize(network: nn.Module, generator: torch.Generator) -> None:

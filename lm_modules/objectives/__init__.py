@@ -35,6 +35,8 @@ class Objective(Component):
     """Tokens that a row shares with the next, because they are read in one and scored in the other."""
     scores_every_token: ClassVar[bool] = False
     """Whether the loss is that of the whole text, so that bits per byte can be told."""
+    stock_class: ClassVar[str | None] = None
+    """The class of `transformers` whose models can be trained on this as they are; None where it needs our network."""
 
     @abstractmethod
     def row_length(self, context_length: int) -> int:

@@ -35,6 +35,7 @@ class CausalLm(Objective):
     model_config = ConfigDict(title="Causal language modelling")
     overlap: ClassVar[int] = 1
     scores_every_token: ClassVar[bool] = True
+    stock_class: ClassVar[str | None] = "AutoModelForCausalLM"
 
     kind: Literal["causal_lm"] = "causal_lm"
     """Predict the next token."""

@@ -7,7 +7,7 @@ labels    .    .   sat   .    .   mat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -26,6 +26,7 @@ class MaskedLm(Objective):
     """Masked language modelling with the encoder."""
 
     model_config = ConfigDict(title="Masked language modelling")
+    stock_class: ClassVar[str | None] = "AutoModelForMaskedLM"
 
     kind: Literal["masked_lm"] = "masked_lm"
     """Find hidden tokens."""

@@ -9,7 +9,7 @@ Every row loses the same number of tokens in the same number of spans, so no row
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -27,6 +27,7 @@ class SpanDenoising(Objective):
     """Span corruption with the encoder-decoder."""
 
     model_config = ConfigDict(title="Span denoising")
+    stock_class: ClassVar[str | None] = "AutoModelForSeq2SeqLM"
 
     kind: Literal["span_denoising"] = "span_denoising"
     """Write the spans that were taken out."""
@@ -66,7 +67,7 @@ class SpanDenoising(Objective):
 
         num_rows, length = tokens_BL.shape
         num_noise, num_spans = self._counts(length)
-        sentinels_N = torch.tensor(vocabulary.sentinel_ids(num_spans))
+        sentinels_N = torch.tensor(vocabulary.sentinel_ids(num_spans, or_mask=self.whole_text))
         noise_BN = _lengths(num_rows, num_noise, num_spans, generator)
         kept_BN = _lengths(num_rows, length - num_noise, num_spans, generator)
         ends_BM = torch.stack((kept_BN, noise_BN), dim=2).flatten(1).cumsum(dim=1)

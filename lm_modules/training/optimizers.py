@@ -23,7 +23,8 @@ def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[tor
 
     PyTorch takes `lr * weight_decay` off a weight at each step. The decay of a group is divided by its peak learning
     rate, so that every weight loses `config.weight_decay` of itself at the peak of the schedule, whatever it learns at
-    (independent decay, Wortsman et al. 2023, arXiv 2309.14322, section 3.4).
+    (independent decay, Wortsman et al. 2023, arXiv 2309.14322, section 3.4). What the table says does not decay keeps
+    all of itself.
     """
     table = scales_of(network)
     adamw, muon = _Groups(config.weight_decay), _Groups(config.weight_decay)
@@ -33,9 +34,9 @@ def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[tor
             learning_rate = (config.muon_learning_rate or config.learning_rate) * scale.orthogonal_learning_rate
             width_out, width_in = parameter.shape
             # torch's Muon multiplies by sqrt(max(1, width out / width in)) on its own
-            muon.add(parameter, learning_rate * math.sqrt(width_out / max(1.0, width_out / width_in)))
+            muon.add(parameter, learning_rate * math.sqrt(width_out / max(1.0, width_out / width_in)), scale.decays)
         else:
-            adamw.add(parameter, config.learning_rate * scale.learning_rate)
+            adamw.add(parameter, config.learning_rate * scale.learning_rate, scale.decays)
     built: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(adamw.listed(), betas=config.betas, eps=config.epsilon, fused=True)
     ]
@@ -45,19 +46,19 @@ def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[tor
 
 
 class _Groups:
-    """Parameters by the peak of their learning rate."""
+    """Parameters by the peak of their learning rate, and whether they decay."""
 
     def __init__(self, weight_decay: float) -> None:
         self._weight_decay = weight_decay
-        self._parameters: dict[float, list[nn.Parameter]] = {}
+        self._parameters: dict[tuple[float, bool], list[nn.Parameter]] = {}
 
-    def add(self, parameter: nn.Parameter, peak: float) -> None:
-        self._parameters.setdefault(peak, []).append(parameter)
+    def add(self, parameter: nn.Parameter, peak: float, decays: bool) -> None:
+        self._parameters.setdefault((peak, decays), []).append(parameter)
 
     def listed(self) -> list[dict[str, Any]]:
         return [
-            {"params": parameters, "lr": peak, "peak": peak, "weight_decay": self._weight_decay / peak}
-            for peak, parameters in self._parameters.items()
+            {"params": parameters, "lr": peak, "peak": peak, "weight_decay": decays * self._weight_decay / peak}
+            for (peak, decays), parameters in self._parameters.items()
         ]
 
 

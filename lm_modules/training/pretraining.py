@@ -25,13 +25,13 @@ from configs.pretraining import PretrainingConfig
 from lm_modules.data.batches import derived_seed, open_batches
 from lm_modules.data.packed import PackedTokens
 from lm_modules.data.vocabulary import Vocabulary
-from lm_modules.model.scaled import initialize
 from lm_modules.model.vocabulary_loss import set_chunk_rows
 from lm_modules.training import checkpoints
 from lm_modules.training.callbacks.checkpointing import Checkpointing
 from lm_modules.training.callbacks.reporting import Reporting
 from lm_modules.training.callbacks.stopping import Stopping
 from lm_modules.training.callbacks.validation import HeldOut, Validation, token_bytes
+from lm_modules.training.continuation import Base, begin, require_same_tokenizer, resolved
 from lm_modules.training.disk_space import save_where_space_is
 from lm_modules.training.pretraining_module import Diverged, PretrainingModule
 from lm_modules.training.pretraining_state import (
@@ -70,22 +70,32 @@ class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
 
 
 def pretrain(
-    config: PretrainingConfig, *, tokens: Path, tokenizer: Path, workdir: Path, seed: int, report: Report = keep_going
+    config: PretrainingConfig,
+    *,
+    tokens: Path,
+    tokenizer: Path,
+    workdir: Path,
+    seed: int,
+    report: Report = keep_going,
+    base: Path | None = None,
 ) -> dict[str, Any]:
     """Train to the end of the budget and return figures and the path of the last checkpoint.
 
+    The weights begin with those of the model in the directory `base`, or at random.
     Continues from the newest whole checkpoint in `workdir`; one of other data or settings is refused (ValueError).
     Raises Interrupted after an orderly stop: SIGTERM, SIGINT, or `report` returning true.
     """
-    arguments = (config, Path(tokens), Path(tokenizer), Path(workdir), seed)
+    arguments = (config, Path(tokens), Path(tokenizer), Path(workdir), seed, base and Path(base))
     with train_together(config.compute, partial(_follow, *arguments)) as ranks:
         return _Run(*arguments, report if ranks.leads else keep_going, ranks).finish()
 
 
-def _follow(config: PretrainingConfig, tokens: Path, tokenizer: Path, workdir: Path, seed: int, ranks: Ranks) -> None:
+def _follow(
+    config: PretrainingConfig, tokens: Path, tokenizer: Path, workdir: Path, seed: int, base: Path | None, ranks: Ranks
+) -> None:
     """Do what another rank than the first does; how it ends is for the first to tell."""
     with suppress(Interrupted):
-        _Run(config, tokens, tokenizer, workdir, seed, keep_going, ranks).finish()
+        _Run(config, tokens, tokenizer, workdir, seed, base, keep_going, ranks).finish()
 
 
 class _Run:
@@ -96,10 +106,14 @@ class _Run:
         tokenizer: Path,
         workdir: Path,
         seed: int,
+        base: Path | None,
         report: Report,
         ranks: Ranks,
     ) -> None:
-        self.config, self.seed, self.report, self.ranks = config, seed, report, ranks
+        if base is not None:
+            config = resolved(config, base)
+            require_same_tokenizer(base, tokenizer)
+        self.config, self.seed, self.report, self.ranks, self.start = config, seed, report, ranks, base
         self.directory, self.retention = workdir / "checkpoints", Retention.of(config.compute)
         refuse_other_tokenizer(tokens, tokenizer)
         if config.batch_rows < ranks.count:
@@ -107,7 +121,8 @@ class _Run:
                 f"compute.devices {ranks.count} exceeds the {config.batch_rows} rows of a step; lower it, or raise "
                 f"optimization.batch_tokens to {ranks.count * config.model.context_length}"
             )
-        self.identity = identity(config, tokens, tokenizer, seed)
+        self.base = None if base is None else Base.of(base)
+        self.identity = identity(config, tokens, tokenizer, seed, self.base.digest if self.base else None)
         self.precision = resolve_precision(config.compute)
         if threads := threads_of_a_rank(config.compute):
             torch.set_num_threads(threads)
@@ -128,13 +143,15 @@ class _Run:
         )
         packed = self.batches.tokens
         self.vocabulary = Vocabulary.of(tokenizer, packed.vocab_size, packed.end_of_text_id)
-        self.validation = Validation(held_out, self.report, config.validation_every_steps)
+        if self.base is not None:
+            self.vocabulary = self.vocabulary.widened(self.base.vocab_size)
+        self.validation = Validation(held_out, self.report, config.validation_every_steps, at_start=base is not None)
         self.module = self._module()
 
     def _module(self) -> PretrainingModule:
         config, optimization = self.config, self.config.optimization
-        network = config.objective.network(config.model, self.vocabulary, optimization.batch_tokens)
-        initialize(network, torch.Generator().manual_seed(derived_seed(self.seed, "weights")))
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "weights"))
+        network: Any = begin(config, self.vocabulary, self.start, generator)
         set_chunk_rows(network, config.compute.loss_chunk_rows)
         if config.compute.compile:
             refuse_without_compiler()
@@ -251,7 +268,7 @@ class _Run:
         refuse_other(path, state["identity"], self.identity)
         self._restore(path)
         restore_progress(module, state)
-        self.validation.figures = state["validation"]
+        self.validation.figures, self.validation.before = state["validation"], state["validation_before"]
         if state["precision"] != self.precision:
             logger.warning("%s was trained in %s and goes on in %s", path, state["precision"], self.precision)
         logger.info("continuing from %s", path)
@@ -267,12 +284,14 @@ class _Run:
         state = {
             **progress(module),
             "validation": self.validation.figures,
+            "validation_before": self.validation.before,
             VALIDATION_LOSS: self._loss_of_this_step(),
             "precision": self.precision,
             "seed": self.seed,
             "vocabulary": asdict(self.vocabulary),
             "identity": self.identity,
             "config": self.config.model_dump(mode="json"),
+            "base": self.base and asdict(self.base),
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
         }
         tensors = {
@@ -295,6 +314,7 @@ class _Run:
             "tokens_per_second": module.tokens_seen / max(module.clock.seconds, 1e-9),
             "train_loss_nats": sum(module.recent_losses) / max(len(module.recent_losses), 1),
             "validation_loss_nats": figures["loss"],
+            "validation_loss_nats_before": self.validation.before.get("loss"),
             "validation_bits_per_byte": figures.get("bits_per_byte"),
             "num_parameters": sum(parameter.numel() for parameter in module.network.parameters()),
             "precision": self.precision,

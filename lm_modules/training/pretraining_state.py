@@ -18,10 +18,13 @@ from lm_modules.training.callbacks.reporting import Clock
 from lm_modules.training.pretraining_module import PretrainingModule
 
 
-def identity(config: PretrainingConfig, tokens: Path, tokenizer: Path, seed: int) -> dict[str, str]:
+def identity(
+    config: PretrainingConfig, tokens: Path, tokenizer: Path, seed: int, base: str | None = None
+) -> dict[str, str]:
     """Return a fingerprint of everything that decides the result; a checkpoint of another one is refused.
 
-    Left out is what changes speed and memory only: the compute section and how the batch is cut.
+    Left out is what changes speed and memory only: the compute section and how the batch is cut. `base` is the digest
+    of the model that the weights begin with.
     """
     optimization = config.optimization.model_copy(update={"micro_batch_rows": None})
     return {
@@ -31,6 +34,7 @@ def identity(config: PretrainingConfig, tokens: Path, tokenizer: Path, seed: int
         "objective": _digest(config.objective.model_dump_json()),
         "optimization": _digest(optimization.model_dump_json()),
         "seed": str(seed),
+        "base": "random weights" if base is None else f"{base}{' as it is' if config.as_it_is else ''}",
     }
 
 

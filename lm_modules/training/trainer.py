@@ -80,6 +80,8 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             # the choice of device is the user's
             warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+            # a stock model is trained in evaluation mode, so that it drops nothing
+            warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode at the start of training.*")
             # Lightning 2.6 still asks torch's pytrees for a class that torch 2.13 calls deprecated
             warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated", category=FutureWarning)
             yield

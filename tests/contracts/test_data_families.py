@@ -85,6 +85,10 @@ def test_equal_texts_have_equal_keys_and_different_ones_do_not(each) -> None:
 
 @pytest.mark.parametrize("member", all_members("tokenizers"))
 def test_tokenizer_gives_every_text_back(member) -> None:
+    if member.kind == "pretrained":  # somebody else's, which may change a text
+        with pytest.raises(ValueError, match="taken over, not trained"):
+            member.train(iter([]))
+        return
     tokenizer = member.train(iter([TEXTS["prose"], TEXTS["code"]] * 3))
     tokenizer.encode_special_tokens = True
     for name, text in TEXTS.items():

@@ -26,7 +26,7 @@ def sentinel(number: int) -> str:
 
 
 class TokenizerTraining(Component):
-    """Trains a tokenizer. Its first tokens are those of SPECIAL."""
+    """Trains a tokenizer, whose first tokens are those of SPECIAL, or takes one over."""
 
     @abstractmethod
     def train(self, texts: Iterator[str]) -> tokenizers.Tokenizer:

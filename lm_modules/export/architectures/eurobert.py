@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lm_modules.export.architectures import Architecture
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
     from configs.model import ModelConfig
@@ -18,6 +20,7 @@ class Eurobert(Architecture):
 
     kind: Literal["eurobert"] = "eurobert"
     task: ClassVar[str] = "fill-mask"
+    model_type: ClassVar[str | None] = "eurobert"
     auto_class: ClassVar[str] = "AutoModelForMaskedLM"
 
     def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
@@ -29,6 +32,18 @@ class Eurobert(Architecture):
         stock = EuroBertForMaskedLM(EuroBertConfig(**llama_settings(model, vocab_size), **ids))
         stock.load_state_dict(fold(network.state_dict(), model, network.scales), strict=True)
         return stock.eval()
+
+    def shape(self, stock: Any) -> dict[str, Any]:
+        """Return the shape of a stock model."""
+        from lm_modules.export.stock_shapes import llama_shape
+
+        return llama_shape(stock)
+
+    def unfolded(self, stock: Mapping[str, Tensor], network: Any, model: ModelConfig) -> dict[str, Tensor]:
+        """Return our weights."""
+        from lm_modules.export.folding import unfold
+
+        return unfold(stock, model, network.scales)
 
     def difference(self, network: nn.Module, stock: Any, vocab_size: int, lengths: list[int]) -> float:
         """Compare logits, also behind padding."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.export.architectures.eurobert import Eurobert
 
@@ -20,6 +20,7 @@ class EurobertPair(Eurobert):
     """The pair is answered for from its first token ("bos" pooling)."""
 
     kind: Literal["eurobert_pair"] = "eurobert_pair"  # type: ignore[assignment]
+    model_type: ClassVar[str | None] = None
 
     def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
         """Return the folded encoder."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lm_modules.export.architectures import Architecture
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
     from transformers import PreTrainedModel
 
     from configs.model import ModelConfig
@@ -18,6 +20,7 @@ class Llama(Architecture):
 
     kind: Literal["llama"] = "llama"
     task: ClassVar[str] = "text-generation"
+    model_type: ClassVar[str | None] = "llama"
     auto_class: ClassVar[str] = "AutoModelForCausalLM"
 
     def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
@@ -29,6 +32,18 @@ class Llama(Architecture):
         stock = LlamaForCausalLM(LlamaConfig(**llama_settings(model, vocab_size), **ids))
         stock.load_state_dict(fold(network.state_dict(), model, network.scales), strict=True)
         return stock.eval()
+
+    def shape(self, stock: Any) -> dict[str, Any]:
+        """Return the shape of a stock model."""
+        from lm_modules.export.stock_shapes import llama_shape
+
+        return llama_shape(stock)
+
+    def unfolded(self, stock: Mapping[str, Tensor], network: Any, model: ModelConfig) -> dict[str, Tensor]:
+        """Return our weights."""
+        from lm_modules.export.folding import unfold
+
+        return unfold(stock, model, network.scales)
 
     def difference(self, network: nn.Module, stock: Any, vocab_size: int, lengths: list[int]) -> float:
         """Compare logits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.export.architectures.llama import Llama
 
@@ -16,6 +16,7 @@ class Qwen3(Llama):
     """Llama with a norm on queries and keys, and local layers if wanted."""
 
     kind: Literal["qwen3"] = "qwen3"  # type: ignore[assignment]
+    model_type: ClassVar[str | None] = "qwen3"
 
     def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
         """Return the folded decoder."""

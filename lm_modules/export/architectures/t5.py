@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lm_modules.export.architectures import Architecture
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
@@ -26,6 +28,7 @@ class T5(Architecture):
 
     kind: Literal["t5"] = "t5"
     task: ClassVar[str] = "text2text-generation"
+    model_type: ClassVar[str | None] = "t5"
     auto_class: ClassVar[str] = "AutoModelForSeq2SeqLM"
 
     def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
@@ -55,19 +58,23 @@ class T5(Architecture):
         stock.load_state_dict(_folded(network, model), strict=True)
         return stock.eval()
 
+    def shape(self, stock: Any) -> dict[str, Any]:
+        """Return the shape of a stock model."""
+        from lm_modules.export.stock_shapes import t5_shape
+
+        return t5_shape(stock)
+
+    def unfolded(self, stock: Mapping[str, Tensor], network: Any, model: ModelConfig) -> dict[str, Tensor]:
+        """Return our weights."""
+        from lm_modules.export.t5_unfolding import unfold_t5
+
+        return unfold_t5(stock, network, model)
+
     def difference(self, network: nn.Module, stock: Any, vocab_size: int, lengths: list[int]) -> float:
         """Compare logits, the target a little shorter than the source."""
-        import torch
+        from lm_modules.export.parity import answer_difference
 
-        from lm_modules.export.parity import largest_difference, random_text
-
-        largest = torch.zeros(())
-        with torch.no_grad():
-            for length in lengths:
-                source_BS, target_BL = (random_text(vocab_size, 2, each) for each in (length, max(2, 2 * length // 3)))
-                theirs_BLV = stock(input_ids=source_BS, decoder_input_ids=target_BL).logits
-                largest = largest_difference(largest, network(source_BS, target_BL), theirs_BLV)
-        return largest.item()
+        return answer_difference(network, stock, vocab_size, lengths)
 
     def same_tokens(self, network: Any, stock: Any, vocab_size: int, num_tokens: int, tolerance: float) -> int:
         """Compare greedy writing with the stock model's cache."""
@@ -112,22 +119,24 @@ def _folded(network: Any, model: ModelConfig) -> dict[str, Tensor]:
 def _attention(place: str, name: str, attention: Any) -> dict[str, Tensor]:
     from lm_modules.export.folding import scaled
 
-    factors = {"query": attention.logits_scale}
     folded = {}
     for matrix, stock_name in ATTENTION.items():
-        part = getattr(attention, matrix)
-        factor = part.scale.forward * factors.get(matrix, 1.0)
-        folded[f"{place}.{name}.{stock_name}.weight"] = scaled(part.weight.detach(), factor)
+        weight = getattr(attention, matrix).weight.detach()
+        folded[f"{place}.{name}.{stock_name}.weight"] = scaled(weight, factor_of(attention, matrix))
     return folded
 
 
 def _feed_forward(place: str, feed_forward: Any) -> dict[str, Tensor]:
     from lm_modules.export.folding import scaled
 
-    factors = {"gate": feed_forward.gate_scale}
     folded = {}
     for matrix, stock_name in FEED_FORWARD.items():
-        part = getattr(feed_forward, matrix)
-        factor = part.scale.forward * factors.get(matrix, 1.0)
-        folded[f"{place}.DenseReluDense.{stock_name}.weight"] = scaled(part.weight.detach(), factor)
+        weight = getattr(feed_forward, matrix).weight.detach()
+        folded[f"{place}.DenseReluDense.{stock_name}.weight"] = scaled(weight, factor_of(feed_forward, matrix))
     return folded
+
+
+def factor_of(part: Any, matrix: str) -> float:
+    """Return what a matrix of an attention or feed-forward part is multiplied by to become the stock one."""
+    own = {"query": "logits_scale", "gate": "gate_scale"}
+    return getattr(part, matrix).scale.forward * (getattr(part, own[matrix]) if matrix in own else 1.0)

@@ -35,6 +35,8 @@ class MatrixScale:
     orthogonal_learning_rate: float | None = None
     """Multiplies the learning rate times sqrt(width out) of an update with orthogonal rows or columns (Muon), so that
     the output moves alike at any width; None for what is no hidden matrix."""
+    decays: bool = True
+    """Whether weight decay takes from it; the biases and gains of stock models have none."""
 
     def after(self, factor: float) -> MatrixScale:
         """Return the constants of a matrix whose input is meant to be multiplied by a factor first."""

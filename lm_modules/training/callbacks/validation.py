@@ -56,12 +56,22 @@ class HeldOut:
 
 
 class Validation(Callback):
-    """Measures every so many steps and after the last; the newest figures, of step `measured_at`, are in `figures`."""
+    """Measures every so many steps and after the last; the newest figures, of step `measured_at`, are in `figures`.
 
-    def __init__(self, held_out: HeldOut, report: Report, every_steps: int | None) -> None:
-        self._held_out, self._report, self._every_steps = held_out, report, every_steps
+    With `at_start` it also measures what the training begins with: `before`.
+    """
+
+    def __init__(self, held_out: HeldOut, report: Report, every_steps: int | None, *, at_start: bool = False) -> None:
+        self._held_out, self._report, self._every_steps, self._at_start = held_out, report, every_steps, at_start
         self.figures: dict[str, float] = {}
         self.measured_at: int | None = None
+        self.before: dict[str, float] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure before the first step, if that is wanted."""
+        if self._at_start and pl_module.step == 0:
+            self._measure(trainer, pl_module)
+            self.before = self.figures
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -69,8 +79,10 @@ class Validation(Callback):
         """Measure if it is time."""
         module: Any = pl_module
         due = self._every_steps is not None and module.step % self._every_steps == 0
-        if not due and module.step < module.steps:
-            return
+        if due or module.step >= module.steps:
+            self._measure(trainer, module)
+
+    def _measure(self, trainer: Trainer, module: Any) -> None:
         module.clock.pause()
         with torch.no_grad(), trainer.precision_plugin.forward_context():
             self.figures, self.measured_at = self._losses(module), module.step
@@ -100,15 +112,29 @@ class Validation(Callback):
 def token_bytes(tokenizer: Path) -> np.ndarray | None:
     """Return how many bytes of text each token of a byte-level tokenizer stands for; None for another kind.
 
-    A special token stands for none.
+    A special token stands for none. None also where the text is changed before it is cut (normalized, a space put in
+    front), because then tokens do not stand for its bytes.
     """
-    content = json.loads((tokenizer / "tokenizer.json").read_text())
-    if (content.get("decoder") or {}).get("type") != "ByteLevel":
+    content = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))
+    added: list[dict[str, Any]] = content["added_tokens"]
+    ordinary = [each for each in added if not each["special"]]
+    changed = content.get("normalizer") or any(each.get("add_prefix_space") for each in _steps(content))
+    if (
+        (content.get("decoder") or {}).get("type") != "ByteLevel"
+        or changed
+        or any(each["lstrip"] or each["rstrip"] for each in ordinary)
+    ):
         return None
     vocabulary: dict[str, int] = content["model"]["vocab"]
-    special = {each["id"] for each in content["added_tokens"] if each["special"]}
-    largest = max([*vocabulary.values(), *special])
-    lengths = np.zeros(largest + 1, np.int64)
+    lengths = np.zeros(1 + max([*vocabulary.values(), *(each["id"] for each in added)]), np.int64)
     for text, number in vocabulary.items():
-        lengths[number] = 0 if number in special else len(text)
+        lengths[number] = len(text)
+    for each in added:
+        lengths[each["id"]] = 0 if each["special"] else len(each["content"].encode())
     return lengths
+
+
+def _steps(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps that cut a text before it becomes tokens."""
+    first = content.get("pre_tokenizer") or {}
+    return first.get("pretokenizers", [first])

@@ -141,7 +141,7 @@ def test_unfold_refuses_gains_that_a_tied_model_cannot_hold():
     network, model, scales = build("u_mup", True)
     stock = fold(network.state_dict(), model, scales)
     stock["model.norm.weight"] = stock["model.norm.weight"] * 3
-    with pytest.raises(ValueError, match="tied_embeddings to false"):
+    with pytest.raises(ValueError, match="as_it_is to true"):
         unfold(stock, model, scales)
 
 

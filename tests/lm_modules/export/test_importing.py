@@ -1,0 +1,165 @@
+"""A stock model that becomes our network and is exported again is the same model."""
+
+import pytest
+import torch
+from transformers import (
+    EuroBertConfig,
+    EuroBertForMaskedLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from configs.component import members
+from configs.model import ModelConfig
+from lm_modules.data.tokenizers import SPECIAL, sentinel
+from lm_modules.data.vocabulary import Vocabulary
+from lm_modules.training.continuation import importers
+
+OBJECTIVES = members("lm_modules.objectives")
+VOCABULARY = Vocabulary(96, 0, tuple((name, index) for index, name in enumerate([*SPECIAL, sentinel(0)])))
+IDS = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 1, "mask_token_id": 2}
+U_MUP = {
+    "kind": "u_mup",
+    "alpha_feed_forward_activation": 1.3,
+    "alpha_attention_softmax": 0.7,
+    "alpha_residual": 1.4,
+    "alpha_residual_attention_ratio": 0.8,
+    "alpha_loss_softmax": 1.2,
+}
+LIKE_LLAMA = {
+    "vocab_size": 96,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "rms_norm_eps": 1e-6,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
+    "max_position_embeddings": 64,
+}
+STOCK = {
+    "llama": ("causal_lm", LlamaForCausalLM, LlamaConfig, LIKE_LLAMA),
+    "qwen3": ("causal_lm", Qwen3ForCausalLM, Qwen3Config, LIKE_LLAMA),
+    "eurobert": ("masked_lm", EuroBertForMaskedLM, EuroBertConfig, LIKE_LLAMA),
+    "t5": (
+        "span_denoising",
+        T5ForConditionalGeneration,
+        T5Config,
+        {
+            "vocab_size": 96,
+            "d_model": 48,
+            "d_kv": 8,
+            "d_ff": 80,
+            "num_layers": 3,
+            "num_heads": 6,
+            "feed_forward_proj": "gated-silu",
+            "layer_norm_epsilon": 1e-6,
+            "pad_token_id": 1,
+            "decoder_start_token_id": 1,
+        },
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def stock_model(kind, *, tied=False, gains=False, **settings):
+    """A random stock model; `gains` draws those of its norms, too, but for the norms that our network cannot fold."""
+    _, build, config, fields = STOCK[kind]
+    torch.manual_seed(0)
+    stock = build(config(**(fields | IDS | {"tie_word_embeddings": tied} | settings))).eval()
+    if kind == "t5" and not tied:  # see the export of T5
+        stock.lm_head.weight = torch.nn.Parameter(torch.randn_like(stock.lm_head.weight) / 48**0.5)
+    with torch.no_grad():
+        if kind == "t5" and tied:  # it divides the last state by sqrt(width), which the last norm has to take back
+            stock.shared.weight.div_(48**0.5)
+            stock.decoder.final_layer_norm.weight.fill_(48**0.5)
+        for name, parameter in stock.named_parameters():
+            if gains and "norm" in name and "q_norm" not in name and "k_norm" not in name:
+                parameter.uniform_(0.5, 1.5)
+            elif "bias" in name:
+                parameter.normal_()
+    return stock
+
+
+def imported(kind, stock, parametrization):
+    importer, objective = importers()[kind], OBJECTIVES[STOCK[kind][0]]()
+    model = ModelConfig(context_length=40, parametrization=parametrization, **importer.shape(stock.config))
+    assert objective.architecture(model) == importer.kind
+    network = objective.network(model, VOCABULARY, 320).eval()
+    network.load_state_dict(importer.unfolded(stock.state_dict(), network, model), strict=True)
+    return importer, network, model
+
+
+# the norms of queries and keys hold u-muP's constant, which no stock model has by chance
+VARIANTS = [(kind, each) for kind in STOCK for each in ("standard", "u_mup", U_MUP) if kind != "qwen3"]
+VARIANTS.append(("qwen3", "standard"))
+
+
+@pytest.mark.parametrize(("kind", "parametrization"), VARIANTS)
+@pytest.mark.parametrize("gains", [False, True])
+def test_what_is_imported_and_exported_is_the_same_model(kind, parametrization, gains):
+    stock = stock_model(kind, gains=gains)
+    importer, network, model = imported(kind, stock, parametrization)
+    assert importer.difference(network, stock, 96, [17, 40]) <= 1e-5
+    again = importer.stock(network, model, 96, IDS)
+    assert again.config.to_diff_dict().keys() <= stock.config.to_dict().keys() | {"dropout_rate"}
+    assert importer.difference(network, again, 96, [17, 40]) <= 1e-5
+    if not gains:
+        expected = stock.state_dict()
+        assert set(again.state_dict()) == set(expected)
+        for name, weight in again.state_dict().items():
+            torch.testing.assert_close(weight, expected[name], rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["llama", "eurobert", "t5"])
+def test_a_tied_model_comes_back_tied(kind):
+    stock = stock_model(kind, tied=True)
+    importer, network, model = imported(kind, stock, "standard")
+    again = importer.stock(network, model, 96, IDS)
+    assert importer.difference(network, stock, 96, [17, 40]) <= 1e-5
+    for name, weight in again.state_dict().items():
+        torch.testing.assert_close(weight, stock.state_dict()[name], rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["llama", "eurobert", "t5"])
+def test_gains_that_no_matrix_can_hold_are_refused(kind):
+    with pytest.raises(ValueError, match=r"tied to the embedding, has gains from .* as it is: set pretraining.as_it_"):
+        imported(kind, stock_model(kind, tied=True, gains=True), "standard")
+
+
+def test_norms_of_queries_and_keys_are_refused_unless_they_are_what_the_constants_need():
+    stock = stock_model("qwen3")
+    with pytest.raises(ValueError, match=r"queries and keys in layer 0 has gains from 1 to 1; .* others than 0\.3536"):
+        imported("qwen3", stock, "u_mup")
+    with torch.no_grad():
+        stock.model.layers[1].self_attn.q_norm.weight[3] = 1.5
+    with pytest.raises(ValueError, match="queries and keys in layer 1"):
+        imported("qwen3", stock, "standard")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "reason"),
+    [
+        ("llama", {"attention_bias": True}, "attention_bias True"),
+        ("llama", {"mlp_bias": True}, "mlp_bias True"),
+        ("llama", {"hidden_act": "gelu"}, "hidden_act 'gelu'"),
+        ("llama", {"head_dim": 16}, r"head_dim 16 \(held: 8\)"),
+        ("llama", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}, "rope_type 'linear'"),
+        ("qwen3", {"use_sliding_window": True, "sliding_window": 8}, "sliding_window 8"),
+        ("t5", {"feed_forward_proj": "relu"}, "feed_forward_proj 'relu'"),
+        ("t5", {"num_decoder_layers": 2}, "num_decoder_layers 2"),
+    ],
+)
+def test_a_stock_model_with_more_than_ours_is_refused_with_the_reason(kind, settings, reason):
+    _, _, config, fields = STOCK[kind]
+    with pytest.raises(ValueError, match=rf"cannot hold this {kind}: {reason}.*as_it_is to true"):
+        importers()[kind].shape(config(**(fields | settings)))

@@ -1,0 +1,284 @@
+"""Training that begins at a model from elsewhere."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from stock_bases import make_tokens_for, save_base
+from tiny_pretraining import make_tokens, tiny_config
+from transformers import AutoConfig, AutoModelForCausalLM, BertModel
+
+from lm_modules.data.vocabulary import Vocabulary
+from lm_modules.export.export import export
+from lm_modules.model.stock import quiet_loading
+from lm_modules.model.stock_network import StockNetwork
+from lm_modules.training import checkpoints
+from lm_modules.training.pretraining import Interrupted, pretrain
+
+AS_IT_IS = {
+    "gpt2": "causal_lm",
+    "bert": {"kind": "masked_lm", "chosen_fraction": 0.3},
+    "bart": {"kind": "span_denoising", "whole_text": True},
+    "t5": "span_denoising",
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+def continued(base, tokens, workdir, report=None, **changes):
+    settings = {
+        "base": str(base),
+        "model": {"context_length": 32},
+        "optimization__learning_rate": 3e-3,
+        "optimization__budget_steps": 20,
+    }
+    arguments = {} if report is None else {"report": report}
+    config = tiny_config(**(settings | changes))
+    return pretrain(config, tokens=tokens, tokenizer=base, workdir=workdir, seed=3, base=base, **arguments)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    """A base of every kind with a text in its tokens."""
+    root = tmp_path_factory.mktemp("bases")
+    return {
+        kind: (save_base(kind, root / kind), make_tokens_for(root / kind, root / f"{kind}-tokens")) for kind in AS_IT_IS
+    }
+
+
+def weights(result, stem="model"):
+    return checkpoints.read_tensors(Path(result["checkpoint"]), stem)
+
+
+@pytest.mark.parametrize("kind", AS_IT_IS)
+def test_a_stock_model_is_continued_as_it_is_and_exported_as_what_it_was(bases, kind, tmp_path):
+    base, tokens = bases[kind]
+    result = continued(base, tokens, tmp_path, objective=AS_IT_IS[kind], as_it_is=True if kind == "t5" else None)
+    assert result["validation_loss_nats"] < result["validation_loss_nats_before"] - 0.5
+    facts = export(result["checkpoint"], base, tmp_path / "model")
+    assert facts["max_logit_difference"] <= 1e-5
+    assert facts["same_greedy_tokens"] == facts["num_greedy_tokens"]
+    before, after = (AutoConfig.from_pretrained(each).to_dict() for each in (base, tmp_path / "model"))
+    assert after | {"_name_or_path": None} == before | {"_name_or_path": None}
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "model" / name).read_bytes() == (base / name).read_bytes()
+    assert str(base) in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_the_way_is_told_in_the_log_and_kept_in_the_checkpoint(bases, tmp_path, caplog):
+    base, tokens = bases["gpt2"]
+    with caplog.at_level(logging.INFO):
+        result = continued(base, tokens, tmp_path, optimization__budget_steps=1)
+    assert "continued as it is (gpt2), with the standard parametrization" in caplog.text
+    state = checkpoints.read_state(Path(result["checkpoint"]))
+    assert state["config"]["as_it_is"] is True
+    assert state["config"]["model"]["parametrization"]["kind"] == "standard"
+    assert (state["config"]["model"]["width"], state["config"]["model"]["depth"]) == (32, 2)
+    assert state["identity"]["base"].endswith(" as it is")
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bart"])
+def test_a_continued_stock_model_resumes_to_the_same_bits(bases, kind, tmp_path):
+    base, tokens = bases[kind]
+    changes = {"objective": AS_IT_IS[kind], "compute__progress_every_seconds": 0.0, "optimization__budget_steps": 10}
+    whole = continued(base, tokens, tmp_path / "whole", **changes)
+    with pytest.raises(Interrupted):
+        continued(base, tokens, tmp_path / "resumed", lambda step, values: step >= 4, **changes)
+    resumed = continued(base, tokens, tmp_path / "resumed", **changes)
+    assert resumed["resumed_from_step"] == 4
+    assert resumed["validation_loss_nats_before"] == whole["validation_loss_nats_before"]
+    one, other = weights(resumed), weights(whole)
+    assert set(one) == set(other)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_loss_does_not_depend_on_how_the_batch_is_cut_in_spite_of_dropout(bases, tmp_path):
+    base, tokens = bases["bert"]  # its configuration drops a tenth
+    changes = {"objective": "masked_lm", "optimization__budget_steps": 3}
+    whole = weights(continued(base, tokens, tmp_path / "whole", **changes))
+    cut = weights(continued(base, tokens, tmp_path / "cut", **changes, optimization__micro_batch_rows=3))
+    for name, weight in whole.items():
+        torch.testing.assert_close(cut[name], weight, rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_with_another_base_is_not_continued(bases, tmp_path):
+    base, tokens = bases["gpt2"]
+    continued(base, tokens, tmp_path / "run", optimization__budget_steps=1)
+    other = save_base("gpt2", tmp_path / "other", initializer_range=0.05)
+    with pytest.raises(
+        ValueError, match=r"another base \(fingerprint [0-9a-f]{64} as it is, now [0-9a-f]{64} as it is\)"
+    ):
+        continued(other, tokens, tmp_path / "run", optimization__budget_steps=1)
+
+
+def test_biases_and_gains_do_not_decay_and_everything_else_does(bases, tmp_path):
+    base, _ = bases["gpt2"]
+    network = StockNetwork(AutoModelForCausalLM.from_pretrained(base))
+    table = network.scale_table()
+    assert {name for name, scale in table.items() if not scale.decays} == {
+        name for name in table if name.endswith("bias") or ".ln_" in name
+    }
+
+
+def test_muon_moves_the_linear_maps_of_the_layers_and_is_refused_where_there_are_none(bases, tmp_path):
+    base, tokens = bases["bert"]
+    changes = {"optimization__optimizer": "muon", "optimization__muon_learning_rate": 0.02, "objective": "masked_lm"}
+    result = continued(base, tokens, tmp_path, **changes)
+    assert result["validation_loss_nats"] < result["validation_loss_nats_before"] - 0.5
+    moved = {name.rpartition(".")[0] for name in weights(result, "optimizer") if name.endswith("momentum_buffer")}
+    assert "stock.bert.encoder.layer.1.attention.self.query.weight" in moved
+    assert not any("embeddings" in name or "cls" in name for name in moved)
+    with pytest.raises(ValueError, match="no linear maps that Muon could move"):
+        continued(*bases["gpt2"], tmp_path / "gpt2", **(changes | {"objective": "causal_lm"}))
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bert"])
+def test_a_network_knows_its_weights_without_their_copies_and_can_be_copied(bases, kind):
+    import copy
+
+    import transformers
+
+    auto_class = {"gpt2": "AutoModelForCausalLM", "bert": "AutoModelForMaskedLM"}[kind]
+    network = StockNetwork(getattr(transformers, auto_class).from_pretrained(bases[kind][0]))
+    state = network.state_dict()
+    assert set(state) == {name for name, _ in network.named_parameters()}
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.zero_()
+    other.load_state_dict(state, strict=True)
+    tokens = torch.randint(8, 200, (2, 16), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(other(tokens), network(tokens))
+
+
+def test_isolated_documents_have_the_loss_that_they_have_alone(bases):
+    network = StockNetwork(AutoModelForCausalLM.from_pretrained(bases["gpt2"][0]))
+    tokens = torch.randint(8, 200, (2, 24), generator=torch.Generator().manual_seed(0))
+    documents = torch.tensor([[0] * 9 + [1] * 15, [0] * 4 + [1] * 10 + [2] * 10])
+    with torch.no_grad():
+        packed = network(tokens, documents)
+        assert not torch.allclose(packed[1, 4:14], network(tokens)[1, 4:14], atol=1e-3)
+        torch.testing.assert_close(packed[0, 9:], network(tokens[:1, 9:])[0], rtol=0, atol=1e-6)
+        torch.testing.assert_close(packed[1, 4:14], network(tokens[1:, 4:14])[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "message"),
+    [
+        ("bert", {"objective": "causal_lm"}, "BertLMHeadModel does not read backward only, as causal_lm needs"),
+        ("gpt2", {"objective": "next_sentence"}, "next_sentence needs our own network and cannot continue a gpt2"),
+        ("gpt2", {"objective": "replaced_token_detection"}, "replaced_token_detection needs our own network"),
+        ("gpt2", {"optimization__learning_rate": 0.5}, "learning_rate 0.5 is one for u_mup"),
+        ("gpt2", {"as_it_is": False}, r"is a gpt2, which our network cannot become \(eurobert, llama, qwen3, t5"),
+        (
+            "gpt2",
+            {"model": {"context_length": 64}},
+            r"context_length 64 is more than the 32 tokens that the base reads; set it to at most 32",
+        ),
+        (
+            "gpt2",
+            {"objective": {"kind": "causal_lm", "fill_in_middle_fraction": 1.0}},
+            r"the tokenizer has no special token <\|fill_prefix\|>",
+        ),
+        ("gpt2", {"objective": "masked_lm"}, "masked_lm trains an AutoModelForMaskedLM, and a gpt2 is none"),
+        ("bart", {"objective": "span_denoising"}, "needs .* sentinels"),
+    ],
+)
+def test_what_cannot_be_continued_is_refused_with_the_reason(bases, kind, changes, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        continued(*bases[kind], tmp_path, **changes)
+
+
+def test_a_base_without_its_head_is_refused_because_the_head_would_be_random(bases, tmp_path):
+    base, tokens = bases["bert"]
+    with quiet_loading():
+        BertModel.from_pretrained(base).save_pretrained(tmp_path / "headless")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "headless" / name).write_bytes((base / name).read_bytes())
+    with pytest.raises(ValueError, match=r"not all weights of a BertForMaskedLM: cls\.predictions"):
+        continued(tmp_path / "headless", tokens, tmp_path / "run", objective="masked_lm")
+
+
+def test_text_that_another_tokenizer_cut_is_refused_with_both_digests(bases, tmp_path):
+    config = tiny_config(base=str(bases["gpt2"][0]), optimization__learning_rate=1e-3)
+    with pytest.raises(ValueError, match=r"tokenizer [0-9a-f]{64}, and the text was cut by [0-9a-f]{64}; set"):
+        pretrain(
+            config,
+            tokens=bases["bert"][1],
+            tokenizer=bases["bert"][0],
+            workdir=tmp_path,
+            seed=0,
+            base=bases["gpt2"][0],
+        )
+
+
+def test_rows_that_are_no_token_are_never_drawn():
+    wide = Vocabulary(5, 0, (("<|endoftext|>", 0),)).widened(8)
+    assert wide.size == 8
+    assert wide.special_ids == [0, 5, 6, 7]
+    with pytest.raises(ValueError, match="the model knows 4 tokens and its tokenizer 5"):
+        Vocabulary(5, 0).widened(4)
+
+
+U_MUP = {"kind": "u_mup", "alpha_residual": 0.7, "alpha_attention_softmax": 2.0, "alpha_loss_softmax": 3.0}
+OWN = [
+    ("causal_lm", "standard", {}),
+    ("causal_lm", U_MUP, {}),
+    ("causal_lm", U_MUP, {"query_key_norm": True}),
+    ("causal_lm", U_MUP, {"tied_embeddings": True}),
+    ("masked_lm", U_MUP, {}),
+    ("span_denoising", U_MUP, {}),
+    ("span_denoising", U_MUP, {"tied_embeddings": True}),
+]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return make_tokens(tmp_path_factory.mktemp("text"))
+
+
+@pytest.mark.parametrize(("objective", "parametrization", "shape"), OWN)
+def test_our_own_export_goes_on_where_it_ended(text, objective, parametrization, shape, tmp_path):
+    tokens, tokenizer = text
+    changes = {"objective": objective, "optimization__learning_rate": 5e-3 if parametrization == "standard" else 0.3}
+    model = {"width": 32, "depth": 2, "head_width": 16, "context_length": 32, "parametrization": parametrization}
+    first = pretrain(
+        tiny_config(**changes, model=model | shape),
+        tokens=tokens,
+        tokenizer=tokenizer,
+        workdir=tmp_path / "first",
+        seed=1,
+    )
+    export(first["checkpoint"], tokenizer, tmp_path / "model")
+    base = tmp_path / "model"
+    # the shape is that of the base, which need not be told; the parametrization is the user's
+    config = tiny_config(**changes, base=str(base), model={"context_length": 32, "parametrization": parametrization})
+    second = pretrain(config, tokens=tokens, tokenizer=base, workdir=tmp_path / "second", seed=1, base=base)
+    assert second["validation_loss_nats_before"] == pytest.approx(first["validation_loss_nats"], abs=1e-5)
+    assert second["validation_loss_nats"] < first["validation_loss_nats"]
+    state = checkpoints.read_state(Path(second["checkpoint"]))
+    assert state["config"]["model"]["width"] == 32
+    assert state["config"]["as_it_is"] is False
+    facts = export(second["checkpoint"], base, tmp_path / "again")
+    assert facts["max_logit_difference"] <= 1e-4
+    before, after = (AutoConfig.from_pretrained(each).to_dict() for each in (base, tmp_path / "again"))
+    assert after | {"_name_or_path": None} == before | {"_name_or_path": None}
+
+
+def test_a_shape_that_differs_from_the_base_is_refused_with_both_values(text, tmp_path):
+    tokens, tokenizer = text
+    first = pretrain(
+        tiny_config(optimization__budget_steps=1), tokens=tokens, tokenizer=tokenizer, workdir=tmp_path, seed=1
+    )
+    base = tmp_path / "model"
+    export(first["checkpoint"], tokenizer, base)
+    config = tiny_config(base=str(base), model={"width": 64, "head_width": 16, "depth": 3, "context_length": 32})
+    with pytest.raises(ValueError, match="width is 64, and the base has 32; depth is 3, and the base has 2"):
+        pretrain(config, tokens=tokens, tokenizer=base, workdir=tmp_path / "run", seed=0, base=base)
+    config = tiny_config(base=str(base), objective="masked_lm")
+    with pytest.raises(ValueError, match=r"masked_lm trains a network that is exported as eurobert, .* is a llama"):
+        pretrain(config, tokens=tokens, tokenizer=base, workdir=tmp_path / "run", seed=0, base=base)
