@@ -202,10 +202,11 @@ class Pretrained(BaseModel):
     def figures(self) -> dict[str, float | str]:
         """Return the figures that sum it up."""
         trained, check = self.checkpoint.facts, self.model.facts
-        bits = trained["validation_bits_per_byte"]
+        bits, before = trained["validation_bits_per_byte"], trained.get("validation_loss_nats_before")
         return {
             **({"validation bits per byte": bits} if bits is not None else {}),
             "validation loss": trained["validation_loss_nats"],
+            **({"validation loss of the base": before, "begins with": trained["begins_with"]} if before else {}),
             "parameters": trained["num_parameters"],
             "steps": trained["steps"],
             "tokens per second": trained["tokens_per_second"],

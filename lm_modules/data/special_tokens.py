@@ -26,6 +26,8 @@ from lm_modules.data.tokenizers import (
     sentinel,
 )
 
+ROLES_FILE = "special_roles.json"
+"""What `transformers` says of the roles, beside a tokenizer that was taken over: some are told by its class alone."""
 ROLES = {
     END_OF_TEXT: ("eos_token", "sep_token"),
     PAD: ("pad_token",),
@@ -47,7 +49,7 @@ def special_tokens(tokenizer: Path) -> tuple[tuple[str, int], ...]:
     added = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
     ids = {each["content"]: each["id"] for each in added}
     special = {each["content"]: each["id"] for each in added if each["special"]}
-    roles = _roles(tokenizer)
+    roles = roles_of(tokenizer)
     for own, names in ROLES.items():
         token = next((roles[name] for name in names if roles.get(name) in ids), None)
         if token is not None:
@@ -73,10 +75,10 @@ def end_of_text_id(tokenizer: Path) -> int:
     return special[END_OF_TEXT]
 
 
-def _roles(tokenizer: Path) -> dict[str, str]:
-    """Return the token of each role, from the files in which `transformers` keeps them; the first one counts."""
+def roles_of(tokenizer: Path) -> dict[str, str]:
+    """Return the token of each role ("eos_token"), from the files that tell them; the first one counts."""
     roles: dict[str, str] = {}
-    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+    for name in (ROLES_FILE, "tokenizer_config.json", "special_tokens_map.json"):
         path = tokenizer / name
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         for role, token in content.items():

@@ -15,6 +15,7 @@ from torch import nn
 
 from configs.component import members
 from configs.pretraining import PretrainingConfig
+from lm_modules.data.special_tokens import roles_of
 from lm_modules.data.tokenizers.pretrained import copy_tokenizer
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.export.architectures import Architecture
@@ -35,7 +36,6 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
     A disagreement is a RuntimeError, and then nothing is written.
     """
     import transformers
-    from transformers import AutoTokenizer
 
     checkpoint, output = Path(checkpoint), Path(output)
     if damage := checkpoints.find_damage(checkpoint):
@@ -43,9 +43,7 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
     state = checkpoints.read_state(checkpoint)
     network, config = training_graph(checkpoint)
     architecture, base = architecture_of(config), base_of(state)
-    codec = AutoTokenizer.from_pretrained(str(tokenizer))
-    codec.model_max_length = config.model.context_length
-    codec.model_input_names = ["input_ids", "attention_mask"]
+    codec = _codec(Path(tokenizer), config, taken=base is not None)
     vocab_size = state["vocabulary"]["size"]
     ids = {f"{each}_token_id": getattr(codec, f"{each}_token_id") for each in ("bos", "eos", "pad", "mask")}
     if base is not None:
@@ -64,7 +62,7 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
                 if base is None:
                     codec.save_pretrained(temporary / folder)
                 else:
-                    copy_tokenizer(tokenizer, temporary / folder)
+                    copy_tokenizer(Path(tokenizer), temporary / folder)
             reopened = getattr(transformers, architecture.auto_class).from_pretrained(temporary, dtype=torch.float32)
             reopened_beside = {
                 folder: type(each).from_pretrained(temporary / folder, dtype=torch.float32).eval()
@@ -114,6 +112,18 @@ def architecture_of(config: PretrainingConfig) -> Any:
 def base_of(state: dict[str, Any]) -> Base | None:
     """Return the model that the training of this checkpoint began with, or None."""
     return None if state.get("base") is None else Base(**state["base"])
+
+
+def _codec(tokenizer: Path, config: PretrainingConfig, *, taken: bool) -> Any:
+    """Return the tokenizer as `transformers` has it; one that came with the base is only asked, never written."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    if taken:
+        return PreTrainedTokenizerFast(tokenizer_file=str(tokenizer / "tokenizer.json"), **roles_of(tokenizer))
+    codec = AutoTokenizer.from_pretrained(str(tokenizer))
+    codec.model_max_length = config.model.context_length
+    codec.model_input_names = ["input_ids", "attention_mask"]
+    return codec
 
 
 def _compare(

@@ -319,5 +319,11 @@ class _Run:
             "num_parameters": sum(parameter.numel() for parameter in module.network.parameters()),
             "precision": self.precision,
             "resumed_from_step": resumed_from,
+            "begins_with": self._begins_with(),
             "checkpoint": str(checkpoint),
         }
+
+    def _begins_with(self) -> str:
+        if self.base is None:
+            return "random weights"
+        return f"{self.base.config['model_type']}, {'as it is' if self.config.as_it_is else 'imported'}"

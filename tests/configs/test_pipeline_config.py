@@ -38,3 +38,27 @@ def test_text_that_no_stage_asks_for_need_not_be_held_out() -> None:
     load("small", ["data_preparation.split.test_fraction=0", "evaluation.language_model=null"])
     nothing = [f"data_preparation.split.{split}_fraction=0" for split in ("validation", "test")]
     load("small", [*nothing, "pretraining=null", "evaluation=null"])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["pretraining.base=a/model"],
+            "reads the tokens of its own tokenizer; set tokenization.tokenizer to pretrained",
+        ),
+        (["tokenization.tokenizer=pretrained"], "none is named; set its base, or pretraining.base"),
+        (["pretraining.as_it_is=true"], "as_it_is says how a base is continued, and there is none"),
+    ],
+)
+def test_a_base_and_its_tokenizer_belong_together(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("small", overrides)
+
+
+def test_the_tokenizer_is_that_of_the_base_unless_another_is_named() -> None:
+    taken = ["tokenization.tokenizer=pretrained"]
+    assert load("small", [*taken, "pretraining.base=one"]).tokenizer_base == "one"
+    other = load("small", [*taken, "tokenization.tokenizer.base=other"])
+    assert other.tokenizer_base == "other"
+    assert load("small").tokenizer_base is None

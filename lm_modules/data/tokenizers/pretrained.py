@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,19 +44,23 @@ class Pretrained(TokenizerTraining):
 
     def take(self, base: Path, output: Path) -> None:
         """Copy the tokenizer of the model in `base`; one without tokenizer.json is made from its older files."""
-        output.mkdir(parents=True, exist_ok=True)
-        if (base / "tokenizer.json").exists():
-            copy_tokenizer(base, output)
-            return
         from transformers import AutoTokenizer
+
+        from lm_modules.data.special_tokens import ROLES_FILE
 
         try:
             opened = AutoTokenizer.from_pretrained(str(base))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{base} has no tokenizer that transformers can open ({error})") from error
-        if not opened.is_fast:
+        output.mkdir(parents=True, exist_ok=True)
+        if (base / "tokenizer.json").exists():
+            copy_tokenizer(base, output)
+        elif opened.is_fast:
+            opened.save_pretrained(str(output))
+        else:
             raise ValueError(f"{base} has a slow tokenizer without tokenizer.json; take a model with a fast one")
-        opened.save_pretrained(str(output))
+        roles = {role: token for role, token in opened.special_tokens_map.items() if isinstance(token, str)}
+        (output / ROLES_FILE).write_text(json.dumps(roles, indent=2) + "\n", encoding="utf-8")
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:
