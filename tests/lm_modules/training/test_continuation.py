@@ -7,12 +7,12 @@ import pytest
 import torch
 from stock_bases import make_tokens_for, save_base
 from tiny_pretraining import make_tokens, tiny_config
-from transformers import AutoConfig, AutoModelForCausalLM, BertModel
+from transformers import AutoConfig, AutoModelForCausalLM, BertModel, MistralConfig, MistralForCausalLM
 
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.export.export import export
 from lm_modules.model.stock import quiet_loading
-from lm_modules.model.stock_network import StockNetwork
+from lm_modules.model.stock_network import StockNetwork, require_isolation
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
 
@@ -164,6 +164,20 @@ def test_isolated_documents_have_the_loss_that_they_have_alone(bases):
         assert not torch.allclose(packed[1, 4:14], network(tokens)[1, 4:14], atol=1e-3)
         torch.testing.assert_close(packed[0, 9:], network(tokens[:1, 9:])[0], rtol=0, atol=1e-6)
         torch.testing.assert_close(packed[1, 4:14], network(tokens[1:, 4:14])[0], rtol=0, atol=1e-6)
+
+
+def test_a_window_that_isolation_would_undo_is_found():
+    def decoder(window):
+        torch.manual_seed(0)
+        shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+        config = MistralConfig(
+            vocab_size=96, num_key_value_heads=2, sliding_window=window, initializer_range=0.2, **shape
+        )
+        return StockNetwork(MistralForCausalLM(config))
+
+    require_isolation(decoder(None), 32)
+    with pytest.raises(ValueError, match="does not keep the documents of a row apart"):
+        require_isolation(decoder(24), 32)
 
 
 @pytest.mark.parametrize(
