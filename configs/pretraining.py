@@ -55,7 +55,8 @@ class PretrainingConfig(Config):
 
     @model_validator(mode="after")
     def _a_stock_architecture_can_hold_it(self) -> Self:
-        self.objective.architecture(self.model)
+        if not self.as_it_is:
+            self.objective.architecture(self.model)
         return self
 
     @property

@@ -44,7 +44,8 @@ class Vocabulary:
                 "trained with"
             )
         unused = tuple((f"unused row {number}", number) for number in range(self.size, size))
-        return replace(self, size=size, special=self.special + unused)
+        parts = self.word_parts and self.word_parts.ljust(size, "0")
+        return replace(self, size=size, special=self.special + unused, word_parts=parts)
 
     @property
     def special_ids(self) -> list[int]:

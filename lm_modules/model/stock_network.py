@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lm_modules.model.attention import same_document
+from lm_modules.model.attention import causal_mask
 from lm_modules.model.parametrization import MatrixScale
 from lm_modules.objectives import NOT_SCORED
 
@@ -43,7 +43,8 @@ class StockNetwork(nn.Module):
         """Return logits, [batch, length, vocabulary]; `documents_BL` numbers the documents of a row, kept apart."""
         if documents_BL is None:
             return self._logits(input_ids=tokens_BL)
-        allowed_B1LL = same_document(documents_BL, documents_BL, causal=True)
+        same_BLL = documents_BL[:, :, None] == documents_BL[:, None, :]
+        allowed_B1LL = (same_BLL & causal_mask(tokens_BL.shape[1], tokens_BL.device))[:, None]
         apart: dict[str, Tensor] = {"attention_mask": allowed_B1LL}
         if "position_ids" in inspect.signature(self.stock.forward).parameters:
             apart["position_ids"] = _positions(documents_BL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.export.architectures.llama import Llama
 
@@ -16,6 +16,7 @@ class Ministral(Llama):
     """Llama with local layers."""
 
     kind: Literal["ministral"] = "ministral"  # type: ignore[assignment]
+    model_type: ClassVar[str | None] = None
 
     def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
         """Return the folded decoder."""
