@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from configs.base import Config
+from configs.base import Config, nearest
+from configs.carbon import table
 
 
 class ComputeConfig(Config):
@@ -23,6 +24,7 @@ class ComputeConfig(Config):
             "keep_every_steps",
             "keep_best",
             "progress_every_seconds",
+            "carbon_country",
         }
     )
 
@@ -34,11 +36,12 @@ class ComputeConfig(Config):
     devices: int = Field(default=1, ge=1)
     """GPUs of this machine that train together, or processes where it trains on the CPU; each takes its part of every
     batch. The result is the same up to rounding, and a run may go on with another number."""
-    compile: bool = False
-    """Compile the model with torch.compile before training; needs a C++ compiler on CPUs, and pays on long runs."""
     loss_chunk_rows: int = Field(default=1024, ge=1)
     """Positions whose logits over the vocabulary exist at once; fewer need less memory. The result is the same but for
     rounding."""
+    compile: bool | Literal["auto"] = "auto"
+    """Compile the model with torch.compile before training, which needs a C++ compiler on CPUs. Auto does it where the
+    budget is long enough to win back the time that compiling takes, and says so in the log."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the training process; null leaves the choice to torch, and shares the cores between several."""
     data_workers: int = Field(default=0, ge=0)
@@ -55,6 +58,16 @@ class ComputeConfig(Config):
     best."""
     progress_every_seconds: float = Field(default=1.0, ge=0)
     """Report loss and speed about this often; 0 reports every step."""
+    carbon_country: str | None = None
+    """Where the electricity comes from, by three letters (ISO 3166: DEU, USA), for the carbon dioxide of the run; null
+    takes the world's average."""
+
+    @field_validator("carbon_country")
+    @classmethod
+    def _country_is_known(cls, code: str | None) -> str | None:
+        if code is not None and code not in table():
+            raise ValueError(f"no carbon intensity is known for the country {code!r}{nearest(code, table())}")
+        return code
 
     @model_validator(mode="after")
     def _kept_ones_are_saved(self) -> Self:

@@ -61,7 +61,9 @@ class PlainScreen:
         if now - self._spoke.setdefault(bar.number, now) >= self._seconds and bar.completed:
             self._spoke[bar.number] = now
             so_far = f"{bar.unit} {bar.completed:,.0f} of {bar.total:,.0f}" if bar.total else _counted(bar)
-            self._say(f"  {bar.description}: {', '.join([so_far, *bar.notes()])}")
+            seconds = bar.seconds_left()
+            left = [f"left {timedelta(seconds=int(seconds))}"] if seconds else []
+            self._say(f"  {bar.description}: {', '.join([so_far, *bar.notes(), *left])}")
 
     def bar_ended(self, bar: Bar) -> None:
         """Forget the bar; its lines stay."""

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-Report = Callable[[int, dict[str, float]], bool]
+Values = Mapping[str, float | str]
+"""What is seen at a step: a number is a metric, a string is a text for people to read and its name that of a file."""
+
+Report = Callable[[int, Values], bool]
 """`report(step, {"train/loss": 2.3}) -> stop`: true asks the caller to end in order (a pruned trial)."""
 
 TOTAL = "progress/total"
 """Work that knows its number of steps reports it under this name, which is for whoever shows progress: no metric."""
 
 
-def keep_going(step: int, values: dict[str, float]) -> bool:
+def keep_going(step: int, values: Values) -> bool:
     """Report to nobody."""
     return False
+
+
+def numbers(values: Values) -> dict[str, float]:
+    """Return the metrics among the values."""
+    return {name: value for name, value in values.items() if not isinstance(value, str)}

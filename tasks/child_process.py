@@ -1,7 +1,7 @@
 """The child's half of `tasks/processes.py`: runs one function, tells the parent of it, and never outlives the parent.
 
-Every message is one JSON object. Child to parent: `{"report": ...}`, `{"log": ...}`, and at the end `{"result": ...}`
-or `{"error": ...}`. Parent to child: `{"stop": true | false}`, the answer to a report.
+Every message is one JSON object. Child to parent: `{"report": [step, values]}`, `{"log": ...}`, and at the end
+`{"result": ...}` or `{"error": ...}`. Parent to child: `{"stop": true | false}`, the answer to a report.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from lm_modules.progress import Values
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,12 @@ class Link:
         with self._sending:
             self._connection.send_bytes(content)
 
-    def report(self, step: int, values: dict[str, float]) -> bool:
+    def report(self, step: int, values: Values) -> bool:
         """Tell the parent what was seen at `step`; true asks to end in order."""
         if self._stop:
             return True
-        self.send(report=[int(step), {name: float(value) for name, value in values.items()}])
+        plain = {name: value if isinstance(value, str) else float(value) for name, value in values.items()}
+        self.send(report=[int(step), plain])
         return self._answers.get() or self._stop
 
     def interrupted(self, number: int, frame: FrameType | None) -> None:

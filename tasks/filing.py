@@ -10,7 +10,8 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlparse
@@ -61,7 +62,8 @@ def log_text(run_id: str, text: str, file: str) -> None:
 
 def read_text(run_id: str, file: str) -> str | None:
     """Return the text of a file of a run, or None if it has no such file."""
-    if file not in {each.path for each in tracking.client().list_artifacts(run_id)}:
+    folder = str(Path(file).parent) if "/" in file else None
+    if file not in {each.path for each in tracking.client().list_artifacts(run_id, folder)}:
         return None
     with tempfile.TemporaryDirectory() as scratch:
         return Path(tracking.client().download_artifacts(run_id, file, scratch)).read_text(encoding="utf-8")
@@ -104,15 +106,28 @@ def log_points(run_id: str, points: Sequence[tuple[str, float, int, int]]) -> No
     Raises ValueError if MLflow refuses them for good, ConnectionError if they may be sent again later.
     """
     from mlflow.entities import Metric
+
+    with _refusals_told_apart(f"metrics of run {run_id}"):
+        for some in tracking.chunks([Metric(*point) for point in points], 1000):
+            tracking.client().log_batch(run_id, metrics=some)
+
+
+def send_text(run_id: str, text: str, file: str) -> None:
+    """File a text as `log_text` does, with the errors of `log_points`."""
+    with _refusals_told_apart(f"{file} of run {run_id}"):
+        log_text(run_id, text, file)
+
+
+@contextmanager
+def _refusals_told_apart(what: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
 
     try:
-        for some in tracking.chunks([Metric(*point) for point in points], 1000):
-            tracking.client().log_batch(run_id, metrics=some)
+        yield
     except MlflowException as error:
         if error.error_code in ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"):
-            raise ValueError(f"MLflow refused metrics of run {run_id}: {error.message}") from error
-        raise ConnectionError(f"MLflow did not take metrics of run {run_id}: {error.message}") from error
+            raise ValueError(f"MLflow refused {what}: {error.message}") from error
+        raise ConnectionError(f"MLflow did not take {what}: {error.message}") from error
 
 
 def log_directory(run_id: str, directory: Path, name: str, digest: str | None = None) -> str:

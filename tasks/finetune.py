@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs.finetuning import FinetuningConfig
+from lm_modules.progress import Values
 from tasks import filing, progress, tracking
 from tasks.artifacts import LabelledData, Model
 from tasks.caching import cached_task, own_work_directory
@@ -36,7 +37,7 @@ def finetune(
         filing.log_config(run.id, config)
         data.used_by(run.id, "train", "validation")
 
-        def report(step: int, values: dict[str, float]) -> bool:
+        def report(step: int, values: Values) -> bool:
             spool.log(step, values)
             return bar.report(step, values)
 

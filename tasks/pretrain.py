@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from configs.pretraining import PretrainingConfig
+from lm_modules.progress import Values
 from tasks import filing, progress, tracking
 from tasks.artifacts import Checkpoint, Model, Tokenizer, Tokens
 from tasks.caching import cached_task, own_work_directory
@@ -40,7 +41,7 @@ def pretrain(
         filing.log_config(run.id, config)
         tracking.set_tags(run.id, {"rootstock.work_directory": str(directory)})
 
-        def report(step: int, values: dict[str, float]) -> bool:
+        def report(step: int, values: Values) -> bool:
             spool.log(step, values)
             return bar.report(step, values)
 

@@ -27,6 +27,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from lm_modules.progress import Report
 from tasks.child_process import Job, main
 from tasks.home import home
 
@@ -108,7 +109,7 @@ def run_isolated(
     arguments: dict[str, Any],
     *,
     name: str,
-    report: Callable[[int, dict[str, float]], bool] | None = None,
+    report: Report | None = None,
     grace_seconds: float = 20.0,
     threads: int | None = None,
     log: Path | None = None,
@@ -192,7 +193,7 @@ def _main_hidden() -> Iterator[None]:
 def _listen(
     process: BaseProcess,
     connection: pipes.Connection,
-    report: Callable[[int, dict[str, float]], bool] | None,
+    report: Report | None,
     cancelled: threading.Event | None,
     name: str,
 ) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lm_modules.progress import TOTAL
+from lm_modules.progress import TOTAL, Values, numbers
 
 _numbers = itertools.count()
 
@@ -83,14 +83,26 @@ class Bar:
     number: int = field(default_factory=lambda: next(_numbers))
     """Tells bars of the same description apart."""
     _figures: dict[str, float] = field(default_factory=dict)
+    _begun: tuple[float, float] | None = None
+    """Where the work stood, and when, as it was first told: a resumed one does not begin at zero."""
 
-    def report(self, step: int, values: Mapping[str, float]) -> bool:
-        """Take a `Report`: the step, the total if it is known, and figures. Never asks to stop."""
-        self.completed, self.total = step, values.get(TOTAL, self.total)
-        self._figures.update({key: value for key, value in values.items() if key in NOTED})
+    def report(self, step: int, values: Values) -> bool:
+        """Take a `Report`: the step, the total if it is known, and figures, not texts. Never asks to stop."""
+        figures = numbers(values)
+        self.completed, self.total = step, figures.get(TOTAL, self.total)
+        if self._begun is None:
+            self._begun = (step, time.monotonic())
+        self._figures.update({key: value for key, value in figures.items() if key in NOTED})
         for listener in _listeners:
             listener.bar_moved(self)
         return False
+
+    def seconds_left(self) -> float | None:
+        """Return what is left at the mean speed so far; None where that is not known."""
+        if self._begun is None or not self.total or self.completed <= self._begun[0]:
+            return None
+        step, begun = self._begun
+        return (self.total - self.completed) * (time.monotonic() - begun) / (self.completed - step)
 
     def notes(self) -> list[str]:
         """Return the newest figures in words: ["loss 5.60", "10,040 tokens/s"]."""
@@ -103,6 +115,8 @@ NOTED: dict[str, Callable[[float], str]] = {
     "validation/macro_f1": lambda value: f"macro F1 {three_digits(value)}",
     "validation/accuracy": lambda value: f"accuracy {three_digits(value)}",
     "train/tokens_per_second": lambda value: f"{value:,.0f} tokens/s",
+    "train/mfu": lambda value: f"MFU {100 * value:.1f} %",
+    "train/data_wait_fraction": lambda value: f"data wait {100 * value:.1f} %",
 }
 """The figures that a bar shows, in this order, and their words."""
 

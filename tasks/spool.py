@@ -1,11 +1,12 @@
-"""Metrics on their way to MLflow: training never waits for the server and never dies of its absence.
+"""Metrics and texts on their way to MLflow: training never waits for the server and never dies of its absence.
 
-    log(step, values) -> metrics.jsonl -> queue -> thread -> MLflow, up to 1000 points at once
+    log(step, values) -> metrics.jsonl -> queue -> thread -> MLflow, up to 1000 points at once, and files for texts
                                                           -> metrics.sent, how many bytes of the file have arrived
 
 Both files lie in the run's directory. After a crash the next spool of the same run sends what had not arrived; points
-that arrived twice are stored once, because they carry their first time stamp. A resumed training repeats the steps
-since its checkpoint: a step that was logged before is skipped, so the curve keeps the first value.
+that arrived twice are stored once, because they carry their first time stamp, and a text replaces itself. A resumed
+training repeats the steps since its checkpoint: a step that was logged before is skipped, so the curve keeps the first
+value.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lm_modules.progress import TOTAL
+from lm_modules.progress import TOTAL, Values
 from tasks import filing, tracking
 from tasks.home import home, run_directory
 
@@ -58,11 +59,14 @@ class MetricSpool:
     ) -> None:
         self.close()
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
+    def log(self, step: int, values: Values) -> None:
         """Note the values of a step; returns at once. A value that this run already has for the step is skipped."""
-        metrics = {key: float(value) for key, value in values.items() if key != TOTAL}
         with self._lock:
-            new = {key: value for key, value in metrics.items() if (key, step) not in self._seen}
+            new = {
+                key: value if isinstance(value, str) else float(value)
+                for key, value in values.items()
+                if key != TOTAL and (key, step) not in self._seen
+            }
             if not new:
                 return
             self._seen |= {(key, step) for key in new}
@@ -143,17 +147,26 @@ class MetricSpool:
             (key, value, record["milliseconds"], record["step"])
             for _, record in batch
             for key, value in record["values"].items()
+            if not isinstance(value, str)
         ]
-        try:
-            filing.log_points(self._run_id, points)
-        except ValueError as error:  # sending them again would fail again; they stay in the file
-            logger.error("%s", error)
+        self._send_or_refuse(filing.log_points, points)
+        for _, record in batch:
+            for key, value in record["values"].items():
+                if isinstance(value, str):
+                    self._send_or_refuse(filing.send_text, value, key)
         scratch = self._sent_file.with_suffix(".new")
         scratch.write_text(str(batch[-1][0]))
         scratch.replace(self._sent_file)
         with self._lock:
             for _ in batch:
                 self._waiting.popleft()
+
+    def _send_or_refuse(self, send: Callable[..., None], *arguments: Any) -> None:
+        """Send; what MLflow refuses for good is told and stays in the file, for sending it again would fail again."""
+        try:
+            send(self._run_id, *arguments)
+        except ValueError as error:
+            logger.error("%s", error)
 
 
 def unsent_runs() -> list[str]:

@@ -17,6 +17,7 @@ from prefect.states import Completed
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed
+from lm_modules.progress import Values, numbers
 from tasks import filing, progress, tracking
 from tasks.caching import is_no_mistake
 from tasks.processes import num_cores, run_isolated
@@ -68,10 +69,10 @@ class Finetuning:
             filing.file_config(run.id, settings)
             filing.log_params(run.id, trial.values)
 
-            def report(step: int, values: dict[str, float]) -> bool:
+            def report(step: int, values: Values) -> bool:
                 spool.log(step, values)
                 bar.report(step, values)
-                return trial.report(step, values)
+                return trial.report(step, numbers(values))
 
             result = run_isolated(
                 FINETUNE,

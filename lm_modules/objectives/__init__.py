@@ -69,6 +69,19 @@ class Objective(Component):
         """Return what each part's mean is multiplied by in the loss."""
         return {"loss": 1.0}
 
+    def training_flops(self, model: ModelConfig, vocab_size: int) -> float | None:
+        """Return the operations of one row, forward and backward (see `lm_modules.model.cost`); None if not known."""
+        return None
+
+    def write(
+        self, network: Any, text_L: Tensor, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return what is given of a held-out text and what the network makes of it, as tokens, for people to read.
+
+        Equal generators give equal texts. None for an objective that writes nothing.
+        """
+        return None
+
     @abstractmethod
     def architecture(self, model: ModelConfig) -> str:
         """Return the file in `lm_modules.export` that folds what was trained into a stock model."""

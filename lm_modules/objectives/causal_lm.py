@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from configs.model import ModelConfig
     from lm_modules.data.vocabulary import Vocabulary
 
+PROMPT_TOKENS, WRITTEN_TOKENS, TEMPERATURE = 16, 48, 0.8
+"""What a sample during training is given, how much it writes, and how freely."""
 SHORTEST_TO_FILL = 16
 """Documents of fewer tokens in a row are left as they are."""
 
@@ -67,6 +69,28 @@ class CausalLm(Objective):
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per token}."""
         return {"loss": network.nats(batch["tokens"], batch["labels"], batch.get("documents"))}
+
+    def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
+        """Return the operations of the layers, and of the readout of every position."""
+        from lm_modules.model.cost import layers_flops, readout_flops
+
+        length = model.context_length
+        return layers_flops(model, length, causal=True) + readout_flops(model, vocab_size, length)
+
+    def write(
+        self, network: Any, text_L: Tensor, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Continue the beginning of the text, token by token; it is read anew for each, which suits a short one."""
+        import torch
+
+        given = min(PROMPT_TOKENS, len(text_L) // 2)
+        tokens_L = text_L[:given]
+        for _ in range(min(WRITTEN_TOKENS, len(text_L) - given)):
+            logits_V = network(tokens_L[None])[0, -1].float().cpu()
+            chance_V = torch.softmax(logits_V / TEMPERATURE, dim=-1)
+            drawn_1 = torch.multinomial(chance_V, 1, generator=generator)
+            tokens_L = torch.cat((tokens_L, drawn_1.to(text_L.device)))
+        return tokens_L[:given], tokens_L[given:]
 
     def architecture(self, model: ModelConfig) -> str:
         """Return Llama; Qwen3 for normed queries and keys; Ministral for local layers without them."""

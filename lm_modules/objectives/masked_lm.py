@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from lm_modules.data.vocabulary import Vocabulary
     from lm_modules.model.transformer import Transformer
 
+SHOWN_TOKENS = 64
+"""Length of a sample during training."""
+
 
 class MaskedLm(Objective):
     """Masked language modelling with the encoder."""
@@ -88,6 +91,26 @@ class MaskedLm(Objective):
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per chosen token}."""
         return {"loss": network.nats(batch["tokens"], batch["labels"])}
+
+    def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
+        """Return the operations of the layers, and of the readout of what is to be found."""
+        from lm_modules.model.cost import layers_flops, readout_flops
+
+        length = model.context_length
+        before = model.width if model.encoder == "modernbert" else 0  # the matrix before its readout
+        readout = readout_flops(model, before + vocab_size, self.chosen_fraction * length)
+        return layers_flops(model, length, causal=False) + readout
+
+    def write(
+        self, network: Any, text_L: Tensor, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Fill hidden tokens of the text with the likeliest."""
+        import torch
+
+        batch = self.corrupt(text_L[None, :SHOWN_TOKENS].cpu(), vocabulary, generator)
+        given_L, hidden_L = batch["tokens"][0], batch["labels"][0] != NOT_SCORED
+        likeliest_L = network(given_L[None].to(text_L.device))[0].argmax(dim=-1).cpu()
+        return given_L, torch.where(hidden_L, likeliest_L, given_L)
 
     def architecture(self, model: ModelConfig) -> str:
         """Return EuroBERT, a Llama that reads both ways, or ModernBERT."""

@@ -88,6 +88,13 @@ class NextSentence(Objective):
         """Return the weights of both questions."""
         return {"masked_lm": 1.0, "next_sentence": self.next_sentence_weight}
 
+    def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
+        """Return the operations of the encoder, and of the answer to each pair."""
+        from lm_modules.model.cost import readout_flops
+        from lm_modules.model.pair_encoder import NUM_ANSWERS
+
+        return self.masked_lm.training_flops(model, vocab_size) + readout_flops(model, model.width + NUM_ANSWERS, 1)
+
     def architecture(self, model: ModelConfig) -> str:
         """Return the encoder's with a second directory for the pair."""
         return f"{self.masked_lm.architecture(model)}_pair"

@@ -55,12 +55,14 @@ class ReplacedTokenDetection(Objective):
         """Return generator and discriminator."""
         from lm_modules.model.detector import Detector
 
-        heads = max(1, round(model.heads * self.generator_width_fraction))
-        small = model.model_copy(
-            update={"width": heads * model.head_width, "key_value_heads": None, "feed_forward_width": None}
-        )
+        small = self._generator(model)
         generator, discriminator = (self.masked_lm.network(each, vocabulary, batch_tokens) for each in (small, model))
         return Detector(generator, discriminator, model.width)
+
+    def _generator(self, model: ModelConfig) -> ModelConfig:
+        """Return the shape of the generator beside a discriminator of this shape."""
+        width = max(1, round(model.heads * self.generator_width_fraction)) * model.head_width
+        return model.model_copy(update={"width": width, "key_value_heads": None, "feed_forward_width": None})
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return mean nats per hidden token (generator) and per token (discriminator)."""
@@ -84,6 +86,15 @@ class ReplacedTokenDetection(Objective):
     def weights(self) -> dict[str, float]:
         """Return the weights of both."""
         return {"generator": 1.0, "discriminator": self.discriminator_weight}
+
+    def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
+        """Return the operations of both, and of one more readout of the generator, forward, to draw from."""
+        from lm_modules.model.cost import layers_flops, readout_flops
+
+        small, length = self._generator(model), model.context_length
+        generator = self.masked_lm.training_flops(small, vocab_size)
+        drawing = readout_flops(small, vocab_size, self.masked_lm.chosen_fraction * length) / 3
+        return generator + drawing + layers_flops(model, length, causal=False) + readout_flops(model, 1, length)
 
     def architecture(self, model: ModelConfig) -> str:
         """Return the encoder's that classifies tokens."""

@@ -108,6 +108,16 @@ class SpanDenoising(Objective):
         """Return {"loss": mean nats per token of the target}."""
         return {"loss": network.nats(batch["tokens"], batch["target"], batch["labels"])}
 
+    def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
+        """Return the operations of encoder and decoder, and of the readout of the whole target."""
+        from lm_modules.model.cost import cross_attention_flops, layers_flops, readout_flops
+
+        row = self.row_length(model.context_length)
+        source, target = self._source_length(row), self._target_length(row)
+        encoder = layers_flops(model, source, causal=False)
+        decoder = layers_flops(model, target, causal=True) + cross_attention_flops(model, target, source)
+        return encoder + decoder + readout_flops(model, vocab_size, target)
+
     def architecture(self, model: ModelConfig) -> str:
         """Return T5."""
         model.refuse_for("an encoder-decoder", "encoder")

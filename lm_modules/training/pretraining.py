@@ -26,11 +26,13 @@ from lm_modules.data.batches import derived_seed, open_batches
 from lm_modules.data.packed import PackedTokens
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.model.vocabulary_loss import set_chunk_rows
-from lm_modules.training import checkpoints
+from lm_modules.training import checkpoints, compilation
 from lm_modules.training.callbacks.checkpointing import Checkpointing
 from lm_modules.training.callbacks.reporting import Reporting
+from lm_modules.training.callbacks.sampling import Sampling
 from lm_modules.training.callbacks.stopping import Stopping
 from lm_modules.training.callbacks.validation import HeldOut, Validation, token_bytes
+from lm_modules.training.compilation import Compilation
 from lm_modules.training.continuation import Base, begin, require_same_tokenizer, resolved
 from lm_modules.training.disk_space import save_where_space_is
 from lm_modules.training.pretraining_module import Diverged, PretrainingModule
@@ -45,15 +47,10 @@ from lm_modules.training.pretraining_state import (
     restore_weights,
 )
 from lm_modules.training.ranks import Ranks, train_together, uses_gpu
-from lm_modules.training.reporting import Report, keep_going
+from lm_modules.training.reporting import Report, Values, keep_going
 from lm_modules.training.retention import VALIDATION_LOSS, Retention
-from lm_modules.training.trainer import (
-    build_trainer,
-    fit,
-    refuse_without_compiler,
-    resolve_precision,
-    threads_of_a_rank,
-)
+from lm_modules.training.telemetry import Telemetry
+from lm_modules.training.trainer import build_trainer, fit, resolve_precision, threads_of_a_rank
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +143,8 @@ class _Run:
         if self.base is not None:
             self.vocabulary = self.vocabulary.widened(self.base.vocab_size)
         self.validation = Validation(held_out, self.report, config.validation_every_steps, at_start=base is not None)
+        self.sampling = Sampling(held_out, tokenizer, self.report, config.validation_every_steps)
+        self.telemetry = Telemetry(config, self.vocabulary.size, self.precision, self.ranks.count)
         self.module = self._module()
 
     def _module(self) -> PretrainingModule:
@@ -153,9 +152,6 @@ class _Run:
         generator = torch.Generator().manual_seed(derived_seed(self.seed, "weights"))
         network: Any = begin(config, self.vocabulary, self.start, generator)
         set_chunk_rows(network, config.compute.loss_chunk_rows)
-        if config.compute.compile:
-            refuse_without_compiler()
-            network.compile_layers()
         return PretrainingModule(
             network=network,
             objective=config.objective,
@@ -172,6 +168,7 @@ class _Run:
         module = self.module
         resumed_from = self._resume()
         if resumed_from is None:
+            self._compile(self.ranks.told(self._compilation()))
             module.steps = self.ranks.told(self._num_steps())
         if module.step < module.steps:
             self._train()
@@ -197,8 +194,9 @@ class _Run:
         callbacks: list[Callback] = [stopping]
         if self.ranks.leads:
             callbacks = [
-                Reporting(self.report, compute.progress_every_seconds),
+                Reporting(self.report, compute.progress_every_seconds, self.telemetry),
                 self.validation,
+                self.sampling,
                 stopping,
                 Checkpointing(self._save, compute.checkpoint_every_steps, self._is_among_the_best),
             ]
@@ -233,6 +231,19 @@ class _Run:
             self._save()
         return module.step < module.steps
 
+    def _compilation(self) -> Compilation:
+        """Choose for a new run, by its budget."""
+        optimization, telemetry = self.config.optimization, self.telemetry
+        if optimization.budget_minutes is not None:
+            return compilation.choose(self.config.compute, telemetry.peak, None, optimization.budget_minutes * 60)
+        tokens = self._num_steps() * optimization.batch_tokens
+        flops = telemetry.flops_per_token and telemetry.flops_per_token * tokens / self.ranks.count
+        return compilation.choose(self.config.compute, telemetry.peak, flops)
+
+    def _compile(self, choice: Compilation) -> None:
+        compilation.carry_out(choice, self.module.network)
+        self.compiled = choice.wanted
+
     def _num_steps(self) -> int:
         optimization = self.config.optimization
         if optimization.budget_steps is not None:
@@ -248,10 +259,12 @@ class _Run:
     def _seconds_per_step(self) -> float:
         """Time a few steps of a copy, so that the run itself has not moved."""
         timed = copy.deepcopy(self.module)
+        if self.compiled:  # the copy is not
+            compilation.compile_layers(timed.network)
         timed.steps = TIMED_STEPS
         stamps: list[float] = []
 
-        def stamp(step: int, values: dict[str, float]) -> bool:
+        def stamp(step: int, values: Values) -> bool:
             stamps.append(timed.clock.seconds)
             return False
 
@@ -269,6 +282,8 @@ class _Run:
         self._restore(path)
         restore_progress(module, state)
         self.validation.figures, self.validation.before = state["validation"], state["validation_before"]
+        self.telemetry.energy.kilowatt_hours = state["energy_kilowatt_hours"]
+        self._compile(compilation.resumed(self.config.compute, state["compiled"]))
         if state["precision"] != self.precision:
             logger.warning("%s was trained in %s and goes on in %s", path, state["precision"], self.precision)
         logger.info("continuing from %s", path)
@@ -287,6 +302,8 @@ class _Run:
             "validation_before": self.validation.before,
             VALIDATION_LOSS: self._loss_of_this_step(),
             "precision": self.precision,
+            "compiled": self.compiled,
+            "energy_kilowatt_hours": self.telemetry.energy.update(),
             "seed": self.seed,
             "vocabulary": asdict(self.vocabulary),
             "identity": self.identity,
@@ -306,18 +323,21 @@ class _Run:
 
     def _figures(self, resumed_from: int | None, checkpoint: Path) -> dict[str, Any]:
         module, figures = self.module, self.validation.figures
+        tokens_per_second = module.tokens_seen / max(module.clock.seconds, 1e-9)
         return {
             "steps": module.step,
             "tokens_seen": module.tokens_seen,
             "skipped_steps": module.num_skipped,
             "seconds": module.clock.seconds,
-            "tokens_per_second": module.tokens_seen / max(module.clock.seconds, 1e-9),
+            "tokens_per_second": tokens_per_second,
             "train_loss_nats": sum(module.recent_losses) / max(len(module.recent_losses), 1),
             "validation_loss_nats": figures["loss"],
             "validation_loss_nats_before": self.validation.before.get("loss"),
             "validation_bits_per_byte": figures.get("bits_per_byte"),
             "num_parameters": sum(parameter.numel() for parameter in module.network.parameters()),
             "precision": self.precision,
+            "compiled": self.compiled,
+            **self.telemetry.figures(tokens_per_second),
             "resumed_from_step": resumed_from,
             "begins_with": self._begins_with(),
             "checkpoint": str(checkpoint),

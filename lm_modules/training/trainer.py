@@ -15,19 +15,41 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from configs.compute import ComputeConfig
 
+logger = logging.getLogger(__name__)
+
 
 def resolve_precision(compute: ComputeConfig) -> str:
-    """Return "bf16" or "float32": what is asked for, or what this machine is faster with.
+    """Return "bf16" or "float32": what is asked for, or what this machine is faster with; the log says why.
 
     On CPUs with AMX, bf16 training took 0.5 to 0.7 of the time of float32; without AMX the conversions eat the gain.
     """
+    precision, reason = _chosen_precision(compute)
+    logger.info("precision %s: %s", precision, reason)
+    return precision
+
+
+def _chosen_precision(compute: ComputeConfig) -> tuple[str, str]:
     if compute.precision != "auto":
-        return compute.precision
+        return compute.precision, "as set"
+    device = training_device(compute)
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16", "this GPU computes in it"
+        return "float32", "this GPU does not compute in bf16"
+    if device.type == "mps":
+        return "float32", "bf16 is no faster on Apple's GPUs"
+    return (
+        ("bf16", "this CPU has AMX") if _cpu_has_amx() else ("float32", "this CPU has no AMX, without which bf16 loses")
+    )
+
+
+def training_device(compute: ComputeConfig) -> torch.device:
+    """Return the device that the Trainer will take."""
     if compute.accelerator in ("auto", "gpu") and torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    if compute.accelerator in ("auto", "mps") and torch.backends.mps.is_available():
-        return "float32"
-    return "bf16" if _cpu_has_amx() else "float32"
+        return torch.device("cuda", torch.cuda.current_device())
+    if compute.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
 
 
 def _cpu_has_amx() -> bool:
@@ -91,8 +113,13 @@ def quiet() -> Iterator[None]:
 
 def refuse_without_compiler() -> None:
     """Raise a ValueError if torch.compile cannot work here for want of a C++ compiler."""
-    names = (os.environ.get("CXX"), "g++", "clang++", "c++")
-    if not any(name and shutil.which(name) for name in names):
+    if not has_compiler():
         raise ValueError(
             "compute.compile needs a C++ compiler, and none was found; install g++ or set compile to false"
         )
+
+
+def has_compiler() -> bool:
+    """Whether a C++ compiler is found, which torch.compile needs on CPUs and to launch its kernels on GPUs."""
+    names = (os.environ.get("CXX"), "g++", "clang++", "c++")
+    return any(name and shutil.which(name) for name in names)

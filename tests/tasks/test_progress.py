@@ -69,3 +69,16 @@ def test_a_stage_that_raises_is_told_as_failed():
     with pytest.raises(ValueError, match="no"), progress.listen(recorder), progress.stage("prepare"):
         raise ValueError("no")
     assert recorder.events[-1] == ("ended", "prepare", False, False)
+
+
+def test_the_time_left_is_reckoned_from_where_the_work_was_taken_up(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    bar = progress.Bar("steps", total=400)
+    assert bar.seconds_left() is None
+    bar.report(300, {"samples/step-00000300.txt": "a text is no figure", "train/mfu": 0.123})
+    assert bar.seconds_left() is None
+    now = 110.0
+    bar.report(320, {"train/data_wait_fraction": 0.004})
+    assert bar.seconds_left() == pytest.approx(40.0)
+    assert bar.notes() == ["MFU 12.3 %", "data wait 0.4 %"]

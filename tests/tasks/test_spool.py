@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow_server import MlflowServer
 
 from lm_modules.progress import TOTAL
 from tasks import filing, logged_models, registry, tracking
@@ -49,6 +49,20 @@ def test_the_total_that_progress_needs_is_no_metric() -> None:
             spool.log(2, {TOTAL: 10})
         assert set(tracking.run_info(run.id)["metrics"]) == {"loss"}
     assert _history(run.id, "loss") == [(1, 5.0)]
+
+
+def test_a_text_is_filed_under_its_name_and_is_no_metric() -> None:
+    with tracking.open_run("training", experiment="spool", key="texts") as run:
+        with MetricSpool(run.id) as spool:
+            spool.log(1, {"loss": 5.0, "samples/step-1.txt": "once upon a time"})
+            spool.log(1, {"samples/step-1.txt": "another"})  # repeated after a resume
+        with (run.directory / "metrics.sent").open("w") as sent:
+            sent.write("0")  # as if killed between sending and noting it
+        with MetricSpool(run.id):
+            assert run.id in unsent_runs()
+    assert set(tracking.run_info(run.id)["metrics"]) == {"loss"}
+    assert filing.read_text(run.id, "samples/step-1.txt") == "once upon a time"
+    assert run.id not in unsent_runs()
 
 
 def test_another_machine_learns_from_mlflow_which_steps_are_there() -> None:
@@ -106,57 +120,18 @@ def test_metrics_that_mlflow_refuses_do_not_block_the_rest(caplog: pytest.LogCap
     assert _history(run.id, "loss") == [(2, 2.0)]
 
 
-def _server(port: int, home: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{home}/server.db", "--artifacts-destination", str(home / "served")]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    with (home / "server.log").open("ab") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-
-
-def _answers(port: int) -> bool:
-    from urllib.error import URLError
-    from urllib.request import urlopen
-
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-            return True
-    except (URLError, OSError):
-        return False
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 120
-    while not _answers(port):
-        assert time.monotonic() < deadline, "the server did not start"
-        time.sleep(0.2)
-
-
 @pytest.mark.slow
 def test_a_server_keeps_files_and_models_and_its_outage_neither_blocks_nor_loses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     monkeypatch.setenv("ROOTSTOCK_HOME", str(tmp_path))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    server = _server(port, tmp_path)
-    try:
-        _wait_for(port)
+    with MlflowServer(tmp_path) as server:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
         with tracking.open_run("training", experiment="outage", key="outage") as run:
             url = tracking.run_url(run.id)
             assert url
-            assert url.startswith(f"http://127.0.0.1:{port}/#/experiments/")
+            assert url.startswith(f"{server.url}/#/experiments/")
             directory = tmp_path / "made"
             directory.mkdir()
             (directory / "file").write_text("through the server")
@@ -170,7 +145,7 @@ def test_a_server_keeps_files_and_models_and_its_outage_neither_blocks_nor_loses
             spool = MetricSpool(run.id, interval_seconds=0.1)
             spool.log(0, {"loss": 0.0})
             time.sleep(1)
-            _stop(server)
+            server.kill()
             slowest = 0.0
             for step in range(1, 200):
                 started = time.perf_counter()
@@ -179,9 +154,6 @@ def test_a_server_keeps_files_and_models_and_its_outage_neither_blocks_nor_loses
                 time.sleep(0.01)
             assert slowest < 0.5
             assert run.id in unsent_runs()
-            server = _server(port, tmp_path)
-            _wait_for(port)
+            server.start()
             assert spool.close()
         assert _history(run.id, "loss") == [(step, float(step)) for step in range(200)]
-    finally:
-        _stop(server)

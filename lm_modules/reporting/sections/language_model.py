@@ -17,7 +17,8 @@ def pretraining(facts: ReportFacts) -> Section:
     if charts:
         blocks.append(Drawings(charts))
     if facts.pretraining:
-        blocks.append(Figures(_plain(facts.pretraining)))
+        blocks.append(Figures(_plain({key: facts.pretraining[key] for key in facts.pretraining if key not in MACHINE})))
+        blocks += _of_the_machine(facts.pretraining)
     if facts.export:
         blocks += _export(facts.export)
     return Section("Pretraining", blocks)
@@ -79,6 +80,32 @@ def _chart(name: str, facts: ReportFacts) -> Drawing:
     score = facts.evaluation and facts.evaluation.language_model
     level = ("xz -9, test text", score.xz_bits_per_byte) if score and name.endswith("bits_per_byte") else None
     return Drawing(line_chart([Series(points)], words, level=level), words, title=title(name.replace("/", ", ")))
+
+
+MACHINE = (
+    *("mfu", "flops_per_token", "flops_formula", "peak_teraflops_per_second", "peak_source"),
+    *("energy_kilowatt_hours", "energy_source", "co2_kilograms", "co2_source"),
+)
+"""Figures that are said in sentences, each with how it was come by."""
+
+
+def _of_the_machine(trained: dict[str, Any]) -> list[Block]:
+    """Say how much of the machine was used, and what it took; nothing of a run that does not tell it."""
+    blocks: list[Block] = []
+    if trained.get("mfu") is not None:
+        text = (
+            f"Training reached {percent(trained['mfu'])} of the machine's peak of "
+            f"{number(trained['peak_teraflops_per_second'], 3)} TFLOP/s ({trained['peak_source']}), at "
+            f"{number(trained['flops_per_token'] / 1e6)} MFLOP a token: {trained['flops_formula']}."
+        )
+        blocks.append(Paragraph(text))
+    if trained.get("energy_kilowatt_hours") is not None:
+        text = (
+            f"It took {number(trained['energy_kilowatt_hours'], 3)} kWh ({trained['energy_source']}), which is "
+            f"{number(trained['co2_kilograms'], 3)} kg of carbon dioxide ({trained['co2_source']})."
+        )
+        blocks.append(Paragraph(text))
+    return blocks
 
 
 def _export(export: dict[str, Any]) -> list[Block]:

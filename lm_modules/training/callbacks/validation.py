@@ -78,8 +78,7 @@ class Validation(Callback):
     ) -> None:
         """Measure if it is time."""
         module: Any = pl_module
-        due = self._every_steps is not None and module.step % self._every_steps == 0
-        if due or module.step >= module.steps:
+        if is_due(module, self._every_steps):
             self._measure(trainer, module)
 
     def _measure(self, trainer: Trainer, module: Any) -> None:
@@ -107,6 +106,11 @@ class Validation(Callback):
                 counts[name] += int(scored[name])
         means = {name: totals[name] / max(counts[name], 1) for name in weights}
         return {**means, "loss": sum(weights[name] * means[name] for name in weights)}
+
+
+def is_due(module: Any, every_steps: int | None) -> bool:
+    """Whether held-out text is looked at after this step: every so many, and after the last."""
+    return module.step == module.steps or (every_steps is not None and module.step % every_steps == 0)
 
 
 def token_bytes(tokenizer: Path) -> np.ndarray | None:

@@ -204,3 +204,23 @@ def test_the_page_follows_dark_light_print_and_phone(facts: ReportFacts) -> None
     html = as_html(facts)
     for query in ("prefers-color-scheme: dark", "@media print", "max-width: 620px", 'name="viewport"'):
         assert query in html
+
+
+def test_utilization_and_energy_are_said_with_how_they_were_come_by(values: dict[str, Any]) -> None:
+    machine = {
+        "mfu": 0.0797,
+        "flops_per_token": 14_160_000.0,
+        "flops_formula": "6 x weights",
+        "peak_teraflops_per_second": 1.39,
+        "peak_source": "timed on 1 CPU thread",
+        "energy_kilowatt_hours": 0.00123,
+        "energy_source": "processor estimated",
+        "co2_kilograms": 0.00059,
+        "co2_source": "480 g/kWh, world average",
+    }
+    pretraining = values["pretraining"] | machine
+    text = as_markdown(ReportFacts.model_validate(values | {"pretraining": pretraining}))
+    assert "8.0 % of the machine's peak of 1.39 TFLOP/s (timed on 1 CPU thread), at 14.16 MFLOP a token" in text
+    assert "0.00123 kWh (processor estimated), which is 0.00059 kg of carbon dioxide (480 g/kWh, world average)" in text
+    assert "peak source" not in text
+    assert "carbon dioxide" not in as_markdown(ReportFacts.model_validate(values))
