@@ -49,6 +49,12 @@ class OptimizationConfig(Config):
     """What is left of the learning rate at the end, as a part of the peak."""
     batch_tokens: int = Field(default=8192, ge=8)
     """Tokens of one optimizer step; a multiple of the model's context_length."""
+    batch_tokens_start: int | None = Field(default=None, ge=8)
+    """Tokens of the first step, from which the batch grows to batch_tokens in batch_ramp_steps; a multiple of
+    context_length. Null begins with batch_tokens."""
+    batch_ramp_steps: int | None = Field(default=None, ge=1)
+    """Steps in which the batch grows from batch_tokens_start, in a straight line; the learning rate does not follow
+    it."""
     micro_batch_rows: int | None = Field(default=None, ge=1)
     """Rows that pass through the model at once; null takes the whole batch. It changes memory and speed, not the
     result."""
@@ -66,6 +72,16 @@ class OptimizationConfig(Config):
             raise ValueError(f"exactly one of {', '.join(BUDGETS)} is needed, not {', '.join(given) or 'none'}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must lie in [0, 1); usual are 0.9, 0.95")
+        if (self.batch_tokens_start is None) != (self.batch_ramp_steps is None):
+            raise ValueError(
+                "batch_tokens_start and batch_ramp_steps belong together: from which size the batch grows, and in how "
+                "many steps; set both or neither"
+            )
+        if self.batch_tokens_start is not None and self.batch_tokens_start > self.batch_tokens:
+            raise ValueError(
+                f"batch_tokens_start {self.batch_tokens_start} exceeds batch_tokens {self.batch_tokens}; "
+                "a batch grows, so lower it"
+            )
         if self.optimizer != "muon" and self.muon_learning_rate is not None:
             raise ValueError("muon_learning_rate has no effect with optimizer adamw; set optimizer to muon")
         warmup = 0.0 if self.warmup_steps is not None else self.warmup_fraction

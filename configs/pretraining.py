@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from configs.base import Config
+from configs.batch_sizes import BatchSizes
 from configs.component import OneOf
 from configs.compute import ComputeConfig
 from configs.model import ModelConfig
@@ -45,12 +46,26 @@ class PretrainingConfig(Config):
 
     @model_validator(mode="after")
     def _rows_fill_the_batch(self) -> Self:
-        batch, row = self.optimization.batch_tokens, self.model.context_length
-        if batch % row:
-            raise ValueError(
-                f"optimization.batch_tokens {batch} is not a multiple of model.context_length {row}; "
-                f"take {max(1, round(batch / row)) * row}"
-            )
+        optimization, row = self.optimization, self.model.context_length
+        for name in ("batch_tokens", "batch_tokens_start"):
+            batch = getattr(optimization, name)
+            if batch is not None and batch % row:
+                raise ValueError(
+                    f"optimization.{name} {batch} is not a multiple of model.context_length {row}; "
+                    f"take {max(1, round(batch / row)) * row}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _a_batch_has_the_rows_that_the_objective_needs(self) -> Self:
+        needed, row = self.objective.fewest_rows(), self.model.context_length
+        for name in ("batch_tokens", "batch_tokens_start"):
+            batch = getattr(self.optimization, name)
+            if batch is not None and batch < needed * row:
+                raise ValueError(
+                    f"{self.objective.kind} needs at least {needed} rows in a batch; raise optimization.{name} {batch} "
+                    f"to {needed * row}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -60,6 +75,12 @@ class PretrainingConfig(Config):
         return self
 
     @property
-    def batch_rows(self) -> int:
-        """Rows of one optimizer step."""
-        return self.optimization.batch_tokens // self.model.context_length
+    def batch_sizes(self) -> BatchSizes:
+        """How many rows each step has."""
+        optimization, row = self.optimization, self.model.context_length
+        return BatchSizes(
+            rows=optimization.batch_tokens // row,
+            row_tokens=row,
+            first_rows=(optimization.batch_tokens_start or optimization.batch_tokens) // row,
+            ramp_steps=optimization.batch_ramp_steps or 0,
+        )

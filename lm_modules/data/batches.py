@@ -8,55 +8,77 @@ Nothing is remembered from step to step: any step can be asked for first, by any
 sees what an undisturbed one would have seen.
 """
 
+# B rows, L row length
+
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
+from configs.batch_sizes import BatchSizes
 from lm_modules.data.packed import PackedTokens
+from lm_modules.data.rows import Rows, Stream, pattern, whole_shares
+from lm_modules.data.selection import Selection
 
 
 class Batches(Dataset):
-    """`batches[step]` is the text of that step: [batch_rows, row_length], int64.
+    """`batches[step]` is the text of that step; several streams share its rows by a fixed pattern (see rows.py)."""
 
-    Neighbouring rows share `overlap` tokens (the last label of one is the first input of the next).
-    """
+    def __init__(self, packed: PackedTokens, *, streams: Sequence[Stream], sizes: BatchSizes, seed: int) -> None:
+        self.packed, self.sizes = packed, sizes
+        self.streams = [_StreamRows(packed, stream, seed) for stream in streams]
+        self._shares = np.array(whole_shares([stream.weight for stream in streams]))
+        self._pattern = np.array(pattern(tuple(self._shares.tolist())))
 
-    def __init__(self, tokens: PackedTokens, *, row_length: int, overlap: int, batch_rows: int, seed: int) -> None:
-        self.stride = row_length - overlap
+    def __getitem__(self, step: int) -> Rows:
+        """Return the rows of this step."""
+        numbers = np.arange(self.sizes.first_row(step), self.sizes.first_row(step + 1), dtype=np.int64)
+        turns, places = np.divmod(numbers, len(self._pattern))
+        streams_B = self._pattern[places]
+        length = max(each.row_length for each in self.streams)
+        tokens_BL = np.zeros((len(numbers), length), np.int64)
+        documents_BL = np.full((len(numbers), length), -1, np.int64)
+        for number, stream in enumerate(self.streams):
+            chosen = streams_B == number
+            earlier = np.cumsum(self._pattern == number)[places[chosen]] - 1
+            found = stream.rows(turns[chosen] * self._shares[number] + earlier)
+            tokens_BL[chosen, : stream.row_length], documents_BL[chosen, : stream.row_length] = found
+        return Rows(*(torch.from_numpy(each) for each in (tokens_BL, documents_BL, streams_B)))
+
+
+class _StreamRows:
+    """The rows of one stream, numbered over the whole run; neighbours share `overlap` tokens (a label is then read)."""
+
+    def __init__(self, packed: PackedTokens, stream: Stream, seed: int) -> None:
+        self.text = Selection(packed, stream.sources)
+        self.row_length, self.stride = stream.row_length, stream.row_length - stream.overlap
         # An epoch begins at an offset below the stride, so one row less fits than without.
-        self.num_rows = (tokens.num_tokens - overlap - (self.stride - 1)) // self.stride
+        self.num_rows = (self.text.num_tokens - stream.overlap - (self.stride - 1)) // self.stride
         if self.num_rows < 1:
             raise ValueError(
-                f"the training split has {tokens.num_tokens} tokens, too few for rows of {row_length}; "
-                "add text or shorten model.context_length"
+                f"the training split has {self.text.num_tokens} tokens{f' for {stream.name}' * bool(stream.name)}, "
+                f"too few for rows of {stream.row_length}; add text or shorten model.context_length"
             )
-        self.tokens, self.row_length = tokens, row_length
-        self.batch_rows, self.seed = batch_rows, seed
+        self._key = (packed.fingerprint, seed, "epoch", *([stream.name] if stream.name else []))
 
-    def __getitem__(self, step: int) -> Tensor:
-        """Return the rows of this step."""
-        numbers = np.arange(step * self.batch_rows, (step + 1) * self.batch_rows, dtype=np.int64)
-        rows = [self._row(int(number)) for number in self._starts(numbers)]
-        return torch.from_numpy(np.stack(rows).astype(np.int64))
+    def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return tokens and numbers of documents, [rows, length] each."""
+        return self.text.rows(self._starts(numbers), self.row_length)
 
     def _starts(self, numbers: np.ndarray) -> np.ndarray:
         epochs, positions = np.divmod(numbers, self.num_rows)
         starts = np.empty_like(numbers)
         for epoch in np.unique(epochs):
             chosen = epochs == epoch
-            key = derived_seed(self.tokens.fingerprint, self.seed, "epoch", int(epoch))
+            key = derived_seed(*self._key, int(epoch))
             row = shuffled(positions[chosen], self.num_rows, key)
             starts[chosen] = row * self.stride + key % self.stride
         return starts
-
-    def _row(self, start: int) -> np.ndarray:
-        return self.tokens.tokens[start : start + self.row_length]
 
 
 def derived_seed(*parts: object) -> int:
@@ -96,7 +118,6 @@ def _mixed(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
-def open_batches(directory: Path, *, row_length: int, overlap: int, batch_rows: int, seed: int) -> Batches:
+def open_batches(directory: Path, *, streams: Sequence[Stream], sizes: BatchSizes, seed: int) -> Batches:
     """Open the training split of a tokens directory as batches."""
-    tokens = PackedTokens.open(directory, "train")
-    return Batches(tokens, row_length=row_length, overlap=overlap, batch_rows=batch_rows, seed=seed)
+    return Batches(PackedTokens.open(directory, "train"), streams=streams, sizes=sizes, seed=seed)

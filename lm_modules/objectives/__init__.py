@@ -10,16 +10,18 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from configs.component import Component
+from lm_modules.data.rows import Stream
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from configs.model import ModelConfig
+    from lm_modules.data.rows import Rows
     from lm_modules.data.vocabulary import Vocabulary
 
 Batch = dict[str, "Tensor"]
-"""Named tensors whose first axis is the row."""
+"""Named tensors whose first axis is the row; those of a mixture are of one part each."""
 
 NOT_SCORED = -100
 
@@ -50,6 +52,26 @@ class Objective(Component):
         Everything that is drawn is drawn here, for all rows of a step at once.
         """
         raise NotImplementedError
+
+    def streams(self, context_length: int) -> tuple[Stream, ...]:
+        """Return which text the rows of a batch are cut from: all of it, unless the objective is a mixture."""
+        return (Stream(self.row_length(context_length), self.overlap),)
+
+    def fewest_rows(self) -> int:
+        """Return how many rows a batch must have at least."""
+        return 1
+
+    def corrupt_rows(self, rows: Rows, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Do as `corrupt`, knowing which document and which stream the rows come from."""
+        return self.corrupt(rows.tokens, vocabulary, generator)
+
+    def num_rows(self, batch: Batch) -> int:
+        """Return how many rows a batch has."""
+        return len(batch["tokens"])
+
+    def cut(self, batch: Batch, start: int, rows: int) -> Batch:
+        """Return up to so many rows of a batch from this one on, as a smaller batch."""
+        return {name: tensor[start : start + rows] for name, tensor in batch.items()}
 
     @abstractmethod
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:

@@ -54,7 +54,7 @@ class GradientSum:
             # no part of it may survive in the step's next try
             for parameter in parameters:
                 parameter.grad = None
-            self._halve(len(batch["tokens"]))
+            self._halve(self._objective.num_rows(batch))
 
     def _of_this_rank(
         self, network: nn.Module, batch: Batch, backward: Callable[[Tensor], None], device: torch.device
@@ -62,11 +62,11 @@ class GradientSum:
         """Go through this rank's rows; None if memory has ended."""
         weights, num_scored = self._objective.weights(), self._objective.num_scored(batch)
         totals = dict.fromkeys(("loss", *weights), torch.zeros((), device=device))
-        first, last = self._ranks.share(len(batch["tokens"]))
+        first, last = self._ranks.share(self._objective.num_rows(batch))
         rows = self.micro_batch_rows or max(last - first, 1)
         try:
             for start in range(first, last, rows):
-                micro = {name: tensor[start : min(start + rows, last)] for name, tensor in batch.items()}
+                micro = self._objective.cut(batch, start, min(rows, last - start))
                 scored = self._objective.num_scored(micro)
                 losses = self._objective.losses(network, micro)
                 means = {name: loss * (scored[name] / num_scored[name].clamp(min=1)) for name, loss in losses.items()}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import platform
 from contextlib import suppress
 from dataclasses import asdict
@@ -113,32 +112,25 @@ class _Run:
         self.config, self.seed, self.report, self.ranks, self.start = config, seed, report, ranks, base
         self.directory, self.retention = workdir / "checkpoints", Retention.of(config.compute)
         refuse_other_tokenizer(tokens, tokenizer)
-        if config.batch_rows < ranks.count:
+        if config.batch_sizes.first_rows < ranks.count:
+            name = "batch_tokens" if config.optimization.batch_tokens_start is None else "batch_tokens_start"
             raise ValueError(
-                f"compute.devices {ranks.count} exceeds the {config.batch_rows} rows of a step; lower it, or raise "
-                f"optimization.batch_tokens to {ranks.count * config.model.context_length}"
+                f"compute.devices {ranks.count} exceeds the {config.batch_sizes.first_rows} rows of a step; lower it, or "
+                f"raise optimization.{name} to {ranks.count * config.model.context_length}"
             )
         self.base = None if base is None else Base.of(base)
         self.identity = identity(config, tokens, tokenizer, seed, self.base.digest if self.base else None)
         self.precision = resolve_precision(config.compute)
         if threads := threads_of_a_rank(config.compute):
             torch.set_num_threads(threads)
-        row_length = config.objective.row_length(config.model.context_length)
-        held_out = HeldOut(
-            PackedTokens.open(tokens, "validation"),
-            token_bytes(tokenizer),
-            row_length,
-            config.objective.overlap,
-            config.validation_tokens,
-        )
-        self.batches = open_batches(
-            tokens,
-            row_length=row_length,
-            overlap=config.objective.overlap,
-            batch_rows=config.batch_rows,
-            seed=seed,
-        )
-        packed = self.batches.tokens
+        streams = config.objective.streams(config.model.context_length)
+        validation, bytes_of = PackedTokens.open(tokens, "validation"), token_bytes(tokenizer)
+        held_out = [
+            HeldOut(validation, bytes_of, stream, config.validation_tokens, number)
+            for number, stream in enumerate(streams)
+        ]
+        self.batches = open_batches(tokens, streams=streams, sizes=config.batch_sizes, seed=seed)
+        packed = self.batches.packed
         self.vocabulary = Vocabulary.of(tokenizer, packed.vocab_size, packed.end_of_text_id)
         if self.base is not None:
             self.vocabulary = self.vocabulary.widened(self.base.vocab_size)
@@ -158,6 +150,7 @@ class _Run:
             vocabulary=self.vocabulary,
             scaling=config.model.parametrization.scaling(self.vocabulary.size, optimization.batch_tokens),
             optimization=optimization,
+            batch_sizes=config.batch_sizes,
             steps=0,
             key=derived_seed(self.identity["tokens"], self.seed),
             ranks=self.ranks,
@@ -249,19 +242,21 @@ class _Run:
         if optimization.budget_steps is not None:
             return optimization.budget_steps
         if optimization.budget_tokens is not None:
-            return math.ceil(optimization.budget_tokens / optimization.batch_tokens)
+            return self.config.batch_sizes.steps_for(optimization.budget_tokens)
         assert optimization.budget_minutes is not None
         seconds = self._seconds_per_step()
-        steps = max(1, int(optimization.budget_minutes * 60 / seconds))
+        full_steps = int(optimization.budget_minutes * 60 / seconds)
+        steps = max(1, self.config.batch_sizes.steps_for(full_steps * optimization.batch_tokens))
         logger.info("a step takes %.3f s: %d steps fill %g minutes", seconds, steps, optimization.budget_minutes)
         return steps
 
     def _seconds_per_step(self) -> float:
-        """Time a few steps of a copy, so that the run itself has not moved."""
+        """Time a few steps of a copy, so that the run itself has not moved; steps whose batch has grown up."""
         timed = copy.deepcopy(self.module)
         if self.compiled:  # the copy is not
             compilation.compile_layers(timed.network)
-        timed.steps = TIMED_STEPS
+        timed.step = self.config.batch_sizes.ramp_steps
+        timed.steps = timed.step + TIMED_STEPS
         stamps: list[float] = []
 
         def stamp(step: int, values: Values) -> bool:
@@ -269,7 +264,7 @@ class _Run:
             return False
 
         trainer = self._trainer([Reporting(stamp, 0.0)])
-        fit(trainer, timed, timed.loader(self.batches, 0, TIMED_STEPS))
+        fit(trainer, timed, timed.loader(self.batches, timed.step, timed.steps))
         return (stamps[-1] - stamps[1]) / (len(stamps) - 2)
 
     def _resume(self) -> int | None:

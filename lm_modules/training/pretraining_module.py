@@ -15,8 +15,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from configs.batch_sizes import BatchSizes
 from configs.optimization import OptimizationConfig
 from lm_modules.data.batches import Batches, derived_seed
+from lm_modules.data.rows import Rows
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.model.parametrization import Scaling
 from lm_modules.objectives import Batch, Objective
@@ -48,6 +50,7 @@ class PretrainingModule(LightningModule):
         vocabulary: Vocabulary,
         scaling: Scaling,
         optimization: OptimizationConfig,
+        batch_sizes: BatchSizes,
         steps: int,
         key: int,
         ranks: Ranks,
@@ -56,6 +59,7 @@ class PretrainingModule(LightningModule):
         self.automatic_optimization = False
         self.network, self.objective, self.scaling = network, objective, scaling
         self.optimization, self.steps, self.key = optimization, steps, key
+        self.batch_sizes = batch_sizes
         self.corruption = Corruption(objective, vocabulary, key)
         self.gradient_sum = GradientSum(objective, scaling, optimization.micro_batch_rows, ranks)
         self.moved_by = build_optimizers(network, optimization)
@@ -86,8 +90,8 @@ class PretrainingModule(LightningModule):
         parts = self._gradient(batch)
         loss = parts["loss"]
         norm = gradient_norm(self.network, self.scaling)
+        self.tokens_seen += self.batch_sizes.tokens(self.step)
         self.step += 1
-        self.tokens_seen += self.optimization.batch_tokens
         if fault := self._fault(loss.item(), norm.item()):
             self._skip(fault)
             return {}
@@ -156,10 +160,10 @@ class Corruption:
     vocabulary: Vocabulary
     key: int
 
-    def __call__(self, tokens_BL: Tensor, purpose: str, number: int) -> Batch:
+    def __call__(self, rows: Rows, purpose: str, number: int) -> Batch:
         """Return inputs and labels; what is drawn depends on the run's key, the purpose and the number alone."""
         generator = torch.Generator().manual_seed(derived_seed(self.key, purpose, number))
-        return self.objective.corrupt(tokens_BL, self.vocabulary, generator)
+        return self.objective.corrupt_rows(rows, self.vocabulary, generator)
 
 
 class _Corrupted(Dataset):

@@ -27,8 +27,11 @@ def identity(
     of the model that the weights begin with.
     """
     optimization = config.optimization.model_copy(update={"micro_batch_rows": None})
+    meta, streams = read_meta(tokens), config.objective.streams(config.model.context_length)
+    sources = meta.get("sources") if any(stream.sources for stream in streams) else None
     return {
-        "tokens": read_meta(tokens)["fingerprint"],
+        "tokens": meta["fingerprint"],
+        **({"sources": _digest(json.dumps(sources))} if sources else {}),
         "tokenizer": file_digest(tokenizer / "tokenizer.json"),
         "model": _digest(config.model.model_dump_json()),
         "objective": _digest(config.objective.model_dump_json()),

@@ -48,10 +48,25 @@ def test_equal_generators_give_equal_batches_and_the_text_is_left_alone(kind):
     one, other = (objective.corrupt(tokens, VOCABULARY, torch.Generator().manual_seed(1)) for _ in range(2))
     assert torch.equal(tokens, before)
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert {len(tensor) for tensor in one.values()} == {4}
-    assert one["tokens"].shape[1] <= 32
+    assert objective.num_rows(one) == 4
+    assert all(tensor.shape[1] <= 32 for name, tensor in one.items() if name.endswith("tokens"))
     assert set(objective.weights()) == set(objective.num_scored(one))
     assert all(count > 0 for count in objective.num_scored(one).values())
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_the_pieces_of_a_batch_are_the_batch(kind):
+    objective = OBJECTIVES[kind]()
+    tokens = torch.randint(FIRST_ORDINARY, VOCABULARY.size, (7, objective.row_length(32)))
+    batch = objective.corrupt(tokens, VOCABULARY, torch.Generator().manual_seed(1))
+    for rows in (1, 2, 3, 7, 9):
+        pieces = [objective.cut(batch, start, rows) for start in range(0, 7, rows)]
+        assert [objective.num_rows(piece) for piece in pieces] == [min(rows, 7 - start) for start in range(0, 7, rows)]
+        for name, tensor in batch.items():
+            assert torch.equal(torch.cat([piece[name] for piece in pieces if name in piece]), tensor)
+        counts = [objective.num_scored(piece) for piece in pieces]
+        for name, count in objective.num_scored(batch).items():
+            assert sum(int(each[name]) for each in counts) == int(count)
 
 
 @pytest.mark.parametrize("kind", OBJECTIVES)

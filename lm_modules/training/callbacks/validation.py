@@ -7,16 +7,18 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from lm_modules.data.packed import PackedTokens
+from lm_modules.data.rows import Rows, Stream
+from lm_modules.data.selection import Selection
 from lm_modules.training.reporting import Report
 
 BATCH_TOKENS = 4096
@@ -24,35 +26,44 @@ BATCH_TOKENS = 4096
 
 
 class HeldOut:
-    """The first tokens of a split as rows; where rows overlap by one, each token is a label just once.
+    """The first tokens of a split, or of a stream's sources in it, as rows.
 
+    Where rows overlap by one, each token is a label just once.
     A row begins without memory of the one before, so the figure is a little above what the model reaches with all the
     context it can have. The first row begins with the end-of-text token, as documents do in training.
     """
 
     def __init__(
-        self, tokens: PackedTokens, token_bytes: np.ndarray | None, row_length: int, overlap: int, limit: int | None
+        self, packed: PackedTokens, token_bytes: np.ndarray | None, stream: Stream, limit: int | None, number: int = 0
     ):
-        num_tokens = min(tokens.num_tokens, limit or tokens.num_tokens)
+        text = Selection(packed, stream.sources)
+        num_tokens = min(text.num_tokens, limit or text.num_tokens)
         if num_tokens == 0:
             raise ValueError(
                 "the validation split is empty; raise data_preparation.split.validation_fraction or add documents"
             )
         # A short split is one short row; of a longer one the tail that fills no row is left out.
-        self.length, self.overlap = min(row_length - overlap, num_tokens), overlap
-        self.num_tokens = num_tokens - num_tokens % self.length
-        ids = np.asarray(tokens.tokens[: self.num_tokens], np.int64)
-        self._stream = np.concatenate([np.full(overlap, tokens.end_of_text_id, np.int64), ids])
-        whole = tokens.num_bytes * self.num_tokens / tokens.num_tokens
+        self.length, self.overlap = min(stream.row_length - stream.overlap, num_tokens), stream.overlap
+        self.num_tokens, self.number, self._spread = num_tokens - num_tokens % self.length, number, stream.spread
+        tokens_1L, documents_1L = text.rows(np.zeros(1, np.int64), self.num_tokens)
+        ids = tokens_1L[0]
+        self._tokens = np.concatenate([np.full(self.overlap, packed.end_of_text_id, np.int64), ids])
+        self._documents = np.concatenate([np.full(self.overlap, documents_1L[0, 0]), documents_1L[0]])
+        whole = packed.num_bytes * self.num_tokens / packed.num_tokens
         self.num_bytes = float(whole if token_bytes is None else token_bytes[ids].sum())
 
-    def batches(self, rows: int) -> Iterator[Tensor]:
-        """Yield [up to `rows`, length + overlap] tokens."""
-        starts = range(0, self.num_tokens, self.length)
-        for first in range(0, len(starts), rows):
-            some = starts[first : first + rows]
-            chosen = [self._stream[start : start + self.length + self.overlap] for start in some]
-            yield torch.from_numpy(np.stack(chosen))
+    def batches(self, rows: int) -> Iterator[Rows]:
+        """Yield up to so many rows of length + overlap tokens."""
+        starts = np.arange(0, self.num_tokens, self.length)
+        num_batches = -(-len(starts) // rows)
+        for number in range(num_batches):
+            some = starts[number::num_batches] if self._spread else starts[number * rows : (number + 1) * rows]
+            places = some[:, None] + np.arange(self.length + self.overlap)
+            yield Rows(
+                torch.from_numpy(self._tokens[places]),
+                torch.from_numpy(self._documents[places]),
+                torch.full((len(places),), self.number),
+            )
 
 
 class Validation(Callback):
@@ -61,7 +72,9 @@ class Validation(Callback):
     With `at_start` it also measures what the training begins with: `before`.
     """
 
-    def __init__(self, held_out: HeldOut, report: Report, every_steps: int | None, *, at_start: bool = False) -> None:
+    def __init__(
+        self, held_out: Sequence[HeldOut], report: Report, every_steps: int | None, *, at_start: bool = False
+    ) -> None:
         self._held_out, self._report, self._every_steps, self._at_start = held_out, report, every_steps, at_start
         self.figures: dict[str, float] = {}
         self.measured_at: int | None = None
@@ -86,26 +99,32 @@ class Validation(Callback):
         with torch.no_grad(), trainer.precision_plugin.forward_context():
             self.figures, self.measured_at = self._losses(module), module.step
         module.clock.start()
-        if module.objective.scores_every_token:
-            bits = self.figures["loss"] / math.log(2) * self._held_out.num_tokens
-            self.figures["bits_per_byte"] = bits / max(self._held_out.num_bytes, 1)
         if self._report(module.step, {f"validation/{name}": value for name, value in self.figures.items()}):
             trainer.should_stop = True
 
     def _losses(self, module: Any) -> dict[str, float]:
-        """Return the loss and its parts, means over all rows."""
+        """Return the loss and its parts, means over all rows, and bits per byte where all tokens are scored."""
         objective, weights = module.objective, module.objective.weights()
         totals: defaultdict[str, float] = defaultdict(float)
         counts: Counter[str] = Counter()
-        for number, tokens_BL in enumerate(self._held_out.batches(max(2, BATCH_TOKENS // self._held_out.length))):
-            batch = module.corruption(tokens_BL, "validation", number)
+        for number, rows in enumerate(chain.from_iterable(map(_some_at_once, self._held_out))):
+            batch = module.corruption(rows, "validation", number)
             batch = {name: tensor.to(module.device) for name, tensor in batch.items()}
             scored = objective.num_scored(batch)
             for name, loss in objective.losses(module.network, batch).items():
                 totals[name] += float(loss) * int(scored[name])
                 counts[name] += int(scored[name])
         means = {name: totals[name] / max(counts[name], 1) for name in weights}
-        return {**means, "loss": sum(weights[name] * means[name] for name in weights)}
+        figures = {**means, "loss": sum(weights[name] * means[name] for name in weights)}
+        if objective.scores_every_token:  # then a stream is one part, and the parts are in the order of the streams
+            pairs = zip(means.values(), self._held_out, strict=True)
+            bits = sum(mean / math.log(2) * each.num_tokens for mean, each in pairs)
+            figures["bits_per_byte"] = bits / max(sum(each.num_bytes for each in self._held_out), 1)
+        return figures
+
+
+def _some_at_once(held_out: HeldOut) -> Iterator[Rows]:
+    return held_out.batches(max(2, BATCH_TOKENS // held_out.length))
 
 
 def is_due(module: Any, every_steps: int | None) -> bool:

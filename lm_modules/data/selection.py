@@ -1,0 +1,75 @@
+"""The documents of some sources, read as one text: what is between them is left out.
+
+tokens     | web | code | code | web |          sources: [web]
+selection  | web | web |                        position 0 is the first token of the first web document
+"""
+
+# B rows, L row length
+
+from __future__ import annotations
+
+import numpy as np
+
+from configs.base import nearest
+from lm_modules.data.packed import PackedTokens
+
+
+class Selection:
+    """A split as one text, or what some of its sources gave to it; nothing is copied."""
+
+    def __init__(self, packed: PackedTokens, sources: tuple[str, ...] | None = None) -> None:
+        self.packed = packed
+        starts, ends = packed.document_starts[:-1], packed.document_starts[1:]
+        if sources is not None:
+            chosen = _chosen(packed, sources)
+            starts, ends = starts[chosen], ends[chosen]
+        begins = np.ones(len(starts), bool)  # documents without a gap between them are one piece
+        begins[1:] = starts[1:] != ends[:-1]
+        self._starts = starts[begins]
+        lengths = ends[np.roll(begins, -1)] - self._starts
+        self._offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in the selection."""
+        return int(self._offsets[-1])
+
+    def places(self, starts_B: np.ndarray, length: int) -> np.ndarray:
+        """Return where in the split the tokens of these rows lie: [rows, length]."""
+        positions_BL = starts_B[:, None] + np.arange(length)
+        piece_BL = np.searchsorted(self._offsets, positions_BL, side="right") - 1
+        return self._starts[piece_BL] + positions_BL - self._offsets[piece_BL]
+
+    def rows(self, starts_B: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return tokens and numbers of documents of the rows that begin at these positions: [rows, length], int64."""
+        if len(self._starts) == 1:  # the whole split, or neighbours: slices are read faster than single tokens
+            first = int(self._starts[0])
+            tokens = [self.packed.tokens[first + start : first + start + length] for start in starts_B.tolist()]
+            tokens_BL = np.stack(tokens) if tokens else np.empty((0, length))
+            places_BL = first + starts_B[:, None] + np.arange(length)
+        else:
+            places_BL = self.places(starts_B, length)
+            tokens_BL = self.packed.tokens[places_BL]
+        documents_BL = np.searchsorted(self.packed.document_starts, places_BL, side="right") - 1
+        return tokens_BL.astype(np.int64), documents_BL.astype(np.int64)
+
+
+def _chosen(packed: PackedTokens, sources: tuple[str, ...]) -> np.ndarray:
+    """Return which documents are of these sources, booleans [num_documents]."""
+    if packed.document_sources is None:
+        raise ValueError(
+            f"these tokens do not tell the sources of their documents, and {', '.join(sources)} are asked for; "
+            "pack the corpus again"
+        )
+    wanted = []
+    for source in sources:
+        places = [
+            place for place, name in enumerate(packed.source_names) if name == source or name.startswith(f"{source}/")
+        ]
+        if not places:
+            raise ValueError(
+                f"no document of the {packed.split} split is of the source {source!r}"
+                f"{nearest(source, packed.source_names)}"
+            )
+        wanted += places
+    return np.isin(packed.document_sources, wanted)
