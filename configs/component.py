@@ -31,12 +31,15 @@ class Component(Config):
 
 
 @cache
-def members(family: str) -> dict[str, type[Component]]:
-    """Return the members of a family by kind, for the dotted name of its folder (`"lm_modules.data.filters"`)."""
+def members(family: str, without: tuple[str, ...] = ()) -> dict[str, type[Component]]:
+    """Return the members of a family by kind, for the dotted name of its folder (`"lm_modules.data.filters"`).
+
+    Those `without` which it is wanted are not even imported.
+    """
     package = importlib.import_module(family)
     names = sorted(each.name for each in pkgutil.iter_modules(package.__path__) if not each.name.startswith("_"))
     found = {}
-    for name in names:
+    for name in (each for each in names if each not in without):
         class_name = "".join(word.capitalize() for word in name.split("_"))
         module = importlib.import_module(f"{family}.{name}")
         if not hasattr(module, class_name):
@@ -53,9 +56,11 @@ class OneOf:
     """
 
     family: str
+    without: tuple[str, ...] = ()
+    """Members that cannot be chosen here: a member that is made of others of its family leaves itself out."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        kinds = members(self.family)
+        kinds = members(self.family, self.without)
         if len(kinds) == 1:
             schema = handler.generate_schema(next(iter(kinds.values())))
         else:
@@ -64,7 +69,7 @@ class OneOf:
         return core_schema.no_info_before_validator_function(self._named, schema)
 
     def _named(self, value: Any) -> Any:
-        kinds = members(self.family)
+        kinds = members(self.family, self.without)
         if isinstance(value, str):
             value = {"kind": value}
         if isinstance(value, dict):

@@ -67,6 +67,10 @@ class PipelineConfig(Config):
         language_model = self.evaluation and self.evaluation.language_model
         if self.data_preparation and language_model:
             self.data_preparation.require_sources(language_model.sources or (), "evaluation.language_model.sources")
+        if self.data_preparation and self.pretraining:
+            for stream in self.pretraining.objective.streams(self.pretraining.model.context_length):
+                where = f"pretraining.objective.parts.{stream.name}.sources"
+                self.data_preparation.require_sources(stream.sources or (), where)
         if self.pretraining and language_model and not self.pretraining.objective.scores_every_token:
             raise ValueError(
                 f"evaluation.language_model measures bits per byte, which {self.pretraining.objective.kind} does not "

@@ -32,7 +32,10 @@ def make_tokens(directory: Path, text: str = SENTENCE) -> tuple[Path, Path]:
         write_packed(
             directory / "tokens",
             split,
-            ((tokenizer.encode(each, add_special_tokens=False), len(each.encode())) for each in documents),
+            (
+                (tokenizer.encode(each, add_special_tokens=False), len(each.encode()), ("web", "books")[number % 2])
+                for number, each in enumerate(documents)
+            ),
             vocab_size=len(tokenizer),
             end_of_text_id=0,
         )

@@ -1,0 +1,199 @@
+"""Several objectives, or one over several corpora, in one run: each has its share of the rows of every batch.
+
+parts     prose: causal_lm over `web`, weight 0.7        code: fill in the middle over `code`, weight 0.3
+batch     prose code prose prose prose code ...          see lm_modules/data/rows.py
+loss      0.7 * mean of prose + 0.3 * mean of code       both are logged
+
+With span denoising of several settings as its parts this is the mixture of denoisers of UL2 (Tay et al. 2022, arXiv
+2205.05131, section 3.1) without its mode tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from configs.base import Config
+from configs.component import OneOf
+from lm_modules.data.rows import Rows, Stream, fewest_rows, whole_shares
+from lm_modules.objectives import Batch, Objective
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from configs.model import ModelConfig
+    from lm_modules.data.vocabulary import Vocabulary
+
+TAKEN = ("loss", "learning_rate", "gradient_norm", "tokens_per_second", "bits_per_byte")
+"""Names under which training reports something else."""
+
+
+class Part(Config):
+    """An objective, the text that it learns from, and its share."""
+
+    objective: Annotated[Any, OneOf("lm_modules.objectives", without=("mixture",))] = "causal_lm"
+    """What is learned in the rows of this part."""
+    sources: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """The sources whose documents are read, by name; null reads all."""
+    weight: float = Field(default=1.0, gt=0)
+    """Share of the rows and of the loss, beside the weights of the other parts."""
+
+
+class Mixture(Objective):
+    """Several objectives or corpora in one run; all parts train one network."""
+
+    model_config = ConfigDict(title="Mixture")
+
+    kind: Literal["mixture"] = "mixture"
+    """Several objectives or corpora, each with a share of every batch."""
+    parts: dict[str, Part] = Field(
+        default={
+            "forward": Part(),
+            "fill_in_middle": Part(objective={"kind": "causal_lm", "fill_in_middle_fraction": 1.0}),
+        },
+        min_length=1,
+    )
+    """The parts by name; losses are logged under these names."""
+
+    @model_validator(mode="after")
+    def _parts_can_be_named(self) -> Self:
+        for name in self.parts:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in TAKEN:
+                raise ValueError(
+                    f"a part cannot be called {name!r}; take small letters, digits and _, but none of "
+                    f"{', '.join(TAKEN)}"
+                )
+        return self
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The part of the rows, and of the loss, that each part has."""
+        whole = self._whole_shares()
+        return {name: share / sum(whole) for name, share in zip(self.parts, whole, strict=True)}
+
+    def _whole_shares(self) -> tuple[int, ...]:
+        return whole_shares([part.weight for part in self.parts.values()])
+
+    @property
+    def scores_every_token(self) -> bool:  # type: ignore[override]
+        """Whether all parts do."""
+        return all(part.objective.scores_every_token for part in self.parts.values())
+
+    def row_length(self, context_length: int) -> int:
+        """Return the longest row of a part."""
+        return max(part.objective.row_length(context_length) for part in self.parts.values())
+
+    def streams(self, context_length: int) -> tuple[Stream, ...]:
+        """Return one stream for each part."""
+        return tuple(
+            replace(stream, weight=part.weight, sources=part.sources, name=name)
+            for name, part in self.parts.items()
+            for stream in part.objective.streams(context_length)
+        )
+
+    def fewest_rows(self) -> int:
+        """Return how many rows a batch needs so that each part has as many as it needs in all of them."""
+        return fewest_rows(self._whole_shares(), [part.objective.fewest_rows() for part in self.parts.values()])
+
+    def corrupt(self, tokens_BL: Tensor, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Turn rows of which nothing is known into a batch: they are dealt out to the parts in turn, and read whole."""
+        import torch
+
+        rows = Rows.unrelated(tokens_BL, vocabulary.end_of_text_id)
+        streams_B = torch.arange(len(tokens_BL)) % len(self.parts)
+        return self.corrupt_rows(Rows(rows.tokens, rows.documents, streams_B), vocabulary, generator)
+
+    def corrupt_rows(self, rows: Rows, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Let each part turn its rows into inputs and labels."""
+        batch = {"part": rows.streams}
+        for number, (name, part) in enumerate(self.parts.items()):
+            own = rows.of_stream(number)
+            if len(own.tokens):
+                made = part.objective.corrupt_rows(own, vocabulary, generator)
+                batch |= {f"{name}/{key}": tensor for key, tensor in made.items()}
+        return batch
+
+    def num_rows(self, batch: Batch) -> int:
+        """Return the rows of all parts."""
+        return len(batch["part"])
+
+    def cut(self, batch: Batch, start: int, rows: int) -> Batch:
+        """Return some rows of a batch; a part that has none among them is left out."""
+        before_B, cut_B = batch["part"][:start], batch["part"][start : start + rows]
+        smaller = {"part": cut_B}
+        for number, name, part, own in self._own(batch):
+            first, count = int((before_B == number).sum()), int((cut_B == number).sum())
+            if count:
+                smaller |= {f"{name}/{key}": each for key, each in part.objective.cut(own, first, count).items()}
+        return smaller
+
+    def _own(self, batch: Batch) -> list[tuple[int, str, Part, Batch]]:
+        """Return number, name, settings and batch of every part that has rows in a batch."""
+        found = []
+        for number, (name, part) in enumerate(self.parts.items()):
+            own = {key.partition("/")[2]: each for key, each in batch.items() if key.startswith(f"{name}/")}
+            if own:
+                found.append((number, name, part, own))
+        return found
+
+    def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
+        """Return the network that all parts train; parts that need different ones are refused."""
+        import torch
+
+        self.architecture(model)
+        shapes = {}
+        for name, part in self.parts.items():
+            with torch.device("meta"):
+                weights = part.objective.network(model, vocabulary, batch_tokens).state_dict()
+            shapes[name] = {key: weight.shape for key, weight in weights.items()}
+        (first, expected), *others = shapes.items()
+        for name, found in others:
+            if found != expected:
+                raise ValueError(
+                    f"the parts {first!r} and {name!r} of the mixture need networks of different weights; give them "
+                    "settings that build the same network"
+                )
+        return self.parts[first].objective.network(model, vocabulary, batch_tokens)
+
+    def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of the parts that have rows in this batch."""
+        return {
+            _named(name, key): loss
+            for _, name, part, own in self._own(batch)
+            for key, loss in part.objective.losses(network, own).items()
+        }
+
+    def num_scored(self, batch: Batch) -> dict[str, Tensor]:
+        """Return how much each part scores; none where it has no rows."""
+        counts = {name: batch["part"].new_zeros(()) for name in self.weights()}
+        for _, name, part, own in self._own(batch):
+            counts |= {_named(name, key): count for key, count in part.objective.num_scored(own).items()}
+        return counts
+
+    def weights(self) -> dict[str, float]:
+        """Return the share of each part times the weights inside of it."""
+        return {
+            _named(name, key): share * weight
+            for name, share in self.shares.items()
+            for key, weight in self.parts[name].objective.weights().items()
+        }
+
+    def architecture(self, model: ModelConfig) -> str:
+        """Return the architecture that all parts have in common."""
+        (first, expected), *others = ((name, part.objective.architecture(model)) for name, part in self.parts.items())
+        for name, found in others:
+            if found != expected:
+                raise ValueError(
+                    f"the parts of a mixture train one network, and {first!r} is exported as {expected}, {name!r} as "
+                    f"{found}; leave one out, or give both an objective of the same network"
+                )
+        return expected
+
+
+def _named(part: str, key: str) -> str:
+    """Return the name of a loss: the part's own name where it has only one."""
+    return part if key == "loss" else f"{part}/{key}"

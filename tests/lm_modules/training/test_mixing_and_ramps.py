@@ -1,0 +1,148 @@
+"""Runs of several parts, and runs whose batch grows."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_pretraining import make_tokens, tiny_config
+
+from configs.batch_sizes import BatchSizes
+from lm_modules.training import checkpoints
+from lm_modules.training.pretraining import Interrupted, pretrain
+from lm_modules.training.reporting import TOTAL
+
+PARTS = {
+    "prose": {"sources": ["web"], "weight": 0.7},
+    "code": {"objective": {"kind": "causal_lm", "fill_in_middle_fraction": 0.5}, "sources": ["books"], "weight": 0.3},
+}
+MIXTURE = {"objective": {"kind": "mixture", "parts": PARTS}}
+RAMP = {"optimization__batch_tokens_start": 64, "optimization__batch_ramp_steps": 6}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return make_tokens(tmp_path_factory.mktemp("text"))
+
+
+def run(text, workdir, stop_at=None, **changes):
+    """Return the result and the figures of every step."""
+    seen = {}
+
+    def report(step, values):
+        seen.setdefault(step, {}).update(values)
+        return step == stop_at
+
+    config = tiny_config(**({"optimization__budget_steps": 12, "compute__progress_every_seconds": 0.0} | changes))
+    return pretrain(config, tokens=text[0], tokenizer=text[1], workdir=workdir, seed=3, report=report), seen
+
+
+def assert_resumes_to_the_same_bits(text, tmp_path, changes):
+    whole, _ = run(text, tmp_path / "whole", **changes)
+    with pytest.raises(Interrupted):
+        run(text, tmp_path / "resumed", stop_at=5, **changes)
+    resumed, _ = run(text, tmp_path / "resumed", **changes, compute__data_workers=2)
+    assert resumed["resumed_from_step"] == 5
+    assert resumed["tokens_seen"] == whole["tokens_seen"]
+    one, other = (checkpoints.read_tensors(Path(each["checkpoint"]), "model") for each in (whole, resumed))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def assert_does_not_depend_on_the_cut(text, tmp_path, changes):
+    def losses(rows):
+        _, seen = run(text, tmp_path / f"cut{rows}", **changes, optimization__micro_batch_rows=rows)
+        return [{name: each[name] for name in each if "per_second" not in name} for each in seen.values()]
+
+    whole = losses(None)
+    for rows in (1, 3, 4):
+        for one, other in zip(losses(rows), whole, strict=True):
+            assert one == pytest.approx(other, rel=1e-5, abs=1e-5)
+
+
+def test_each_part_logs_its_loss_and_the_whole_is_their_weighted_sum(text, tmp_path):
+    _, seen = run(text, tmp_path, **MIXTURE)
+    for values in seen.values():
+        whole = 0.7 * values["train/prose"] + 0.3 * values["train/code"]
+        assert values["train/loss"] == pytest.approx(whole, rel=1e-6)
+    last = seen[12]
+    assert last["validation/loss"] == pytest.approx(0.7 * last["validation/prose"] + 0.3 * last["validation/code"])
+    assert last["validation/prose"] < seen[1]["train/prose"]
+    assert last["validation/bits_per_byte"] > 0
+
+
+def test_a_mixture_resumes_to_the_same_bits(text, tmp_path):
+    assert_resumes_to_the_same_bits(text, tmp_path, MIXTURE)
+
+
+def test_a_mixture_with_rows_of_several_lengths_does_not_depend_on_the_cut(text, tmp_path):
+    parts = {
+        "regular": {"objective": "span_denoising", "weight": 0.6},
+        "extreme": {"objective": {"kind": "span_denoising", "noise_fraction": 0.5, "mean_span": 8}, "weight": 0.4},
+    }
+    changes = {"objective": {"kind": "mixture", "parts": parts}, "optimization__budget_steps": 4}
+    assert_does_not_depend_on_the_cut(text, tmp_path, changes)
+
+
+def test_a_mixture_of_objectives_with_parts_of_their_own_does_not_depend_on_the_cut(text, tmp_path):
+    parts = {name: {"objective": "next_sentence", "sources": [name]} for name in ("web", "books")}
+    changes = {"objective": {"kind": "mixture", "parts": parts}, "optimization__budget_steps": 4}
+    assert_does_not_depend_on_the_cut(text, tmp_path, changes)
+
+
+def test_renamed_sources_are_refused_on_resuming_a_run_that_asks_for_them(text, tmp_path):
+    tokens, tokenizer = make_tokens(tmp_path / "text")
+    run((tokens, tokenizer), tmp_path / "mixed", **MIXTURE, optimization__budget_steps=2)
+    run((tokens, tokenizer), tmp_path / "plain", optimization__budget_steps=2)
+    meta = tokens / "meta.json"
+    meta.write_text(meta.read_text().replace('"web",\n        "books"', '"books",\n        "web"'))
+    with pytest.raises(ValueError, match="another sources"):
+        run((tokens, tokenizer), tmp_path / "mixed", **MIXTURE, optimization__budget_steps=2)
+    assert run((tokens, tokenizer), tmp_path / "plain", optimization__budget_steps=2)[0]["resumed_from_step"] == 2
+
+
+def test_a_growing_batch_is_counted_as_it_is(text, tmp_path):
+    result, seen = run(text, tmp_path, **RAMP)
+    rows = [2, 3, 4, 5, 6, 7, *[8] * 6]
+    assert result["tokens_seen"] == 32 * sum(rows)
+    assert seen[12]["train/loss"] < seen[1]["train/loss"]
+
+
+def test_a_budget_in_tokens_counts_what_was_read(text, tmp_path):
+    changes = {"optimization__budget_steps": None, "optimization__budget_tokens": 1000, **RAMP}
+    result, _ = run(text, tmp_path, **changes)
+    assert result["steps"] == 7  # 2 + 3 + 4 + 5 + 6 + 7 rows are 864 tokens, and a step of 8 rows has 256
+    assert result["tokens_seen"] == 864 + 256
+
+
+def test_a_budget_in_minutes_is_told_by_steps_of_the_final_size(text, tmp_path):
+    changes = {"optimization__budget_steps": None, "optimization__budget_minutes": 1e-2, **RAMP}
+    with pytest.raises(Interrupted) as stopped:
+        run(text, tmp_path, stop_at=2, **changes)
+    result, seen = run(text, tmp_path, **changes)
+    assert result["steps"] == stopped.value.steps
+    assert {values[TOTAL] for values in seen.values() if TOTAL in values} == {result["steps"]}
+
+
+def test_a_growing_batch_resumes_to_the_same_bits(text, tmp_path):
+    assert_resumes_to_the_same_bits(text, tmp_path, RAMP)
+
+
+def test_a_growing_batch_does_not_depend_on_the_cut(text, tmp_path):
+    assert_does_not_depend_on_the_cut(text, tmp_path, {**RAMP, "optimization__budget_steps": 5})
+
+
+@pytest.mark.parametrize("sizes", [BatchSizes(8, 32, 2, 6), BatchSizes(8, 32, 8), BatchSizes(100, 4, 3, 7)])
+def test_batch_sizes_agree_with_counting(sizes):
+    rows = [sizes.num_rows(step) for step in range(40)]
+    assert rows == sorted(rows)
+    assert (rows[0], rows[-1]) == (sizes.first_rows, sizes.rows)
+    for step in range(40):
+        assert sizes.first_row(step) == sum(rows[:step])
+    for tokens in (0, 1, 32, 33, 500, sum(rows[:30]) * sizes.row_tokens):
+        steps = sizes.steps_for(tokens)
+        assert sizes.first_row(steps) * sizes.row_tokens >= tokens
+        assert steps == 0 or sizes.first_row(steps - 1) * sizes.row_tokens < tokens
