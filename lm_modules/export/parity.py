@@ -47,12 +47,22 @@ def answer_difference(ours: Any, stock: Any, vocab_size: int, lengths: Sequence[
 
 def padded_difference(ours: Any, stock: Any, vocab_size: int, length: int) -> float:
     """Return the same for an encoder where the second of two rows is half padding, the padding left out."""
+    ours_BLV, theirs_BLV, real_BL = _padded_logits(ours, stock, vocab_size, length)
+    return largest_difference(torch.zeros(()), ours_BLV[real_BL > 0], theirs_BLV[real_BL > 0]).item()
+
+
+def padded_answer_difference(ours: Any, stock: Any, vocab_size: int, length: int) -> float:
+    """Return the same for a network that gives one answer to a row."""
+    ours_BV, theirs_BV, _ = _padded_logits(ours, stock, vocab_size, length)
+    return largest_difference(torch.zeros(()), ours_BV, theirs_BV).item()
+
+
+def _padded_logits(ours: Any, stock: Any, vocab_size: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
     tokens_BL = random_text(vocab_size, 2, length)
     real_BL = torch.ones_like(tokens_BL)
     real_BL[1, length // 2 :] = 0
     with torch.no_grad():
-        ours_BLV, theirs_BLV = ours(tokens_BL, real_BL), stock(input_ids=tokens_BL, attention_mask=real_BL).logits
-    return largest_difference(torch.zeros(()), ours_BLV[real_BL > 0], theirs_BLV[real_BL > 0]).item()
+        return ours(tokens_BL, real_BL), stock(input_ids=tokens_BL, attention_mask=real_BL).logits, real_BL
 
 
 def same_greedy_tokens(ours: Logits, stock: Any, prompt_L: Tensor, num_tokens: int, tolerance: float) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lm_modules.model.scaled import ScaledLinear
 from lm_modules.model.transformer import Transformer
+from lm_modules.objectives import NOT_SCORED
 
 NUM_ANSWERS = 2
 
@@ -30,9 +31,15 @@ class PairEncoder(nn.Module):
         pooled_BD = F.gelu(self.dense(hidden_BLD[:, 0]))
         return self.answer(pooled_BD if self.norm is None else self.norm(pooled_BD))
 
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        """Return the answer's logits, [batch, 2]."""
-        return self.answer_of(self.encoder.hidden(tokens_BL))
+    def nats_of(self, hidden_BLD: Tensor, answers_B: Tensor) -> Tensor:
+        """Return the mean cross-entropy of the answers that are not -100, in nats and float32; 0 if there are none."""
+        logits_B2 = self.answer_of(hidden_BLD).float()
+        total = F.cross_entropy(logits_B2, answers_B, ignore_index=NOT_SCORED, reduction="sum")
+        return total / (answers_B != NOT_SCORED).sum().clamp(min=1)
+
+    def forward(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
+        """Return the answer's logits, [batch, 2]; `documents_BL` tells text and padding apart by unequal numbers."""
+        return self.answer_of(self.encoder.hidden(tokens_BL, documents_BL))
 
     def compile_layers(self) -> None:
         """Compile the encoder's layers."""

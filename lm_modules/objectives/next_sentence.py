@@ -1,9 +1,12 @@
 """Tell whether one segment follows another, beside finding hidden tokens (Devlin et al. 2018, section 3.1).
 
-row       <end> a a a <sep> b b b          b follows a in its document, or comes from another row
-labels    1 where it follows, 0 where it does not
+tokens    <end> a a a <sep> b b b <pad> <pad>      a: a document of the row; b: what follows, or another document
+segments    0   0 0 0   0   1 1 1  -1    -1
+follows   1 where b follows a in its document, 0 where it is of another, -100 where the batch has no other
 
-The segments are told apart by the separator alone, since the stock architecture has no segment embeddings.
+The longest stretch of one document in a row is cut in the middle. Which of the two second segments a pair gets is
+drawn last, and both are cut to the shorter, so that lengths give nothing away. BERT draws the second segment from the
+whole corpus; here it is that of another row of the batch, as it must follow from the step alone.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from lm_modules.objectives import Batch, Objective
+from lm_modules.data.rows import Rows, Stream
+from lm_modules.objectives import NOT_SCORED, Batch, Objective
 from lm_modules.objectives.masked_lm import MaskedLm
 
 if TYPE_CHECKING:
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
 
     from configs.model import ModelConfig
     from lm_modules.data.vocabulary import Vocabulary
+
+NO_SEGMENT = -1
+"""The segment of what fills a row up behind its pair."""
 
 
 class NextSentence(Objective):
@@ -39,50 +46,64 @@ class NextSentence(Objective):
         """Return the context length without the two tokens that mark the segments."""
         return context_length - 2
 
+    def streams(self, context_length: int) -> tuple[Stream, ...]:
+        """Return all text; also of held-out text, rows of several documents are wanted together."""
+        return (Stream(self.row_length(context_length), self.overlap, spread=True),)
+
+    def fewest_rows(self) -> int:
+        """Return two: a row and another that its second segment may come from."""
+        return 2
+
     def corrupt(self, tokens_BL: Tensor, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
-        """Cut every row in two; every second pair gets the other half of another row, a single row its own."""
+        """Make pairs of rows of which no two have a document in common."""
+        return self.corrupt_rows(Rows.unrelated(tokens_BL, vocabulary.end_of_text_id), vocabulary, generator)
+
+    def corrupt_rows(self, rows: Rows, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Make pairs, half of them of segments that follow each other, and hide tokens in them."""
         import torch
 
-        num_rows, length = tokens_BL.shape
-        half = length // 2
-        shift = int(torch.randint(1, max(num_rows, 2), (), generator=generator))
-        follows_B = torch.randperm(num_rows, generator=generator) % 2 == 0
-        second_BL = torch.where(follows_B[:, None], tokens_BL[:, half:], tokens_BL.roll(shift, 0)[:, half:])
-        begin_B1 = torch.full((num_rows, 1), vocabulary.end_of_text_id)
-        between_B1 = torch.full((num_rows, 1), vocabulary.separator_id)
-        pair_BL = torch.cat((begin_B1, tokens_BL[:, :half], between_B1, second_BL), dim=1)
-        return self.masked_lm.corrupt(pair_BL, vocabulary, generator) | {"follows": follows_B.long()}
+        num_rows, length = rows.tokens.shape
+        starts_B, lengths_B, documents_B = _longest_texts(rows, vocabulary.end_of_text_id)
+        first_B, second_B = lengths_B // 2, lengths_B - lengths_B // 2
+        partners_B, found_B = _partners(documents_B, lengths_B, generator)
+        follows_B = _half(found_B, generator)
+        second_B = torch.where(found_B, torch.minimum(second_B, second_B[partners_B]), second_B)
+        from_B = torch.where(follows_B == 0, partners_B, torch.arange(num_rows))
+        begin_B = (starts_B + first_B)[from_B]
+
+        place_BL = torch.arange(length + 2).expand(num_rows, -1)
+        behind_BL = place_BL - first_B[:, None] - 2
+        own_BL = rows.tokens.gather(1, (starts_B[:, None] + place_BL - 1).clamp(0, length - 1))
+        other_BL = rows.tokens[from_B].gather(1, (begin_B[:, None] + behind_BL).clamp(0, length - 1))
+        segments_BL = (behind_BL >= 0).long().masked_fill(behind_BL >= second_B[:, None], NO_SEGMENT)
+        pair_BL = torch.where(segments_BL == 1, other_BL, own_BL)
+        pair_BL = pair_BL.masked_fill(place_BL == 0, vocabulary.end_of_text_id)
+        pair_BL = pair_BL.masked_fill(behind_BL == -1, vocabulary.separator_id)
+        pair_BL = pair_BL.masked_fill(segments_BL == NO_SEGMENT, vocabulary.pad_id)
+        hidden = self.masked_lm.corrupt(pair_BL, vocabulary, generator)
+        return hidden | {"segments": segments_BL, "follows": follows_B}
 
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
         """Return the encoder with a head on the first token."""
         from lm_modules.model.normalization import LayerNorm
         from lm_modules.model.pair_encoder import PairEncoder
 
-        if batch_tokens < 2 * model.context_length:
-            raise ValueError(
-                f"next_sentence needs at least two rows in a batch; raise optimization.batch_tokens {batch_tokens} to "
-                f"{2 * model.context_length}"
-            )
         encoder: Any = self.masked_lm.network(model, vocabulary, batch_tokens)
         norm = LayerNorm(model.norm_epsilon) if model.encoder == "modernbert" else None
         return PairEncoder(encoder, model.width, norm)
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
-        """Return mean nats per chosen token, and per pair."""
-        import torch.nn.functional as F
-
-        hidden_BLD = network.encoder.hidden(batch["tokens"])
+        """Return mean nats per chosen token, and per pair; what is behind a pair is not read."""
+        hidden_BLD = network.encoder.hidden(batch["tokens"], (batch["segments"] != NO_SEGMENT).long())
         return {
             "masked_lm": network.encoder.nats_of(hidden_BLD, batch["labels"]),
-            "next_sentence": F.cross_entropy(network.answer_of(hidden_BLD).float(), batch["follows"]),
+            "next_sentence": network.nats_of(hidden_BLD, batch["follows"]),
         }
 
     def num_scored(self, batch: Batch) -> dict[str, Tensor]:
-        """Return chosen tokens and pairs."""
-        import torch
-
+        """Return chosen tokens and pairs that are asked for."""
         masked_lm = self.masked_lm.num_scored(batch)["loss"]
-        return {"masked_lm": masked_lm, "next_sentence": torch.tensor(len(batch["follows"]))}
+        return {"masked_lm": masked_lm, "next_sentence": (batch["follows"] != NOT_SCORED).sum()}
 
     def weights(self) -> dict[str, float]:
         """Return the weights of both questions."""
@@ -98,3 +119,48 @@ class NextSentence(Objective):
     def architecture(self, model: ModelConfig) -> str:
         """Return the encoder's with a second directory for the pair."""
         return f"{self.masked_lm.architecture(model)}_pair"
+
+
+def _longest_texts(rows: Rows, end_of_text_id: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return where the longest stretch of one document begins in each row, its length, and the document: [batch] each.
+
+    The end-of-text token belongs to no stretch; of equally long ones the first is taken.
+    """
+    import torch
+
+    text_BL = rows.tokens != end_of_text_id
+    length = rows.tokens.shape[1]
+    place_L = torch.arange(length)
+    other_BL = torch.ones_like(text_BL)
+    other_BL[:, 1:] = (rows.documents[:, 1:] != rows.documents[:, :-1]) | ~text_BL[:, :-1]
+    begin_BL = torch.where(other_BL, place_L, 0).cummax(dim=1).values
+    so_far_BL = (place_L - begin_BL + 1) * text_BL
+    lengths_B, ends_B = so_far_BL.max(dim=1)
+    starts_B = begin_BL.gather(1, ends_B[:, None])[:, 0]
+    return starts_B, lengths_B, rows.documents.gather(1, starts_B[:, None])[:, 0]
+
+
+def _partners(documents_B: Tensor, lengths_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return for each row another at random whose stretch is of another document, and whether there is one.
+
+    Stretches of less than two tokens cannot be cut, and have no partner nor are one.
+    """
+    import torch
+
+    usable_B = lengths_B > 1
+    fits_BB = (documents_B[:, None] != documents_B) & usable_B & usable_B[:, None]
+    drawn_BB = torch.rand(fits_BB.shape, generator=generator).masked_fill(~fits_BB, -1.0)
+    chance_B, partners_B = drawn_BB.max(dim=1)
+    return partners_B, chance_B >= 0
+
+
+def _half(found_B: Tensor, generator: torch.Generator) -> Tensor:
+    """Return 1 for half of the rows with a partner and 0 for the other half, -100 for those without.
+
+    Of an odd number, the last one is drawn.
+    """
+    import torch
+
+    order_B = torch.rand(len(found_B), generator=generator).masked_fill(~found_B, 2.0).argsort().argsort()
+    coin = torch.randint(2, (), generator=generator)
+    return ((order_B + coin) % 2).masked_fill(~found_B, NOT_SCORED)

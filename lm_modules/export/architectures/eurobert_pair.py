@@ -53,8 +53,12 @@ class EurobertPair(Eurobert):
     def difference_beside(
         self, network: nn.Module, stock: dict[str, Any], vocab_size: int, lengths: list[int]
     ) -> float:
-        """Compare the answers."""
-        from lm_modules.export.parity import logit_difference
+        """Compare the answers, also behind padding."""
+        import torch
+
+        from lm_modules.export.parity import logit_difference, padded_answer_difference
 
         pair = stock[FOLDER]
-        return logit_difference(network, lambda tokens: pair(input_ids=tokens).logits, vocab_size, lengths)
+        plain = logit_difference(network, lambda tokens: pair(input_ids=tokens).logits, vocab_size, lengths)
+        padded = padded_answer_difference(network, pair, vocab_size, max(lengths))
+        return torch.tensor((plain, padded)).max().item()  # which stays NaN where one is
