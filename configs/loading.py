@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from configs.base import Config, nearest
 from configs.problems import ConfigError, Steps, describe, dotted
+from configs.size import without_shape
 from configs.yaml_files import read_file, read_value, write_value
 
 # PipelineConfig is imported inside the functions below: its own validator calls `resolve`.
@@ -44,6 +45,8 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     layers = _layers({"name": path.stem, **read_file(path)}, str(path), path.parent)
     data = _merged(layers)
     paths: list[Steps] = []
+    for override in overrides:
+        data = without_shape(data, _nested(*_parse(override)))
     for override in overrides:
         steps, value = _parse(override)
         data = _assign(_with_default_lists(data, steps), steps, value, steps)
@@ -111,7 +114,9 @@ def _layers(data: dict[str, Any], source: str, directory: Path) -> list[_Layer]:
 def _merged(layers: list[_Layer]) -> dict[str, Any]:
     merged: Any = {}
     for layer in reversed(layers):
-        merged = _merge(merged, {key: value for key, value in layer.data.items() if key != "extends"})
+        merged = _merge(
+            without_shape(merged, layer.data), {key: value for key, value in layer.data.items() if key != "extends"}
+        )
     return merged
 
 
@@ -136,6 +141,13 @@ def _parse(override: str) -> tuple[Steps, Any]:
     if not equals or not all(steps):
         raise ConfigError(f"--set {override}: write it as path.to.key=value")
     return steps, read_value(text, f"--set {path.strip()}")
+
+
+def _nested(steps: Steps, value: Any) -> dict[str, Any]:
+    """Return the mapping in which `value` is alone at the end of the steps."""
+    for step in reversed(steps):
+        value = {step: value}
+    return value
 
 
 def _assign(place: Any, steps: Steps, value: Any, whole: Steps) -> Any:

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from configs.base import Config
 from configs.component import OneOf
+from configs.size import SIZE, has_size, with_shape
 
 
 class ModelConfig(Config):
@@ -16,6 +17,11 @@ class ModelConfig(Config):
 
     model_config = ConfigDict(title="Model")
 
+    size: str | None = Field(default=None, pattern=f"^({SIZE})$")
+    """`10M`, `124M`, `1B`: about so many weights, embedding and readout included (of the layers alone where the
+    vocabulary is not known); or `12 layers`. Chooses width, depth and head_width, and optimization's batch_tokens and
+    budget_tokens, where they are not set or null; those that a preset below sets are chosen anew. The layers are
+    counted once, so an encoder-decoder comes out larger. Null leaves all as it is set."""
     width: int = Field(default=256, ge=8)
     """Width of the hidden state; a multiple of head_width."""
     depth: int = Field(default=4, ge=1)
@@ -50,6 +56,11 @@ class ModelConfig(Config):
     """Use one matrix for the token embedding and the readout."""
     parametrization: Annotated[Any, OneOf("lm_modules.model.parametrization")] = "u_mup"
     """How weights begin, how each operation is scaled, and how the learning rate is spread over the weights."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shape_of_the_size(cls, values: Any) -> Any:
+        return with_shape(values) if has_size(values) else values
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from configs.base import Config
 from configs.data_preparation import DataPreparationConfig
@@ -13,7 +13,17 @@ from configs.finetuning import FinetuningConfig
 from configs.loading import resolve
 from configs.pretraining import PretrainingConfig
 from configs.promotion import PromotionConfig
+from configs.size import with_size
 from configs.tokenization import TokenizationConfig
+
+
+def _vocabulary_size(values: dict[str, Any]) -> int | None:
+    """Return how many tokens there will be; None if that is not said, or not understood."""
+    try:
+        tokenization = TokenizationConfig.model_validate(values.get("tokenization"))
+    except ValidationError:
+        return None
+    return getattr(tokenization.tokenizer, "vocabulary_size", None)
 
 
 class PipelineConfig(Config):
@@ -42,9 +52,11 @@ class PipelineConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _resolve_extends(cls, values: Any) -> Any:
+    def _resolve_extends_and_size(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("extends") is not None:
-            return resolve(values)
+            values = resolve(values)
+        if isinstance(values, dict) and isinstance(values.get("pretraining"), dict):
+            return {**values, "pretraining": with_size(values["pretraining"], _vocabulary_size(values))}
         return values
 
     @model_validator(mode="after")

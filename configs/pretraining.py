@@ -12,6 +12,7 @@ from configs.component import OneOf
 from configs.compute import ComputeConfig
 from configs.model import ModelConfig
 from configs.optimization import OptimizationConfig
+from configs.size import with_size
 
 
 class PretrainingConfig(Config):
@@ -37,6 +38,11 @@ class PretrainingConfig(Config):
     """Measure the loss on held-out text after this many steps, and after the last; null measures only at the end."""
     validation_tokens: int | None = Field(default=65_536, ge=1)
     """Held-out tokens read each time, from the start of the validation split; null reads all of it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _batch_and_budget_of_the_size(cls, values: Any) -> Any:
+        return with_size(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _as_it_is_needs_a_base(self) -> Self:

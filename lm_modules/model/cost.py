@@ -12,6 +12,7 @@ counted, nor is what is computed a second time.
 from __future__ import annotations
 
 from configs.model import ModelConfig
+from configs.size import num_layer_weights, num_weights
 
 FORMULA = "6 x weights x positions + 12 x attention width x positions x positions read (causal: half) for each layer"
 """The same in a line, for people who read a utilization and ask what was counted."""
@@ -19,13 +20,7 @@ FORMULA = "6 x weights x positions + 12 x attention width x positions x position
 
 def num_parameters(model: ModelConfig, vocab_size: int) -> int:
     """Return the number of weights; a tied matrix counts once."""
-    return num_layer_parameters(model) + vocab_size * model.width * (1 if model.tied_embeddings else 2)
-
-
-def num_layer_parameters(model: ModelConfig) -> int:
-    """Return the weights of all layers, without embedding and readout."""
-    query, key_value = _query_weights(model), _key_value_weights(model)
-    return model.depth * (query + key_value + 3 * model.width * model.feed_forward)
+    return num_weights(model, vocab_size)
 
 
 def training_flops_per_token(model: ModelConfig, vocab_size: int) -> float:
@@ -36,7 +31,7 @@ def training_flops_per_token(model: ModelConfig, vocab_size: int) -> float:
 
 def layers_flops(model: ModelConfig, length: int, *, causal: bool) -> float:
     """Return the operations of a row of `length` positions in all layers, forward and backward."""
-    return 6 * num_layer_parameters(model) * length + attention_flops(model, length, causal=causal)
+    return 6 * num_layer_weights(model) * length + attention_flops(model, length, causal=causal)
 
 
 def cross_attention_flops(model: ModelConfig, length: int, length_read: int) -> float:

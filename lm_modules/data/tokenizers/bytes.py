@@ -20,13 +20,18 @@ class Bytes(TokenizerTraining):
     sentinels: int = Field(default=0, ge=0)
     """Tokens that stand for spans taken out of a text; span denoising needs one for each span of a row."""
 
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of tokens, special ones included; a multiple of 64 keeps the output layer fast."""
+        return -(-(len(SPECIAL) + self.sentinels + 256) // 64) * 64
+
     def train(self, texts: Iterator[str]) -> tokenizers.Tokenizer:
         """Return the tokenizer; reserved tokens fill the vocabulary up to a multiple of 64."""
         from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
         special = [*SPECIAL, *(sentinel(number) for number in range(self.sentinels))]
         letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-        missing = -(len(special) + len(letters)) % 64
+        missing = self.vocabulary_size - len(special) - len(letters)
         special += [f"<|reserved_{number}|>" for number in range(missing)]
         vocabulary = {each: number for number, each in enumerate([*special, *letters])}
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
