@@ -67,9 +67,12 @@ def _chosen(packed: PackedTokens, sources: tuple[str, ...]) -> np.ndarray:
             place for place, name in enumerate(packed.source_names) if name == source or name.startswith(f"{source}/")
         ]
         if not places:
+            known = nearest(source, packed.source_names)
             raise ValueError(
-                f"no document of the {packed.split} split is of the source {source!r}"
-                f"{nearest(source, packed.source_names)}"
+                f"no document of the {packed.split} split is of the source {source!r}{known}"
+                if packed.split == "train"
+                else f"no document of the {packed.split} split is of the source {source!r}; raise "
+                f"data_preparation.split.{packed.split}_fraction, or add documents of that source"
             )
         wanted += places
     return np.isin(packed.document_sources, wanted)
