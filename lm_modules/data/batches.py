@@ -40,22 +40,28 @@ class Batches(Dataset):
         numbers = np.arange(self.sizes.first_row(step), self.sizes.first_row(step + 1), dtype=np.int64)
         turns, places = np.divmod(numbers, len(self._pattern))
         streams_B = self._pattern[places]
+        if len(self.streams) == 1:
+            [stream] = self.streams
+            return Rows.of(*stream.rows(numbers))
         length = max(each.row_length for each in self.streams)
-        tokens_BL = np.zeros((len(numbers), length), np.int64)
-        documents_BL = np.full((len(numbers), length), -1, np.int64)
+        tokens_BL, documents_BL = (torch.zeros((len(numbers), length), dtype=torch.long) for _ in range(2))
+        lengths_B = torch.zeros(len(numbers), dtype=torch.long)
         for number, stream in enumerate(self.streams):
             chosen = streams_B == number
             earlier = np.cumsum(self._pattern == number)[places[chosen]] - 1
-            found = stream.rows(turns[chosen] * self._shares[number] + earlier)
-            tokens_BL[chosen, : stream.row_length], documents_BL[chosen, : stream.row_length] = found
-        return Rows(*(torch.from_numpy(each) for each in (tokens_BL, documents_BL, streams_B)))
+            own, own_documents = stream.rows(turns[chosen] * self._shares[number] + earlier)
+            tokens_BL[chosen, : stream.row_length], lengths_B[chosen] = own, stream.row_length
+            if own_documents is not None:
+                documents_BL[chosen, : stream.row_length] = own_documents
+        asked = any(each.by_document for each in self.streams)
+        return Rows(tokens_BL, lengths_B, torch.from_numpy(streams_B), documents_BL if asked else None)
 
 
 class _StreamRows:
     """The rows of one stream, numbered over the whole run; neighbours share `overlap` tokens (a label is then read)."""
 
     def __init__(self, packed: PackedTokens, stream: Stream, seed: int) -> None:
-        self.text = Selection(packed, stream.sources)
+        self.text, self.by_document = Selection(packed, stream.sources), stream.by_document
         self.row_length, self.stride = stream.row_length, stream.row_length - stream.overlap
         # An epoch begins at an offset below the stride, so one row less fits than without.
         self.num_rows = (self.text.num_tokens - stream.overlap - (self.stride - 1)) // self.stride
@@ -66,9 +72,13 @@ class _StreamRows:
             )
         self._key = (packed.fingerprint, seed, "epoch", *([stream.name] if stream.name else []))
 
-    def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return tokens and numbers of documents, [rows, length] each."""
-        return self.text.rows(self._starts(numbers), self.row_length)
+    def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return tokens, and numbers of documents if they are asked for, [rows, length] each."""
+        starts_B = self._starts(numbers)
+        tokens_BL = torch.from_numpy(self.text.tokens(starts_B, self.row_length))
+        if not self.by_document:
+            return tokens_BL, None
+        return tokens_BL, torch.from_numpy(self.text.documents(starts_B, self.row_length))
 
     def _starts(self, numbers: np.ndarray) -> np.ndarray:
         epochs, positions = np.divmod(numbers, self.num_rows)

@@ -37,8 +37,9 @@ class Stream:
     sources: tuple[str, ...] | None = None
     """The sources whose documents are read (`books` names `books/a` too); None reads all."""
     name: str = ""
-    spread: bool = False
-    """Whether held-out rows that are read together should lie far apart in the text, as those of training do."""
+    by_document: bool = False
+    """Whether the document of each token is asked for; held-out rows that are read together are then taken from places
+    far apart, as those of training are."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,18 @@ class Rows:
 
     tokens: Tensor
     """[batch, length], integers."""
-    documents: Tensor
-    """[batch, length], the number of each token's document, counted over the split; -1 behind the end of a row."""
+    lengths: Tensor
+    """[batch], the tokens of each row; the same for all rows of a stream."""
     streams: Tensor
     """[batch], the number of the stream that each row belongs to."""
+    documents: Tensor | None = None
+    """[batch, length], the number of each token's document, counted over the split; None where no stream asks."""
+
+    @classmethod
+    def of(cls, tokens_BL: Tensor, documents_BL: Tensor | None = None, stream: int = 0) -> Rows:
+        """Return rows of one length and one stream."""
+        lengths_B = tokens_BL.new_full((len(tokens_BL),), tokens_BL.shape[1])
+        return cls(tokens_BL, lengths_B, lengths_B.new_full(lengths_B.shape, stream), documents_BL)
 
     @classmethod
     def unrelated(cls, tokens_BL: Tensor, end_of_text_id: int) -> Rows:
@@ -60,14 +69,15 @@ class Rows:
         ends_BL = (tokens_BL == end_of_text_id).long()
         within_BL = ends_BL.cumsum(dim=1) - ends_BL
         first_B1 = torch.arange(len(tokens_BL))[:, None] * (tokens_BL.shape[1] + 1)
-        return cls(tokens_BL, first_B1 + within_BL, torch.zeros(len(tokens_BL), dtype=torch.long))
+        return cls.of(tokens_BL, first_B1 + within_BL)
 
     def of_stream(self, number: int) -> Rows:
         """Return the rows of one stream, in their order and at their own length."""
         chosen_B = self.streams == number
-        documents_BL = self.documents[chosen_B]
-        length = int((documents_BL[:1] >= 0).sum())
-        return Rows(self.tokens[chosen_B, :length], documents_BL[:, :length], self.streams[chosen_B])
+        lengths_B = self.lengths[chosen_B]
+        length = int(lengths_B.max()) if len(lengths_B) else 0
+        documents_BL = None if self.documents is None else self.documents[chosen_B, :length]
+        return Rows(self.tokens[chosen_B, :length], lengths_B, self.streams[chosen_B], documents_BL)
 
 
 def whole_shares(weights: Sequence[float]) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ selection  | web | web |                        position 0 is the first token of
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
 
 from configs.base import nearest
@@ -34,24 +36,28 @@ class Selection:
         """Tokens in the selection."""
         return int(self._offsets[-1])
 
-    def places(self, starts_B: np.ndarray, length: int) -> np.ndarray:
-        """Return where in the split the tokens of these rows lie: [rows, length]."""
+    def tokens(self, starts_B: np.ndarray, length: int) -> np.ndarray:
+        """Return the rows that begin at these positions: [rows, length], int64."""
+        if len(starts_B) == 0:
+            return np.empty((0, length), np.int64)
+        return np.stack([self._row(start, length) for start in starts_B.tolist()]).astype(np.int64)
+
+    def documents(self, starts_B: np.ndarray, length: int) -> np.ndarray:
+        """Return the number of the document, counted over the split, of each token of these rows."""
         positions_BL = starts_B[:, None] + np.arange(length)
         piece_BL = np.searchsorted(self._offsets, positions_BL, side="right") - 1
-        return self._starts[piece_BL] + positions_BL - self._offsets[piece_BL]
+        places_BL = self._starts[piece_BL] + positions_BL - self._offsets[piece_BL]
+        return np.searchsorted(self.packed.document_starts, places_BL, side="right") - 1
 
-    def rows(self, starts_B: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return tokens and numbers of documents of the rows that begin at these positions: [rows, length], int64."""
-        if len(self._starts) == 1:  # the whole split, or neighbours: slices are read faster than single tokens
-            first = int(self._starts[0])
-            tokens = [self.packed.tokens[first + start : first + start + length] for start in starts_B.tolist()]
-            tokens_BL = np.stack(tokens) if tokens else np.empty((0, length))
-            places_BL = first + starts_B[:, None] + np.arange(length)
-        else:
-            places_BL = self.places(starts_B, length)
-            tokens_BL = self.packed.tokens[places_BL]
-        documents_BL = np.searchsorted(self.packed.document_starts, places_BL, side="right") - 1
-        return tokens_BL.astype(np.int64), documents_BL.astype(np.int64)
+    def _row(self, start: int, length: int) -> np.ndarray:
+        """Return a row, put together where it reaches over the end of a piece."""
+        piece, found = bisect_right(self._offsets, start) - 1, []
+        while length > 0:
+            place = int(self._starts[piece]) + start - int(self._offsets[piece])
+            count = min(length, int(self._offsets[piece + 1]) - start)
+            found.append(self.packed.tokens[place : place + count])
+            piece, start, length = piece + 1, start + count, length - count
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def _chosen(packed: PackedTokens, sources: tuple[str, ...]) -> np.ndarray:

@@ -104,8 +104,8 @@ class Mixture(Objective):
         import torch
 
         rows = Rows.unrelated(tokens_BL, vocabulary.end_of_text_id)
-        streams_B = torch.arange(len(tokens_BL)) % len(self.parts)
-        return self.corrupt_rows(Rows(rows.tokens, rows.documents, streams_B), vocabulary, generator)
+        dealt = replace(rows, streams=torch.arange(len(tokens_BL)) % len(self.parts))
+        return self.corrupt_rows(dealt, vocabulary, generator)
 
     def corrupt_rows(self, rows: Rows, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
         """Let each part turn its rows into inputs and labels."""

@@ -47,8 +47,8 @@ class NextSentence(Objective):
         return context_length - 2
 
     def streams(self, context_length: int) -> tuple[Stream, ...]:
-        """Return all text; also of held-out text, rows of several documents are wanted together."""
-        return (Stream(self.row_length(context_length), self.overlap, spread=True),)
+        """Return all text, with the documents that it is of."""
+        return (Stream(self.row_length(context_length), self.overlap, by_document=True),)
 
     def fewest_rows(self) -> int:
         """Return two: a row and another that its second segment may come from."""
@@ -63,7 +63,8 @@ class NextSentence(Objective):
         import torch
 
         num_rows, length = rows.tokens.shape
-        starts_B, lengths_B, documents_B = _longest_texts(rows, vocabulary.end_of_text_id)
+        assert rows.documents is not None  # its stream asks for them
+        starts_B, lengths_B, documents_B = _longest_texts(rows.tokens, rows.documents, vocabulary.end_of_text_id)
         first_B, second_B = lengths_B // 2, lengths_B - lengths_B // 2
         partners_B, found_B = _partners(documents_B, lengths_B, generator)
         follows_B = _half(found_B, generator)
@@ -121,23 +122,23 @@ class NextSentence(Objective):
         return f"{self.masked_lm.architecture(model)}_pair"
 
 
-def _longest_texts(rows: Rows, end_of_text_id: int) -> tuple[Tensor, Tensor, Tensor]:
+def _longest_texts(tokens_BL: Tensor, documents_BL: Tensor, end_of_text_id: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return where the longest stretch of one document begins in each row, its length, and the document: [batch] each.
 
     The end-of-text token belongs to no stretch; of equally long ones the first is taken.
     """
     import torch
 
-    text_BL = rows.tokens != end_of_text_id
-    length = rows.tokens.shape[1]
+    text_BL = tokens_BL != end_of_text_id
+    length = tokens_BL.shape[1]
     place_L = torch.arange(length)
     other_BL = torch.ones_like(text_BL)
-    other_BL[:, 1:] = (rows.documents[:, 1:] != rows.documents[:, :-1]) | ~text_BL[:, :-1]
+    other_BL[:, 1:] = (documents_BL[:, 1:] != documents_BL[:, :-1]) | ~text_BL[:, :-1]
     begin_BL = torch.where(other_BL, place_L, 0).cummax(dim=1).values
     so_far_BL = (place_L - begin_BL + 1) * text_BL
     lengths_B, ends_B = so_far_BL.max(dim=1)
     starts_B = begin_BL.gather(1, ends_B[:, None])[:, 0]
-    return starts_B, lengths_B, rows.documents.gather(1, starts_B[:, None])[:, 0]
+    return starts_B, lengths_B, documents_BL.gather(1, starts_B[:, None])[:, 0]
 
 
 def _partners(documents_B: Tensor, lengths_B: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -44,11 +44,14 @@ class HeldOut:
             )
         # A short split is one short row; of a longer one the tail that fills no row is left out.
         self.length, self.overlap = min(stream.row_length - stream.overlap, num_tokens), stream.overlap
-        self.num_tokens, self.number, self._spread = num_tokens - num_tokens % self.length, number, stream.spread
-        tokens_1L, documents_1L = text.rows(np.zeros(1, np.int64), self.num_tokens)
-        ids = tokens_1L[0]
+        self.num_tokens, self.number = num_tokens - num_tokens % self.length, number
+        beginning = np.zeros(1, np.int64)
+        ids = text.tokens(beginning, self.num_tokens)[0]
         self._tokens = np.concatenate([np.full(self.overlap, packed.end_of_text_id, np.int64), ids])
-        self._documents = np.concatenate([np.full(self.overlap, documents_1L[0, 0]), documents_1L[0]])
+        self._documents = None
+        if stream.by_document:
+            documents = text.documents(beginning, self.num_tokens)[0]
+            self._documents = np.concatenate([np.full(self.overlap, documents[0]), documents])
         whole = packed.num_bytes * self.num_tokens / packed.num_tokens
         self.num_bytes = float(whole if token_bytes is None else token_bytes[ids].sum())
 
@@ -57,13 +60,11 @@ class HeldOut:
         starts = np.arange(0, self.num_tokens, self.length)
         num_batches = -(-len(starts) // rows)
         for number in range(num_batches):
-            some = starts[number::num_batches] if self._spread else starts[number * rows : (number + 1) * rows]
+            far_apart = self._documents is not None
+            some = starts[number::num_batches] if far_apart else starts[number * rows : (number + 1) * rows]
             places = some[:, None] + np.arange(self.length + self.overlap)
-            yield Rows(
-                torch.from_numpy(self._tokens[places]),
-                torch.from_numpy(self._documents[places]),
-                torch.full((len(places),), self.number),
-            )
+            documents = None if self._documents is None else torch.from_numpy(self._documents[places])
+            yield Rows.of(torch.from_numpy(self._tokens[places]), documents, self.number)
 
 
 class Validation(Callback):

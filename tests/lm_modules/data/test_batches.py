@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,9 +17,9 @@ def tokens(tmp_path):
     return PackedTokens.open(tmp_path, "train")
 
 
-def batches(tokens, seed=0, batch_rows=6, **ramp):
+def batches(tokens, seed=0, batch_rows=6, by_document=False, **ramp):
     sizes = BatchSizes(**({"rows": batch_rows, "row_tokens": 16, "first_rows": batch_rows} | ramp))
-    return Batches(tokens, streams=[Stream(17, 1)], sizes=sizes, seed=seed)
+    return Batches(tokens, streams=[Stream(17, 1, by_document=by_document)], sizes=sizes, seed=seed)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 61, 64, 1000, 4097])
@@ -83,7 +85,7 @@ def test_rows_know_their_documents(tmp_path):
     write_packed(tmp_path, "train", documents, vocab_size=200, end_of_text_id=199)
     of_place = np.repeat(np.arange(6), lengths + 1)
     for step in range(6):
-        rows = batches(PackedTokens.open(tmp_path, "train"))[step]
+        rows = batches(PackedTokens.open(tmp_path, "train"), by_document=True)[step]
         for tokens_L, documents_L in zip(rows.tokens.numpy(), rows.documents.numpy(), strict=True):
             text = np.flatnonzero(tokens_L != 199)  # there a token is its own place in the split
             start = tokens_L[text[0]] - text[0]
@@ -102,6 +104,7 @@ def sourced(directory):
 def test_streams_share_the_batch_by_weight_and_read_their_own_sources(tmp_path):
     packed = sourced(tmp_path)
     streams = [Stream(9, 1, 0.7, ("web",), "a"), Stream(5, 0, 0.2, ("books",), "b"), Stream(9, 1, 0.1, None, "c")]
+    streams = [replace(stream, by_document=True) for stream in streams]
     cut = Batches(packed, streams=streams, sizes=BatchSizes(7, 8, 7), seed=0)
     seen = [cut[step] for step in range(40)]
     counts = torch.bincount(torch.cat([rows.streams for rows in seen])).tolist()
@@ -113,7 +116,7 @@ def test_streams_share_the_batch_by_weight_and_read_their_own_sources(tmp_path):
         assert set(first.tokens.unique().tolist()) <= {0, 10, 20, 23, 26, 29}
         assert set((first.documents % 3).unique().tolist()) <= {0}
         assert set((second.documents % 3).unique().tolist()) <= {1, 2}
-        assert (rows.documents[rows.streams == 1, 5:] == -1).all()
+        assert rows.lengths.tolist() == [5 if stream == 1 else 9 for stream in rows.streams]
 
 
 def test_a_stream_reads_its_own_text_once_an_epoch(tmp_path):

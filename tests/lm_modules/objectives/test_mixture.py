@@ -31,10 +31,7 @@ def rows_for(mixture, streams):
     wanted = [stream.row_length for stream in mixture.streams(MODEL.context_length)]
     length = max(wanted)
     tokens = torch.randint(len(NAMES), 96, (len(streams), length), generator=torch.Generator().manual_seed(0))
-    documents = torch.arange(len(streams))[:, None].repeat(1, length)
-    for row, stream in enumerate(streams):
-        documents[row, wanted[stream] :] = -1
-    return Rows(tokens, documents, torch.tensor(streams))
+    return Rows(tokens, torch.tensor([wanted[stream] for stream in streams]), torch.tensor(streams))
 
 
 def test_each_part_has_the_loss_that_it_has_alone():

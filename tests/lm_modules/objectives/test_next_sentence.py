@@ -30,7 +30,7 @@ def rows_of(documents):
         for _, length in row[:-1]:
             place += length
             texts[-1][place - 1] = VOCABULARY.end_of_text_id
-    return Rows(torch.tensor(texts), torch.tensor(numbers), torch.zeros(len(documents), dtype=torch.long))
+    return Rows.of(torch.tensor(texts), torch.tensor(numbers))
 
 
 def pairs(rows, seed=1):
