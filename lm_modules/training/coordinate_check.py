@@ -108,8 +108,9 @@ def widened(config: PretrainingConfig, width: int, parametrization: str) -> Pret
         optimization["learning_rate"] = USUAL.get(parametrization, config.optimization.learning_rate)
         if config.optimization.optimizer == "muon" and config.optimization.muon_learning_rate is None:
             optimization["muon_learning_rate"] = USUAL_MUON
-    rows = min(config.batch_rows, max(2, MOST_TOKENS // config.model.context_length))
-    optimization["batch_tokens"] = rows * config.model.context_length
+    enough = max(2, config.objective.fewest_rows(), MOST_TOKENS // config.model.context_length)
+    optimization["batch_tokens"] = min(config.batch_sizes.rows, enough) * config.model.context_length
+    optimization["batch_tokens_start"] = optimization["batch_ramp_steps"] = model["size"] = None
     return PretrainingConfig.model_validate(settings)
 
 
@@ -120,12 +121,11 @@ def measure(
     objective, optimization = config.objective, config.optimization
     batches = open_batches(
         tokens,
-        row_length=objective.row_length(config.model.context_length),
-        overlap=objective.overlap,
-        batch_rows=config.batch_rows,
+        streams=objective.streams(config.model.context_length),
+        sizes=config.batch_sizes,
         seed=seed,
     )
-    packed = batches.tokens
+    packed = batches.packed
     vocabulary = Vocabulary.of(tokenizer, packed.vocab_size, packed.end_of_text_id)
     device = _device(config)
     network = objective.network(config.model, vocabulary, optimization.batch_tokens)
