@@ -115,8 +115,8 @@ class _Run:
         if config.batch_sizes.first_rows < ranks.count:
             name = "batch_tokens" if config.optimization.batch_tokens_start is None else "batch_tokens_start"
             raise ValueError(
-                f"compute.devices {ranks.count} exceeds the {config.batch_sizes.first_rows} rows of a step; lower it, or "
-                f"raise optimization.{name} to {ranks.count * config.model.context_length}"
+                f"compute.devices {ranks.count} exceeds the {config.batch_sizes.first_rows} rows of a step; lower it, "
+                f"or raise optimization.{name} to {ranks.count * config.model.context_length}"
             )
         self.base = None if base is None else Base.of(base)
         self.identity = identity(config, tokens, tokenizer, seed, self.base.digest if self.base else None)
