@@ -28,7 +28,15 @@ if TYPE_CHECKING:
     from configs.model import ModelConfig
     from lm_modules.data.vocabulary import Vocabulary
 
-TAKEN = ("loss", "learning_rate", "gradient_norm", "tokens_per_second", "bits_per_byte")
+TAKEN = (
+    "loss",
+    "learning_rate",
+    "gradient_norm",
+    "tokens_per_second",
+    "data_wait_fraction",
+    "mfu",
+    "bits_per_byte",
+)
 """Names under which training reports something else."""
 
 
@@ -181,6 +189,23 @@ class Mixture(Objective):
             for name, share in self.shares.items()
             for key, weight in self.parts[name].objective.weights().items()
         }
+
+    def training_flops(self, model: ModelConfig, vocab_size: int) -> float | None:
+        """Return the mean over the rows of a batch."""
+        total = 0.0
+        for name, share in self.shares.items():
+            flops = self.parts[name].objective.training_flops(model, vocab_size)
+            if flops is None:
+                return None
+            total += share * flops
+        return total
+
+    def write(
+        self, network: Any, text_L: Tensor, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return what the first part writes."""
+        first = next(iter(self.parts.values()))
+        return first.objective.write(network, text_L, vocabulary, generator)
 
     def architecture(self, model: ModelConfig) -> str:
         """Return the architecture that all parts have in common."""

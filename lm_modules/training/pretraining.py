@@ -135,7 +135,7 @@ class _Run:
         if self.base is not None:
             self.vocabulary = self.vocabulary.widened(self.base.vocab_size)
         self.validation = Validation(held_out, self.report, config.validation_every_steps, at_start=base is not None)
-        self.sampling = Sampling(held_out, tokenizer, self.report, config.validation_every_steps)
+        self.sampling = Sampling(held_out[0], tokenizer, self.report, config.validation_every_steps)
         self.telemetry = Telemetry(config, self.vocabulary.size, self.precision, self.ranks.count)
         self.module = self._module()
 

@@ -23,7 +23,7 @@ class Sampling(Callback):
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(tokenizer / "tokenizer.json"))
-        self._text_L = next(iter(held_out.batches(1)))[0]
+        self._text_L = next(held_out.batches(1)).tokens[0]
         self._report, self._every_steps = report, every_steps
 
     def on_train_batch_end(
