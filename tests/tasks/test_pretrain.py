@@ -59,7 +59,7 @@ def test_a_server_that_dies_in_mid_run_and_comes_back_has_every_point_and_text_o
             filed: dict[str, Any] = {"run_id": run.id, "experiment": "outage"}
             filed["tokens"] = Tokens.file(tokens, run_id=run.id, name="tokens")
             filed["tokenizer"] = Tokenizer.file(tokenizer, run_id=run.id, name="tokenizer")
-            return pretrain(config, seed=1, **filed)
+            return pretrain(config, base=None, seed=1, **filed)
 
     with MlflowServer(tmp_path) as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
