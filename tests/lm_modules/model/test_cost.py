@@ -25,7 +25,7 @@ def skipped_by_causality(kind, model):
 
     objective = SpanDenoising()
     target = objective._target_length(objective.row_length(LENGTH))
-    length = {"causal_lm": LENGTH, "span_denoising": target}.get(kind, 0)
+    length = {"causal_lm": LENGTH, "mixture": LENGTH, "span_denoising": target}.get(kind, 0)
     return attention_flops(model, length, causal=True)
 
 

@@ -11,7 +11,7 @@ from lm_modules.model.cost import training_flops_per_token
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
 
-WRITING = {"causal_lm", "masked_lm"}
+WRITING = {"causal_lm", "masked_lm", "mixture"}
 
 
 @pytest.fixture(autouse=True)
