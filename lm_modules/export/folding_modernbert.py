@@ -1,7 +1,8 @@
-"""Our ModernBERT as the weights of the stock one: which of our matrices stand in which of theirs, and by what factor.
+"""Our ModernBERT as the weights of the stock one, and back: which of our matrices stand in which, and by what factor.
 
 Every stock matrix is one or more of ours, one below the other, each multiplied by a number; every norm of theirs has a
-gain, and ours has none, so it is filled with a number. `places`, `factors` and `gains` say all of it.
+gain, and ours has none, so it is filled with a number. `places`, `factors` and `gains` say all of it; on the way back
+a gain goes into the matrix that reads the norm (`readers`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from configs.model import ModelConfig
-from lm_modules.export.folding import STOCK_ACTIVATIONS, layer_types, multipliers, scaled, tied_gain
+from lm_modules.export.folding import STOCK_ACTIVATIONS, layer_types, multipliers, require_gain, scaled, tied_gain
 from lm_modules.model.parametrization import Scales
 
 IN_A_LAYER = {
@@ -57,6 +58,22 @@ def gains(model: ModelConfig, scales: Scales) -> dict[str, float]:
     return table
 
 
+def readers(model: ModelConfig) -> dict[str, str]:
+    """Return the norms that one stock matrix alone reads, by that matrix.
+
+    The norm of the embedding is none of them, the residual stream goes on from it; nor is the last norm before a tied
+    readout, which must stay the embedding.
+    """
+    table = {"head.dense": "model.final_norm"}
+    if not model.tied_embeddings:
+        table["decoder"] = "head.norm"
+    for layer in range(model.depth):
+        table[f"model.layers.{layer}.mlp.Wi"] = f"model.layers.{layer}.mlp_norm"
+        if layer:
+            table[f"model.layers.{layer}.attn.Wqkv"] = f"model.layers.{layer}.attn_norm"
+    return {f"{stock}.weight": f"{norm}.weight" for stock, norm in table.items()}
+
+
 def fold_modernbert(weights: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> dict[str, Tensor]:
     """Return the stock weights; multiplied in float64, given in the dtype that they came in.
 
@@ -70,6 +87,20 @@ def fold_modernbert(weights: Mapping[str, Tensor], model: ModelConfig, scales: S
     }
     ones_D = torch.ones_like(weights["embedding.weight"][0])
     return folded | {name: ones_D * gain for name, gain in gains(model, scales).items()}
+
+
+def unfold_modernbert(stock: Mapping[str, Tensor], model: ModelConfig, scales: Scales) -> dict[str, Tensor]:
+    """Return our weights for the stock ones; a ValueError names the norm whose gains no matrix of ours can hold."""
+    factor, norm_before, weights = factors(model, scales), readers(model), {}
+    for name, own in places(model).items():
+        weight = stock[name] * stock[norm_before[name]] if name in norm_before else stock[name]
+        for part, each in zip(weight.chunk(len(own)), own, strict=True):
+            weights[each] = scaled(part, 1 / factor[each])
+    for norm, gain in gains(model, scales).items():
+        if norm not in norm_before.values():
+            last = ", whose readout is tied to the embedding," if norm == "head.norm.weight" else ""
+            require_gain(stock[norm], gain, f"{norm.removesuffix('.weight')}{last}")
+    return weights
 
 
 def modernbert_settings(model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> dict[str, Any]:

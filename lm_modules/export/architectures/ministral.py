@@ -16,7 +16,7 @@ class Ministral(Llama):
     """Llama with local layers."""
 
     kind: Literal["ministral"] = "ministral"  # type: ignore[assignment]
-    model_type: ClassVar[str | None] = None
+    model_type: ClassVar[str | None] = "ministral"
 
     def stock(self, network: Any, model: ModelConfig, vocab_size: int, ids: dict[str, Any]) -> PreTrainedModel:
         """Return the folded decoder."""

@@ -7,6 +7,10 @@ from transformers import (
     EuroBertForMaskedLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MinistralConfig,
+    MinistralForCausalLM,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
     Qwen3Config,
     Qwen3ForCausalLM,
     T5Config,
@@ -42,9 +46,12 @@ LIKE_LLAMA = {
     "rope_parameters": {"rope_type": "default", "rope_theta": 500.0},
     "max_position_embeddings": 64,
 }
+FULL, LOCAL = "full_attention", "sliding_attention"
+WINDOW = {"sliding_window": 8, "layer_types": [FULL, LOCAL, FULL]}
 STOCK = {
     "llama": ("causal_lm", LlamaForCausalLM, LlamaConfig, LIKE_LLAMA),
     "qwen3": ("causal_lm", Qwen3ForCausalLM, Qwen3Config, LIKE_LLAMA),
+    "ministral": ("causal_lm", MinistralForCausalLM, MinistralConfig, LIKE_LLAMA | WINDOW),
     "eurobert": ("masked_lm", EuroBertForMaskedLM, EuroBertConfig, LIKE_LLAMA),
     "t5": (
         "span_denoising",
@@ -63,7 +70,85 @@ STOCK = {
             "decoder_start_token_id": 1,
         },
     ),
+    "modernbert": (
+        "masked_lm",
+        ModernBertForMaskedLM,
+        ModernBertConfig,
+        {
+            "vocab_size": 96,
+            "hidden_size": 48,
+            "intermediate_size": 80,
+            "num_hidden_layers": 5,
+            "num_attention_heads": 6,
+            "hidden_activation": "gelu_pytorch_tanh",
+            "norm_eps": 1e-6,
+            "local_attention": 8,
+            "rope_parameters": {
+                FULL: {"rope_type": "default", "rope_theta": 500.0},
+                LOCAL: {"rope_type": "default", "rope_theta": 50.0},
+            },
+            "max_position_embeddings": 64,
+            "decoder_bias": False,
+            "cls_token_id": 0,
+            "sep_token_id": 0,
+            # weights of 0.02 would let the embedding alone speak
+            "initializer_range": 0.2,
+        },
+    ),
 }
+# every shape that our engine can export: the kind, what differs in it, and what it is called in our words
+SHAPES = {
+    **{kind: (kind, {}, {}) for kind in STOCK if kind != "modernbert"},
+    "llama with GeGLU": ("llama", {"hidden_act": "gelu_pytorch_tanh"}, {"activation": "gelu"}),
+    "eurobert with GeGLU": ("eurobert", {"hidden_act": "gelu_pytorch_tanh"}, {"activation": "gelu"}),
+    "t5 with GeGLU": ("t5", {"feed_forward_proj": "gated-gelu"}, {"activation": "gelu"}),
+    "qwen3 with windows and GeGLU": (
+        "qwen3",
+        {"use_sliding_window": True, "hidden_act": "gelu_pytorch_tanh", **WINDOW},
+        {"activation": "gelu", "sliding_window": 8, "global_every": 2},
+    ),
+    "ministral with GeGLU": (
+        "ministral",
+        {"hidden_act": "gelu_pytorch_tanh", "layer_types": [FULL, LOCAL, LOCAL]},
+        {"activation": "gelu", "sliding_window": 8, "global_every": 3},
+    ),
+    "ministral of one layer": ("ministral", {"num_hidden_layers": 1, "layer_types": [FULL]}, {"sliding_window": 8}),
+    "ministral with one global layer": (
+        "ministral",
+        {"num_hidden_layers": 6, "layer_types": [FULL, *[LOCAL] * 5]},
+        {"sliding_window": 8, "global_every": 6},
+    ),
+    "modernbert": (
+        "modernbert",
+        {},
+        {
+            "activation": "gelu",
+            "sliding_window": 8,
+            "global_every": 3,
+            "rope_theta": 500.0,
+            "local_rope_theta": 50.0,
+            "head_width": 8,
+            "encoder": "modernbert",
+        },
+    ),
+    "modernbert with SiLU and an odd window": (
+        "modernbert",
+        {"hidden_activation": "silu", "local_attention": 7, "layer_types": [FULL, LOCAL, FULL, LOCAL, FULL]},
+        {"activation": "silu", "sliding_window": 7, "global_every": 2},
+    ),
+    "modernbert without windows": (
+        "modernbert",
+        {
+            "layer_types": [FULL] * 5,
+            # of no effect then; ours are exported with these
+            "local_attention": 40,
+            "rope_parameters": {each: {"rope_type": "default", "rope_theta": 500.0} for each in (FULL, LOCAL)},
+        },
+        {"sliding_window": None, "local_rope_theta": None},
+    ),
+}
+NOT_OF_THE_SHAPE = {"max_position_embeddings", "initializer_range", "dropout_rate"}
+FIXED_NORMS = ("q_norm", "k_norm", "embeddings.norm")
 
 
 @pytest.fixture(autouse=True)
@@ -83,7 +168,7 @@ def stock_model(kind, *, tied=False, gains=False, **settings):
             stock.shared.weight.div_(48**0.5)
             stock.decoder.final_layer_norm.weight.fill_(48**0.5)
         for name, parameter in stock.named_parameters():
-            if gains and "norm" in name and "q_norm" not in name and "k_norm" not in name:
+            if gains and "norm" in name and not any(each in name for each in FIXED_NORMS):
                 parameter.uniform_(0.5, 1.5)
             elif "bias" in name:
                 parameter.normal_()
@@ -100,18 +185,25 @@ def imported(kind, stock, parametrization):
 
 
 # the norms of queries and keys hold u-muP's constant, which no stock model has by chance
-VARIANTS = [(kind, each) for kind in STOCK for each in ("standard", "u_mup", U_MUP) if kind != "qwen3"]
-VARIANTS.append(("qwen3", "standard"))
+VARIANTS = [
+    (name, each)
+    for name, (kind, _, _) in SHAPES.items()
+    for each in ("standard", "u_mup", U_MUP)
+    if kind != "qwen3" or each == "standard"
+]
 
 
-@pytest.mark.parametrize(("kind", "parametrization"), VARIANTS)
+@pytest.mark.parametrize(("name", "parametrization"), VARIANTS)
 @pytest.mark.parametrize("gains", [False, True])
-def test_what_is_imported_and_exported_is_the_same_model(kind, parametrization, gains):
-    stock = stock_model(kind, gains=gains)
+def test_what_is_imported_and_exported_is_the_same_model(name, parametrization, gains):
+    kind, settings, shape = SHAPES[name]
+    stock = stock_model(kind, gains=gains, **settings)
     importer, network, model = imported(kind, stock, parametrization)
+    assert {field: getattr(model, field) for field in shape} == shape
     assert importer.difference(network, stock, 96, [17, 40]) <= 1e-5
     again = importer.stock(network, model, 96, IDS)
-    assert again.config.to_diff_dict().keys() <= stock.config.to_dict().keys() | {"dropout_rate"}
+    before, after = stock.config.to_dict(), again.config.to_dict()
+    assert {field for field in before | after if before.get(field) != after.get(field)} <= NOT_OF_THE_SHAPE
     assert importer.difference(network, again, 96, [17, 40]) <= 1e-5
     if not gains:
         expected = stock.state_dict()
@@ -120,7 +212,7 @@ def test_what_is_imported_and_exported_is_the_same_model(kind, parametrization, 
             torch.testing.assert_close(weight, expected[name], rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("kind", ["llama", "eurobert", "t5"])
+@pytest.mark.parametrize("kind", ["llama", "ministral", "eurobert", "t5", "modernbert"])
 def test_a_tied_model_comes_back_tied(kind):
     stock = stock_model(kind, tied=True)
     importer, network, model = imported(kind, stock, "standard")
@@ -130,10 +222,20 @@ def test_a_tied_model_comes_back_tied(kind):
         torch.testing.assert_close(weight, stock.state_dict()[name], rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("kind", ["llama", "eurobert", "t5"])
+@pytest.mark.parametrize("kind", ["llama", "ministral", "eurobert", "t5", "modernbert"])
 def test_gains_that_no_matrix_can_hold_are_refused(kind):
     with pytest.raises(ValueError, match=r"tied to the embedding, has gains from .* as it is: set pretraining.as_it_"):
         imported(kind, stock_model(kind, tied=True, gains=True), "standard")
+
+
+def test_a_gain_between_the_embedding_and_the_stream_is_refused():
+    stock = stock_model("modernbert")
+    with torch.no_grad():
+        stock.model.embeddings.norm.weight[3] = 1.5
+    with pytest.raises(
+        ValueError, match=r"model\.embeddings\.norm has gains from 1 to 1\.5; .* others than 1\. Continue"
+    ):
+        imported("modernbert", stock, "standard")
 
 
 def test_norms_of_queries_and_keys_are_refused_unless_they_are_what_the_constants_need():
@@ -154,7 +256,23 @@ def test_norms_of_queries_and_keys_are_refused_unless_they_are_what_the_constant
         ("llama", {"hidden_act": "gelu"}, "hidden_act 'gelu'"),
         ("llama", {"head_dim": 16}, r"head_dim 16 \(held: 8\)"),
         ("llama", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}, "rope_type 'linear'"),
-        ("qwen3", {"use_sliding_window": True, "sliding_window": 8}, "sliding_window 8"),
+        (
+            "qwen3",
+            {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 2},
+            r"layer_types 2 full_attention, 1 sliding_attention with a window of 8 \(held: full_attention in the first",
+        ),
+        ("qwen3", {"layer_types": [FULL, LOCAL, FULL]}, "layer_types 1 full.*, 1 sliding.*, 1 full.* window of None"),
+        ("ministral", {"layer_types": None}, "layer_types 3 sliding_attention with a window of 8"),
+        ("ministral", {"layer_types": [FULL] * 3}, "layer_types 3 full_attention with a window of 8"),
+        ("modernbert", {"hidden_activation": "gelu"}, r"hidden_.* 'gelu' \(held: 'silu' or 'gelu_pytorch_tanh'\)"),
+        ("modernbert", {"classifier_activation": "silu"}, "classifier_activation 'silu'"),
+        ("modernbert", {"decoder_bias": True, "norm_bias": True}, "norm_bias True .*, decoder_bias True"),
+        ("modernbert", {"layer_types": [LOCAL, FULL] * 2 + [FULL]}, "layer_types 1 sliding.* with a window of 8"),
+        (
+            "modernbert",
+            {"rope_parameters": {LOCAL: {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}},
+            "rope_type of sliding_attention 'linear'",
+        ),
         ("t5", {"feed_forward_proj": "relu"}, "feed_forward_proj 'relu'"),
         ("t5", {"num_decoder_layers": 2}, "num_decoder_layers 2"),
     ],
