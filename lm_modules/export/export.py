@@ -45,9 +45,10 @@ def export(checkpoint: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
     architecture, base = architecture_of(config), base_of(state)
     codec = _codec(Path(tokenizer), config, taken=base is not None)
     vocab_size = state["vocabulary"]["size"]
-    ids = {f"{each}_token_id": getattr(codec, f"{each}_token_id") for each in ("bos", "eos", "pad", "mask")}
-    if base is not None:
-        ids |= base.token_ids
+    if base is None:
+        ids = {f"{each}_token_id": getattr(codec, f"{each}_token_id") for each in ("bos", "eos", "pad", "mask")}
+    else:
+        ids = base.token_ids
     stock = architecture.stock(network, config.model, vocab_size, ids)
     if base is not None:
         base.complete(stock)

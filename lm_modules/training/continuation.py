@@ -1,7 +1,7 @@
 """Training that begins at a model from elsewhere instead of random weights.
 
-    imported     a stock architecture that is ours in disguise (Llama, Qwen3, EuroBERT, T5): its weights become our
-                 network's, under the configured parametrization, and the export folds them back
+    imported     a stock architecture that is ours in disguise (Llama, Qwen3, Ministral, EuroBERT, ModernBERT, T5): its
+                 weights become our network's, under the configured parametrization, and the export folds them back
     as it is     any other: the stock model is trained, with the standard parametrization, and saved
 
 Which of the two is `pretraining.as_it_is`; where that is open, the architecture decides.
@@ -81,7 +81,7 @@ class Base:
     @property
     def token_ids(self) -> dict[str, Any]:
         """The ids of its special tokens, such as `eos_token_id`, as far as it tells them."""
-        names = [f"{each}_token_id" for each in ("bos", "eos", "pad", "mask")]
+        names = [f"{each}_token_id" for each in ("bos", "eos", "pad", "mask", "cls", "sep")]
         return {name: self.config[name] for name in names if name in self.config}
 
     def complete(self, stock: Any) -> None:
@@ -261,7 +261,13 @@ def _require_trainable_as_it_is(config: PretrainingConfig, stock: Any) -> None:
 
 
 def _require_same_architecture(config: PretrainingConfig, model: ModelConfig, stock: Any) -> None:
-    kind = config.objective.architecture(model)
+    try:
+        kind = config.objective.architecture(model)
+    except ValueError as error:
+        raise ValueError(
+            f"{config.objective.kind} cannot train the shape of the base, a {stock.model_type} ({error}); take the "
+            "objective that fits the base, or another base"
+        ) from error
     if importers()[stock.model_type].kind != kind:
         raise ValueError(
             f"{config.objective.kind} trains a network that is exported as {kind}, and the base is a "

@@ -7,15 +7,26 @@ import pytest
 import torch
 from stock_bases import make_tokens_for, save_base
 from tiny_pretraining import make_tokens, tiny_config
-from transformers import AutoConfig, AutoModelForCausalLM, BertModel, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    BertModel,
+    MistralConfig,
+    MistralForCausalLM,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+)
 
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.export.export import export
 from lm_modules.model.stock import quiet_loading
 from lm_modules.model.stock_network import StockNetwork, require_isolation
 from lm_modules.training import checkpoints
+from lm_modules.training.continuation import resolved
 from lm_modules.training.pretraining import Interrupted, pretrain
 
+MARKS, ENDS = ("cls_token_id", "sep_token_id"), ("bos_token_id", "eos_token_id")
+WIDER = {"context_length": 32, "encoder": "modernbert", "sliding_window": 16}
 AS_IT_IS = {
     "gpt2": "causal_lm",
     "bert": {"kind": "masked_lm", "chosen_fraction": 0.3},
@@ -187,7 +198,11 @@ def test_a_window_that_isolation_would_undo_is_found():
         ("gpt2", {"objective": "next_sentence"}, "next_sentence needs our own network and cannot continue a gpt2"),
         ("gpt2", {"objective": "replaced_token_detection"}, "replaced_token_detection needs our own network"),
         ("gpt2", {"optimization__learning_rate": 0.5}, "learning_rate 0.5 is one for u_mup"),
-        ("gpt2", {"as_it_is": False}, r"is a gpt2, which our network cannot become \(eurobert, llama, qwen3, t5"),
+        (
+            "gpt2",
+            {"as_it_is": False},
+            r"is a gpt2, which our network cannot become \(eurobert, llama, ministral, modernbert, qwen3, t5",
+        ),
         (
             "gpt2",
             {"model": {"context_length": 64}},
@@ -217,6 +232,65 @@ def test_a_base_without_its_head_is_refused_because_the_head_would_be_random(bas
         continued(tmp_path / "headless", tokens, tmp_path / "run", objective="masked_lm")
 
 
+@pytest.fixture
+def modernbert(bases, tmp_path):
+    """A stock ModernBERT with the special tokens of BERT, and a text in its tokens."""
+    bert, tokens = bases["bert"]
+    ids = {name: AutoConfig.from_pretrained(bert).to_dict().get(name) for name in ("pad_token_id", *MARKS, *ENDS)}
+    config = ModernBertConfig(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        hidden_activation="gelu_pytorch_tanh",
+        local_attention=8,
+        max_position_embeddings=48,
+        decoder_bias=False,
+        tie_word_embeddings=False,
+        **ids,
+    )
+    torch.manual_seed(0)
+    with quiet_loading():
+        ModernBertForMaskedLM(config).save_pretrained(tmp_path / "modernbert")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "modernbert" / name).write_bytes((bert / name).read_bytes())
+    return tmp_path / "modernbert", tokens
+
+
+def test_a_stock_modernbert_becomes_our_network_and_keeps_its_windows_and_special_tokens(modernbert, tmp_path):
+    base, tokens = modernbert
+    changes = {"objective": "masked_lm", "optimization__learning_rate": 0.3}
+    result = continued(base, tokens, tmp_path / "run", **changes)
+    assert result["validation_loss_nats"] < result["validation_loss_nats_before"] - 0.5
+    assert checkpoints.read_state(Path(result["checkpoint"]))["config"]["as_it_is"] is False
+    facts = export(result["checkpoint"], base, tmp_path / "model")
+    assert facts["max_logit_difference"] <= 1e-5
+    before, after = (AutoConfig.from_pretrained(each).to_dict() for each in (base, tmp_path / "model"))
+    assert len({before[name] for name in ("pad_token_id", *MARKS)}) == 3
+    assert after | {"_name_or_path": None} == before | {"_name_or_path": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"causal_lm cannot train the shape of the base, a modernbert \(model\.encoder modernbert is nothing"),
+        (
+            {"objective": "masked_lm", "model": WIDER},
+            "sliding_window is 16, and the base has 8",
+        ),
+        (
+            {"objective": "masked_lm", "model": {"context_length": 32, "rope_theta": 5.0}},
+            r"rope_theta is 5\.0, and the base has 160000\.0",
+        ),
+    ],
+)
+def test_a_modernbert_takes_the_objective_and_the_windows_of_its_kind(modernbert, changes, message):
+    base, _ = modernbert
+    with pytest.raises(ValueError, match=message):
+        resolved(tiny_config(base=str(base), **({"model": {"context_length": 32}} | changes)), base)
+
+
 def test_text_that_another_tokenizer_cut_is_refused_with_both_digests(bases, tmp_path):
     config = tiny_config(base=str(bases["gpt2"][0]), optimization__learning_rate=1e-3)
     with pytest.raises(ValueError, match=r"tokenizer [0-9a-f]{64}, and the text was cut by [0-9a-f]{64}; set"):
@@ -239,6 +313,8 @@ def test_rows_that_are_no_token_are_never_drawn():
 
 
 U_MUP = {"kind": "u_mup", "alpha_residual": 0.7, "alpha_attention_softmax": 2.0, "alpha_loss_softmax": 3.0}
+LOCAL = {"depth": 3, "sliding_window": 8, "global_every": 2}
+MODERNBERT = LOCAL | {"encoder": "modernbert", "activation": "gelu", "rope_theta": 160_000, "local_rope_theta": 10_000}
 OWN = [
     ("causal_lm", "standard", {}),
     ("causal_lm", U_MUP, {}),
@@ -247,6 +323,12 @@ OWN = [
     ("masked_lm", U_MUP, {}),
     ("span_denoising", U_MUP, {}),
     ("span_denoising", U_MUP, {"tied_embeddings": True}),
+    ("span_denoising", U_MUP, {"activation": "gelu"}),
+    ("causal_lm", U_MUP, {"activation": "gelu", **LOCAL}),
+    ("causal_lm", U_MUP, {"query_key_norm": True, **LOCAL}),
+    ("masked_lm", "standard", MODERNBERT),
+    ("masked_lm", U_MUP, MODERNBERT),
+    ("masked_lm", U_MUP, MODERNBERT | {"tied_embeddings": True, "sliding_window": None, "local_rope_theta": None}),
 ]
 
 
@@ -258,7 +340,8 @@ def text(tmp_path_factory):
 @pytest.mark.parametrize(("objective", "parametrization", "shape"), OWN)
 def test_our_own_export_goes_on_where_it_ended(text, objective, parametrization, shape, tmp_path):
     tokens, tokenizer = text
-    changes = {"objective": objective, "optimization__learning_rate": 5e-3 if parametrization == "standard" else 0.3}
+    learning_rate = 5e-3 if parametrization == "standard" else 0.3
+    changes = {"objective": objective, "optimization__learning_rate": learning_rate}
     model = {"width": 32, "depth": 2, "head_width": 16, "context_length": 32, "parametrization": parametrization}
     first = pretrain(
         tiny_config(**changes, model=model | shape),
@@ -270,6 +353,7 @@ def test_our_own_export_goes_on_where_it_ended(text, objective, parametrization,
     export(first["checkpoint"], tokenizer, tmp_path / "model")
     base = tmp_path / "model"
     # the shape is that of the base, which need not be told; the parametrization is the user's
+    changes |= {"optimization__learning_rate": learning_rate / 3}  # less, to go on from what is learned
     config = tiny_config(**changes, base=str(base), model={"context_length": 32, "parametrization": parametrization})
     second = pretrain(config, tokens=tokens, tokenizer=base, workdir=tmp_path / "second", seed=1, base=base)
     assert second["validation_loss_nats_before"] == pytest.approx(first["validation_loss_nats"], abs=1e-5)
