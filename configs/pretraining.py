@@ -25,7 +25,8 @@ class PretrainingConfig(Config):
     place of the defaults of `model`, and the text is cut by its tokenizer. Null begins with random weights."""
     as_it_is: bool | None = None
     """Train the stock model of the base itself (true), or take its weights over into our network (false). Null takes
-    them over where its architecture is one that we export (Llama, Qwen3, EuroBERT, T5)."""
+    them over where its architecture is one that we export (Llama, Qwen3, Ministral, EuroBERT, ModernBERT,
+    T5)."""
     model: ModelConfig = ModelConfig()
     """Shape and parametrization."""
     objective: Annotated[Any, OneOf("lm_modules.objectives")] = "causal_lm"
