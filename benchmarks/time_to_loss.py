@@ -199,7 +199,7 @@ def main() -> None:
         torch.manual_seed(1)
         recipe = NanoGpt(ids[:whole], vocab_size, arguments.steps)
         fitting = steps_in_the_same_time(recipe, Preset(Path(folder), vocab_size, 1000)) * arguments.steps
-        full, quarter = (Preset(Path(folder), vocab_size, int(part * fitting)) for part in (0.98, 0.24))
+        full, quarter = (Preset(Path(folder), vocab_size, int(part * fitting)) for part in (0.97, 0.23))
         contestants = [recipe, full, quarter]
         while any(each.done < each.steps for each in contestants):
             for each in contestants:
