@@ -83,7 +83,7 @@ class PipelineConfig(Config):
             for stream in self.pretraining.objective.streams(self.pretraining.model.context_length):
                 where = f"pretraining.objective.parts.{stream.name}.sources"
                 self.data_preparation.require_sources(stream.sources or (), where)
-        if self.pretraining and language_model and not self.pretraining.objective.scores_every_token:
+        if self.pretraining and language_model and not self.pretraining.objective.continues_text:
             raise ValueError(
                 f"evaluation.language_model measures bits per byte, which {self.pretraining.objective.kind} does not "
                 "give; set evaluation.language_model to null"

@@ -43,7 +43,7 @@ def pretraining(config: PipelineConfig, prepared: PreparedData | None = None, wi
         )
         model = export(checkpoint, prepared.tokenizer, run_id=train.run_id)
         samples = None
-        if config.pretraining.objective.scores_every_token:  # others do not continue a text
+        if config.pretraining.objective.continues_text:  # others do not continue a text
             samples = write_samples(model, prepared.corpus, config.seed, run_id=train.run_id)
         pretrained = Pretrained(checkpoint=checkpoint, model=model, samples=samples)
         train.file(pretrained, pretrained.figures())

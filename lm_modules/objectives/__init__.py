@@ -35,8 +35,10 @@ class Objective(Component):
 
     overlap: ClassVar[int] = 0
     """Tokens that a row shares with the next, because they are read in one and scored in the other."""
+    continues_text: ClassVar[bool] = False
+    """Whether the exported model is a language model, which can be sampled from and measured as one."""
     scores_every_token: ClassVar[bool] = False
-    """Whether the loss is that of the whole text, so that bits per byte can be told."""
+    """Whether the loss is that of the whole text as it stands, so that its bits per byte can be told."""
     stock_class: ClassVar[str | None] = None
     """The class of `transformers` whose models can be trained on this as they are; None where it needs our network."""
 

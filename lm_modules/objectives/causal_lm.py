@@ -36,7 +36,7 @@ class CausalLm(Objective):
 
     model_config = ConfigDict(title="Causal language modelling")
     overlap: ClassVar[int] = 1
-    scores_every_token: ClassVar[bool] = True
+    continues_text: ClassVar[bool] = True
     stock_class: ClassVar[str | None] = "AutoModelForCausalLM"
 
     kind: Literal["causal_lm"] = "causal_lm"
@@ -45,6 +45,11 @@ class CausalLm(Objective):
     """Read nothing before the end-of-text token that a document begins with; else a row reads across its documents."""
     fill_in_middle_fraction: float = Field(default=0.0, ge=0, le=1)
     """Part of the rows in which a document is rearranged so that its middle is to be filled in."""
+
+    @property
+    def scores_every_token(self) -> bool:  # type: ignore[override]
+        """Whether rows are the text as it stands: with a middle to fill in they lack tokens and have marks."""
+        return self.fill_in_middle_fraction == 0
 
     def row_length(self, context_length: int) -> int:
         """Return one token more than is read: the label of the last."""

@@ -87,9 +87,32 @@ class Mixture(Objective):
         return whole_shares([part.weight for part in self.parts.values()])
 
     @property
+    def continues_text(self) -> bool:  # type: ignore[override]
+        """Whether all parts train a language model."""
+        return all(part.objective.continues_text for part in self.parts.values())
+
+    @property
     def scores_every_token(self) -> bool:  # type: ignore[override]
         """Whether all parts do."""
         return all(part.objective.scores_every_token for part in self.parts.values())
+
+    @property
+    def stock_class(self) -> str | None:  # type: ignore[override]
+        """What all parts have in common; parts of different ones are a ValueError."""
+        (first, expected), *others = ((name, part.objective.stock_class) for name, part in self.parts.items())
+        for name, found in others:
+            if found != expected:
+                one, other = (each or "no stock model" for each in (expected, found))
+                raise ValueError(
+                    f"the parts of a mixture train one model, and {first!r} trains {one}, {name!r} {other}; leave one "
+                    "out, or give both an objective of the same model"
+                )
+        return expected
+
+    @property
+    def isolate_documents(self) -> bool:
+        """Whether a part keeps the documents of a row apart."""
+        return any(getattr(part.objective, "isolate_documents", False) for part in self.parts.values())
 
     def row_length(self, context_length: int) -> int:
         """Return the longest row of a part."""

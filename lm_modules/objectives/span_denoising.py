@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from lm_modules.data.vocabulary import Vocabulary
 
 
+SHOWN_TOKENS = 64
+"""How much of a text a sample during training is made of."""
+
+
 class SpanDenoising(Objective):
     """Span corruption with the encoder-decoder."""
 
@@ -117,6 +121,21 @@ class SpanDenoising(Objective):
         encoder = layers_flops(model, source, causal=False)
         decoder = layers_flops(model, target, causal=True) + cross_attention_flops(model, target, source)
         return encoder + decoder + readout_flops(model, vocab_size, target)
+
+    def write(
+        self, network: Any, text_L: Tensor, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Take spans out of the text and write the target, always the likeliest token, until it ends or is as long."""
+        import torch
+
+        batch = self.corrupt(text_L[None, :SHOWN_TOKENS].cpu(), vocabulary, generator)
+        source_1S, target_1L = batch["tokens"].to(text_L.device), batch["target"][:, :1].to(text_L.device)
+        for _ in range(batch["labels"].shape[1]):
+            likeliest_11 = network(source_1S, target_1L)[:, -1:].argmax(dim=-1)
+            target_1L = torch.cat((target_1L, likeliest_11), dim=1)
+            if likeliest_11.item() == vocabulary.end_of_text_id:
+                break
+        return source_1S[0], target_1L[0, 1:]
 
     def architecture(self, model: ModelConfig) -> str:
         """Return T5."""

@@ -67,3 +67,10 @@ def test_about_the_wanted_part_of_the_rows_is_rearranged():
     batch = CausalLm(fill_in_middle_fraction=0.3).corrupt(rows, VOCABULARY, torch.Generator().manual_seed(0))
     changed = (batch["tokens"] == PREFIX).any(dim=1).float().mean()
     assert abs(changed - 0.3) < 3 * (0.3 * 0.7 / 400) ** 0.5
+
+
+def test_a_model_that_fills_in_is_a_language_model_whose_rows_are_not_the_text():
+    for fraction, whole in ((0.0, True), (0.01, False), (1.0, False)):
+        objective = CausalLm(fill_in_middle_fraction=fraction)
+        assert objective.continues_text
+        assert objective.scores_every_token == whole

@@ -81,6 +81,22 @@ def test_parts_of_a_part_are_named_after_it():
 def test_bits_per_byte_are_told_if_all_parts_score_every_token():
     assert Mixture(parts={"a": {}, "b": {"sources": ["web"]}}).scores_every_token
     assert not Mixture(parts={"a": {}, "b": {"objective": "masked_lm"}}).scores_every_token
+    filling = Mixture(parts={"a": {}, "b": {"objective": {"kind": "causal_lm", "fill_in_middle_fraction": 0.5}}})
+    assert not filling.scores_every_token
+    assert filling.continues_text
+    assert not Mixture(parts={"a": {}, "b": {"objective": "masked_lm"}}).continues_text
+
+
+def test_stock_models_are_those_that_all_parts_train():
+    isolated = {"objective": {"kind": "causal_lm", "isolate_documents": True}}
+    assert Mixture(parts={"a": {}, "b": isolated}).stock_class == "AutoModelForCausalLM"
+    assert Mixture(parts={"a": {}, "b": isolated}).isolate_documents
+    assert not Mixture(parts={"a": {}}).isolate_documents
+    assert Mixture(parts={"a": {"objective": "next_sentence"}}).stock_class is None
+    for other, named in (("masked_lm", "AutoModelForMaskedLM"), ("next_sentence", "no stock model")):
+        mixture = Mixture(parts={"write": {}, "read": {"objective": other}})
+        with pytest.raises(ValueError, match=f"'write' trains AutoModelForCausalLM, 'read' {named}; leave one out"):
+            _ = mixture.stock_class
 
 
 def test_parts_of_different_networks_are_refused_with_both_names():

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from lm_modules.data.tokenizers import SPECIAL, sentinel
 from lm_modules.data.vocabulary import Vocabulary
@@ -66,3 +67,28 @@ def test_too_few_sentinels_say_how_many_are_needed():
     tokens = torch.randint(150, 600, (2, 512))
     with pytest.raises(ValueError, match=r"needs 26 sentinels; set tokenization\.tokenizer\.sentinels to at least 26"):
         SpanDenoising().corrupt(tokens, few, torch.Generator())
+
+
+class Copier:
+    """Answers with what should be written, as a network would that learned it all."""
+
+    def __init__(self, written, after):
+        self.written, self.after = written, after
+
+    def __call__(self, source, target):
+        wanted = torch.tensor([*self.written, self.after] * 40)[: target.shape[1]]
+        return F.one_hot(wanted, 600)[None].float()
+
+
+def test_the_spans_that_were_taken_out_are_written_until_the_end():
+    objective = SpanDenoising()
+    text = torch.randint(len(NAMES), 600, (200,), generator=torch.Generator().manual_seed(0))
+    batch = objective.corrupt(text[None, :64], VOCABULARY, torch.Generator().manual_seed(5))
+    wanted = batch["labels"][0].tolist()
+    for written in (wanted, [*wanted[:4], VOCABULARY.end_of_text_id]):
+        network = Copier(written, 300)
+        given, made = objective.write(network, text, VOCABULARY, torch.Generator().manual_seed(5))
+        assert torch.equal(given, batch["tokens"][0])
+        assert made.tolist() == written
+    _, made = objective.write(Copier([300], 300), text, VOCABULARY, torch.Generator().manual_seed(5))
+    assert made.tolist() == [300] * len(wanted)

@@ -74,7 +74,7 @@ def test_each_part_logs_its_loss_and_the_whole_is_their_weighted_sum(text, tmp_p
     last = seen[12]
     assert last["validation/loss"] == pytest.approx(0.7 * last["validation/prose"] + 0.3 * last["validation/code"])
     assert last["validation/prose"] < seen[1]["train/prose"]
-    assert last["validation/bits_per_byte"] > 0
+    assert "validation/bits_per_byte" not in last  # the rows of code have middles to fill in
 
 
 def test_a_mixture_resumes_to_the_same_bits(text, tmp_path):

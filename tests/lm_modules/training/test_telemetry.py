@@ -11,7 +11,7 @@ from lm_modules.model.cost import training_flops_per_token
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
 
-WRITING = {"causal_lm", "masked_lm", "mixture"}
+WRITING = {"causal_lm", "masked_lm", "mixture", "span_denoising"}
 
 
 @pytest.fixture(autouse=True)
@@ -122,3 +122,18 @@ def test_what_an_objective_writes_is_whole(text, tmp_path, kind):
     for sample in samples.values():
         assert sample.startswith("given:\n")
         assert len(sample.split("written:\n")[1].strip()) > 0
+
+
+def test_bits_per_byte_are_told_of_the_text_as_it_stands_alone(text, tmp_path):
+    filling = {"kind": "causal_lm", "fill_in_middle_fraction": 0.5}
+    told = {}
+    for name, objective in (
+        ("plain", "causal_lm"),
+        ("filling", filling),
+        ("mixture", {"kind": "mixture", "parts": {"a": {}, "b": {}}}),
+        ("filling_mixture", {"kind": "mixture", "parts": {"a": {}, "b": {"objective": filling}}}),
+    ):
+        result, seen = run(text, tmp_path / name, objective=objective, optimization__budget_steps=1)
+        told[name] = any("validation/bits_per_byte" in values for _, values in seen)
+        assert (result["validation_bits_per_byte"] is not None) == told[name]
+    assert told == {"plain": True, "filling": False, "mixture": True, "filling_mixture": False}
