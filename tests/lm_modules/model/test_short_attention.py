@@ -52,3 +52,51 @@ def test_it_is_an_operation_that_compilers_can_take():
         (upstream, *inputs, mask, False, 0.3, True),
         test_utils=("test_schema", "test_faketensor"),
     )
+
+
+def test_the_gradient_of_a_bias_that_many_rows_share_is_nearly_as_exact_as_torchs():
+    rows, heads, length = 256, 4, 128
+    generator = torch.Generator().manual_seed(0)
+    shape = (heads, length, 16)
+    upstream, query, key, value = (torch.randn(rows, *shape, generator=generator) for _ in range(4))
+    upstream, value = (each + torch.randn(shape, generator=generator) for each in (upstream, value))
+    vectors = [
+        each.bfloat16() for each in (upstream, query, key, value)
+    ]  # rows have something in common, as texts have
+    bias = masks("bias", rows, heads, length).bfloat16()
+
+    def gradient(attend, dtype):
+        learnt = bias.to(dtype).requires_grad_()
+        upstream, *inputs = (each.to(dtype) for each in vectors)
+        (found,) = torch.autograd.grad(attend(*inputs, learnt), learnt, upstream)
+        return found.double()
+
+    def of_torch(query, key, value, mask):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=0.3)
+
+    exact = gradient(of_torch, torch.float64)
+    ours = gradient(lambda *inputs: short_attention(*inputs, False, 0.3), torch.bfloat16)
+    assert (ours - exact).norm() <= 0.004 * exact.norm()
+
+
+@pytest.mark.parametrize("kind", ["boolean", "learned"])
+def test_a_position_that_may_read_nothing_has_no_gradient_as_with_torch(kind):
+    shapes = [(3, 24, each, 16) for each in (4, 4, 2, 2)]
+    allowed = torch.ones(3, 1, 24, 24, dtype=torch.bool).tril()
+    allowed[1, :, 5], allowed[2, :, :, 20:] = False, False
+    found = []
+    for attend in (short_attention, None):
+        generator = torch.Generator().manual_seed(0)
+        upstream, *inputs = (torch.randn(each, generator=generator).bfloat16().transpose(1, 2) for each in shapes)
+        learnt = torch.zeros(allowed.shape, dtype=torch.bfloat16).masked_fill_(~allowed, float("-inf"))
+        inputs = [each.requires_grad_() for each in (*inputs, *([learnt] if kind == "learned" else []))]
+        mask = learnt if kind == "learned" else allowed
+        if attend is None:
+            output = F.scaled_dot_product_attention(*inputs[:3], attn_mask=mask, scale=0.3, enable_gqa=True)
+        else:
+            output = attend(*inputs[:3], mask, False, 0.3)
+        found.append(torch.autograd.grad(output, inputs, upstream))
+    assert not found[0][0][1, :, 5].any()
+    for ours, theirs in zip(*found, strict=True):
+        assert torch.isfinite(theirs).all()
+        assert (ours - theirs).float().norm() <= 0.02 * theirs.float().norm()
