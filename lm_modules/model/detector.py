@@ -25,12 +25,17 @@ class Detector(nn.Module):
     def generate(self, hidden_BLD: Tensor, labels_BL: Tensor, text_BL: Tensor, chance_BL: Tensor) -> Tensor:
         """Return the text with its hidden tokens drawn anew, by the given numbers in [0, 1)."""
         hidden_BL = labels_BL != NOT_SCORED
-        logits_NV = self.generator.logits(hidden_BLD[hidden_BL])
-        cumulative_NV = torch.softmax(logits_NV.float(), dim=-1).cumsum(dim=-1)
-        drawn_N = torch.searchsorted(cumulative_NV, chance_BL[hidden_BL][:, None]).squeeze(1)
+        chunks = (each.split(self.generator.loss_chunk_rows) for each in (hidden_BLD[hidden_BL], chance_BL[hidden_BL]))
         generated_BL = text_BL.clone()
-        generated_BL[hidden_BL] = drawn_N.clamp(max=logits_NV.shape[-1] - 1)
+        generated_BL[hidden_BL] = torch.cat([self._drawn(*each) for each in zip(*chunks, strict=True)])
         return generated_BL
+
+    def _drawn(self, hidden_ND: Tensor, chance_N: Tensor) -> Tensor:
+        """Return a token for each hidden state."""
+        logits_NV = self.generator.logits(hidden_ND)
+        cumulative_NV = torch.softmax(logits_NV.float(), dim=-1).cumsum(dim=-1)
+        drawn_N = torch.searchsorted(cumulative_NV, chance_N[:, None]).squeeze(1)
+        return drawn_N.clamp(max=logits_NV.shape[-1] - 1)
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         """Return [batch, length]: above zero where a token looks replaced."""

@@ -10,6 +10,7 @@ on how its batch is cut, nor the training graph differ from the model that is ex
 from __future__ import annotations
 
 import inspect
+import logging
 from typing import Any
 
 import torch
@@ -18,10 +19,15 @@ from torch import Tensor, nn
 
 from lm_modules.model.attention import causal_mask
 from lm_modules.model.parametrization import MatrixScale
+from lm_modules.model.vocabulary_loss import CHUNK_ROWS, vocabulary_loss
 from lm_modules.objectives import NOT_SCORED
+
+logger = logging.getLogger(__name__)
 
 AGREEMENT = 1e-3
 """Logits that should agree may differ by so much."""
+PLAIN = MatrixScale(initial_std=0.0)
+"""The constants of a readout that nothing scales."""
 
 
 class StockNetwork(nn.Module):
@@ -30,6 +36,7 @@ class StockNetwork(nn.Module):
     def __init__(self, stock: Any) -> None:
         super().__init__()
         self.stock = stock.eval()
+        self.reads_out_in_chunks, self.loss_chunk_rows = False, CHUNK_ROWS
         self.register_state_dict_post_hook(_without_copies)
         self.register_load_state_dict_pre_hook(_with_copies)
 
@@ -41,18 +48,21 @@ class StockNetwork(nn.Module):
 
     def forward(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
         """Return logits, [batch, length, vocabulary]; `documents_BL` numbers the documents of a row, kept apart."""
+        return self._called(self.stock, **self._inputs(tokens_BL, documents_BL)).logits
+
+    def _inputs(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> dict[str, Tensor]:
         if documents_BL is None:
-            return self._logits(input_ids=tokens_BL)
+            return {"input_ids": tokens_BL}
         same_BLL = documents_BL[:, :, None] == documents_BL[:, None, :]
         allowed_B1LL = (same_BLL & causal_mask(tokens_BL.shape[1], tokens_BL.device))[:, None]
         apart: dict[str, Tensor] = {"attention_mask": allowed_B1LL}
         if "position_ids" in inspect.signature(self.stock.forward).parameters:
             apart["position_ids"] = _positions(documents_BL)
-        return self._logits(input_ids=tokens_BL, **apart)
+        return {"input_ids": tokens_BL, **apart}
 
     def nats(self, tokens_BL: Tensor, labels_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
         """Return the mean cross-entropy over labels that are not -100, in nats and at least float32."""
-        return _nats(self(tokens_BL, documents_BL), labels_BL)
+        return self._nats(self._inputs(tokens_BL, documents_BL), labels_BL)
 
     def scale_table(self) -> dict[str, MatrixScale]:
         """Return the constants of every weight by its name."""
@@ -65,12 +75,17 @@ class StockNetwork(nn.Module):
                 for layer in module:
                     layer.compile()
 
-    def _logits(self, **inputs: Tensor) -> Tensor:
-        return self.stock(**inputs, use_cache=False).logits if self._caches else self.stock(**inputs).logits
+    def _nats(self, inputs: dict[str, Tensor], labels_BL: Tensor) -> Tensor:
+        if not self.reads_out_in_chunks:
+            return _nats(self._called(self.stock, **inputs).logits, labels_BL)
+        scored_BL = labels_BL != NOT_SCORED
+        hidden_ND = self._called(self.stock.base_model, **inputs).last_hidden_state[scored_BL]
+        readout_VD = self.stock.get_output_embeddings().weight
+        return vocabulary_loss(hidden_ND, readout_VD, labels_BL[scored_BL], PLAIN, self.loss_chunk_rows)
 
-    @property
-    def _caches(self) -> bool:
-        return "use_cache" in inspect.signature(self.stock.forward).parameters
+    def _called(self, module: Any, **inputs: Tensor) -> Any:
+        caches = "use_cache" in inspect.signature(module.forward).parameters
+        return module(**inputs, use_cache=False) if caches else module(**inputs)
 
 
 class StockEncoderDecoder(StockNetwork):
@@ -78,13 +93,46 @@ class StockEncoderDecoder(StockNetwork):
 
     def forward(self, source_BS: Tensor, target_BL: Tensor) -> Tensor:  # type: ignore[override]
         """Return logits, [batch, target length, vocabulary]; the target begins with the model's own first token."""
+        return self._called(self.stock, **self._inputs(source_BS, target_BL)).logits
+
+    def _inputs(self, source_BS: Tensor, target_BL: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         start_B1 = torch.full_like(target_BL[:, :1], self.stock.config.decoder_start_token_id)
         target_BL = torch.cat((start_B1, target_BL[:, 1:]), dim=1)
-        return self._logits(input_ids=source_BS, decoder_input_ids=target_BL)
+        return {"input_ids": source_BS, "decoder_input_ids": target_BL}
 
     def nats(self, source_BS: Tensor, target_BL: Tensor, labels_BL: Tensor) -> Tensor:  # type: ignore[override]
         """Return the mean cross-entropy over labels that are not -100, in nats and at least float32."""
-        return _nats(self(source_BS, target_BL), labels_BL)
+        return self._nats(self._inputs(source_BS, target_BL), labels_BL)
+
+
+def read_out_in_chunks(network: StockNetwork, length: int) -> None:
+    """Let the loss be read out in chunks if the logits are the last hidden states times one matrix, to the last bit.
+
+    Where there is more in between, or after it, or it learns, all logits of a batch are made at once; the log says so.
+    """
+    network.reads_out_in_chunks = _has_plain_readout(network, _some_tokens(network, length))
+    if not network.reads_out_in_chunks:
+        logger.info(
+            "%s does more than one matrix product between its last hidden states and its logits: the logits of all "
+            "rows exist at once, and compute.loss_chunk_rows changes nothing",
+            type(network.stock).__name__,
+        )
+
+
+def _has_plain_readout(network: StockNetwork, tokens_BL: Tensor) -> bool:
+    stock, readout = network.stock, network.stock.get_output_embeddings()
+    base = stock.base_model
+    if base is stock or not isinstance(readout, nn.Linear) or readout.bias is not None:
+        return False
+    known = {*base.parameters(), readout.weight}
+    if any(each not in known for each in stock.parameters()):
+        return False
+    inputs = network._inputs(*[tokens_BL] * (2 if isinstance(network, StockEncoderDecoder) else 1))
+    with torch.no_grad():
+        hidden_BLD = getattr(network._called(base, **inputs), "last_hidden_state", None)
+        if hidden_BLD is None or hidden_BLD.shape[-1] != readout.in_features:
+            return False
+        return torch.equal(F.linear(hidden_BLD, readout.weight), network._called(stock, **inputs).logits)
 
 
 def require_reading(network: StockNetwork, *, causal: bool, length: int) -> None:

@@ -32,6 +32,7 @@ from lm_modules.model.stock import quiet_loading
 from lm_modules.model.stock_network import (
     StockEncoderDecoder,
     StockNetwork,
+    read_out_in_chunks,
     require_isolation,
     require_reading,
 )
@@ -281,6 +282,7 @@ def _require_sound(config: PretrainingConfig, network: StockNetwork) -> None:
         require_reading(network, causal=causal, length=length)
         if getattr(config.objective, "isolate_documents", False):
             require_isolation(network, length)
+    read_out_in_chunks(network, config.model.context_length)
     if config.optimization.optimizer == "muon":
         table = scales_of(network)
         if all(each.orthogonal_learning_rate is None for each in table.values()):

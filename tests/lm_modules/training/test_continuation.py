@@ -10,7 +10,11 @@ from tiny_pretraining import make_tokens, tiny_config
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     BertModel,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     MistralConfig,
     MistralForCausalLM,
     ModernBertConfig,
@@ -20,7 +24,13 @@ from transformers import (
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.export.export import export
 from lm_modules.model.stock import quiet_loading
-from lm_modules.model.stock_network import StockNetwork, require_isolation
+from lm_modules.model.stock_network import (
+    StockEncoderDecoder,
+    StockNetwork,
+    read_out_in_chunks,
+    require_isolation,
+)
+from lm_modules.model.vocabulary_loss import set_chunk_rows
 from lm_modules.training import checkpoints
 from lm_modules.training.continuation import resolved
 from lm_modules.training.pretraining import Interrupted, pretrain
@@ -164,6 +174,56 @@ def test_a_network_knows_its_weights_without_their_copies_and_can_be_copied(base
     other.load_state_dict(state, strict=True)
     tokens = torch.randint(8, 200, (2, 16), generator=torch.Generator().manual_seed(0))
     assert torch.equal(other(tokens), network(tokens))
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bart"])
+def test_the_loss_of_a_plain_readout_makes_no_logits_but_a_chunk_and_is_the_same(bases, kind):
+    auto_class = {"gpt2": AutoModelForCausalLM, "bart": AutoModelForSeq2SeqLM}[kind]
+    network = (StockNetwork if kind == "gpt2" else StockEncoderDecoder)(auto_class.from_pretrained(bases[kind][0]))
+    tokens = torch.randint(8, 200, (4, 24), generator=torch.Generator().manual_seed(0))
+    inputs = [tokens] * (1 if kind == "gpt2" else 2)
+    labels = tokens.masked_fill(tokens % 5 == 0, -100)
+    read_out = []
+    network.stock.get_output_embeddings().register_forward_hook(lambda *_: read_out.append(1))
+    found = []
+    for chunks in (False, True):
+        if chunks:
+            read_out_in_chunks(network, 24)
+            read_out.clear()
+            assert network.reads_out_in_chunks
+            set_chunk_rows(network, 7)
+        network.zero_grad()
+        loss = network.nats(*inputs, labels)
+        loss.backward()
+        assert bool(read_out) != chunks
+        found.append((loss.detach(), {name: each.grad.clone() for name, each in network.named_parameters()}))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-6)
+    assert network.loss_chunk_rows == 7
+
+
+@pytest.mark.parametrize("kind", ["bert", "t5", "soft_cap"])
+def test_logits_that_are_more_than_one_product_are_made_at_once_and_the_log_says_so(bases, kind, caplog):
+    if kind == "soft_cap":
+        shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+        config = Gemma2Config(vocab_size=320, num_key_value_heads=2, head_dim=16, **shape)
+        network = StockNetwork(Gemma2ForCausalLM(config))
+    elif kind == "t5":
+        network = StockEncoderDecoder(AutoModelForSeq2SeqLM.from_pretrained(bases[kind][0]))
+    else:
+        network = StockNetwork(AutoModelForMaskedLM.from_pretrained(bases[kind][0]))
+    with caplog.at_level(logging.INFO):
+        read_out_in_chunks(network, 24)
+    assert not network.reads_out_in_chunks
+    assert "the logits of all rows exist at once" in caplog.text
+
+
+def test_two_causal_parts_continue_a_stock_model_as_it_is(bases, tmp_path):
+    base, tokens = bases["gpt2"]
+    parts = {"across": {}, "apart": {"objective": {"kind": "causal_lm", "isolate_documents": True}}}
+    result = continued(base, tokens, tmp_path, objective={"kind": "mixture", "parts": parts})
+    assert result["validation_loss_nats"] < result["validation_loss_nats_before"] - 0.5
+    facts = export(result["checkpoint"], base, tmp_path / "model")
+    assert facts["max_logit_difference"] <= 1e-5
 
 
 def test_isolated_documents_have_the_loss_that_they_have_alone(bases):
