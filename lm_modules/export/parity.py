@@ -23,6 +23,11 @@ def largest_difference(so_far: Tensor, ours: Tensor, theirs: Tensor) -> Tensor:
     return torch.maximum(so_far, (ours - theirs).abs().max().to(so_far.dtype))
 
 
+def largest(*differences: float) -> float:
+    """Return the largest of some differences; NaN if one of them is."""
+    return torch.tensor(differences, dtype=torch.float64).max().item()
+
+
 def logit_difference(ours: Logits, theirs: Logits, vocab_size: int, lengths: Sequence[int]) -> float:
     """Return the largest absolute difference of logits over random texts of these lengths; NaN if a logit is NaN."""
     largest = torch.zeros(())

@@ -47,7 +47,7 @@ class Eurobert(Architecture):
 
     def difference(self, network: nn.Module, stock: Any, vocab_size: int, lengths: list[int]) -> float:
         """Compare logits, also behind padding."""
-        from lm_modules.export.parity import logit_difference, padded_difference
+        from lm_modules.export.parity import largest, logit_difference, padded_difference
 
         plain = logit_difference(network, lambda tokens: stock(input_ids=tokens).logits, vocab_size, lengths)
-        return max(plain, padded_difference(network, stock, vocab_size, max(lengths)))
+        return largest(plain, padded_difference(network, stock, vocab_size, max(lengths)))
