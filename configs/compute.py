@@ -38,7 +38,7 @@ class ComputeConfig(Config):
     batch. The result is the same up to rounding, and a run may go on with another number."""
     loss_chunk_rows: int = Field(default=1024, ge=1)
     """Positions whose logits over the vocabulary exist at once; fewer need less memory. The result is the same but for
-    rounding."""
+    rounding. A stock model continued as it is may need all at once, which the log then says."""
     compile: bool | Literal["auto"] = "auto"
     """Compile the model with torch.compile before training, which needs a C++ compiler on CPUs. Auto does it where the
     budget is long enough to win back the time that compiling takes, and says so in the log."""

@@ -40,6 +40,14 @@ def test_text_that_no_stage_asks_for_need_not_be_held_out() -> None:
     load("small", [*nothing, "pretraining=null", "evaluation=null"])
 
 
+def test_bits_per_byte_are_measured_of_language_models_also_of_those_that_fill_in_middles() -> None:
+    config = load("small", ["pretraining.objective={kind: causal_lm, fill_in_middle_fraction: 0.5}"])
+    assert config.evaluation
+    assert config.evaluation.language_model
+    with pytest.raises(ConfigError, match=r"measures bits per byte, which masked_lm does not give"):
+        load("small", ["pretraining.objective=masked_lm"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
