@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from configs.base import Config, nearest
+from configs.budget import without_budget
 from configs.problems import ConfigError, Steps, describe, dotted
 from configs.size import without_shape
 from configs.yaml_files import read_file, read_value, write_value
@@ -46,7 +47,7 @@ def load(name_or_path: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     data = _merged(layers)
     paths: list[Steps] = []
     for override in overrides:
-        data = without_shape(data, _nested(*_parse(override)))
+        data = _without_what_is_replaced(data, _nested(*_parse(override)))
     for override in overrides:
         steps, value = _parse(override)
         data = _assign(_with_default_lists(data, steps), steps, value, steps)
@@ -114,10 +115,14 @@ def _layers(data: dict[str, Any], source: str, directory: Path) -> list[_Layer]:
 def _merged(layers: list[_Layer]) -> dict[str, Any]:
     merged: Any = {}
     for layer in reversed(layers):
-        merged = _merge(
-            without_shape(merged, layer.data), {key: value for key, value in layer.data.items() if key != "extends"}
-        )
+        own = {key: value for key, value in layer.data.items() if key != "extends"}
+        merged = _merge(_without_what_is_replaced(merged, own), own)
     return merged
+
+
+def _without_what_is_replaced(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Return what lies below without what a setting of another name above it replaces."""
+    return without_budget(without_shape(below, above), above)
 
 
 def _merge(below: Any, above: Any) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from configs.base import Config
 from configs.component import OneOf
-from configs.size import SIZE, has_size, with_shape
+from configs.size import SIZE, has_size, is_size, with_shape
 
 
 class ModelConfig(Config):
@@ -17,7 +17,7 @@ class ModelConfig(Config):
 
     model_config = ConfigDict(title="Model")
 
-    size: str | None = Field(default=None, pattern=f"^({SIZE})$")
+    size: str | None = Field(default=None, json_schema_extra={"pattern": f"^({SIZE})$"})
     """`10M`, `124M`, `1B`: about so many weights, embedding and readout included (of the layers alone where the
     vocabulary is not known); or `12 layers`. Chooses width, depth and head_width, and optimization's batch_tokens and
     budget_tokens, where they are not set or null; those that a preset below sets are chosen anew. The layers are
@@ -61,6 +61,13 @@ class ModelConfig(Config):
     @classmethod
     def _shape_of_the_size(cls, values: Any) -> Any:
         return with_shape(values) if has_size(values) else values
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _size_is_a_size(cls, value: Any) -> Any:
+        if value is not None and not is_size(value):
+            raise ValueError(f"{value!r} is no size; write 10M, 500K, 1.5B or '12 layers'")
+        return value
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from configs.base import Config
+from configs.budget import BUDGET_KEYS, refuse_several_budgets
 
 
 class OptimizationConfig(Config):
@@ -63,13 +64,12 @@ class OptimizationConfig(Config):
     budget_tokens: int | None = Field(default=None, ge=1)
     """Train on this many tokens, in whole steps, rounded up."""
     budget_minutes: float | None = Field(default=None, gt=0)
-    """Train for about this long: the first steps are timed, and the number of steps is fixed from then on."""
+    """Train for about this long: the first steps are timed, and the number of steps is fixed from then on. The time of
+    the training steps alone counts, not that of validations and checkpoints."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        given = [name for name in BUDGETS if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of {', '.join(BUDGETS)} is needed, not {', '.join(given) or 'none'}")
+        refuse_several_budgets({name: getattr(self, name) for name in BUDGET_KEYS})
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {self.betas} must lie in [0, 1); usual are 0.9, 0.95")
         if (self.batch_tokens_start is None) != (self.batch_ramp_steps is None):
@@ -91,6 +91,3 @@ class OptimizationConfig(Config):
                 "add up to more than 1; shorten one"
             )
         return self
-
-
-BUDGETS = ("budget_steps", "budget_tokens", "budget_minutes")

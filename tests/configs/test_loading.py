@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from configs.budget import BUDGET_KEYS
 from configs.loading import ConfigError, load, presets, resolve, schema, to_yaml
 from configs.pipeline import PipelineConfig
 from configs.tuning import Choice, Range
@@ -205,3 +206,29 @@ def test_the_schema_shows_kinds_and_help():
     definitions = schema()["$defs"]
     assert "length" in str(definitions["Length"]["properties"]["kind"])
     assert definitions["Length"]["properties"]["min_words"]["description"]
+
+
+@pytest.mark.parametrize("key", BUDGET_KEYS)
+def test_a_budget_replaces_the_one_below_it(folder, key):
+    budgets = dict.fromkeys(BUDGET_KEYS)
+    below = load("gpt_10m").pretraining.optimization
+    assert below.budget_tokens is not None
+
+    def seen(config):
+        optimization = config.pretraining.optimization
+        assert optimization.learning_rate == below.learning_rate
+        return {each: getattr(optimization, each) for each in BUDGET_KEYS}
+
+    assert seen(load("gpt_10m", [f"pretraining.optimization.{key}=10"])) == budgets | {key: 10}
+    text = f"extends: gpt_10m\npretraining: {{optimization: {{{key}: 20}}}}\n"
+    assert seen(written(folder, text)) == budgets | {key: 20}
+    assert seen(written(folder, text, "pretraining.optimization.budget_minutes=5")) == budgets | {"budget_minutes": 5}
+    empty = [f"pretraining.optimization.{each}=null" for each in BUDGET_KEYS if each != key]
+    assert seen(written(folder, text, *empty)) == budgets | {key: 20}
+
+
+def test_two_budgets_in_one_place_are_refused_with_the_remedy(folder):
+    text = "extends: gpt_10m\npretraining: {optimization: {budget_steps: 3, budget_minutes: 4}}\n"
+    message = refused(folder, text)
+    assert "not budget_steps, budget_minutes; keep one and leave the others out" in message
+    assert "mine.yaml" in message

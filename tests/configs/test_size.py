@@ -1,10 +1,11 @@
 import pytest
 from pydantic import ValidationError
 
+from configs.budget import BUDGET_KEYS
 from configs.loading import ConfigError, load, to_yaml
 from configs.model import ModelConfig
 from configs.pretraining import PretrainingConfig
-from configs.size import BATCH_KEYS, BUDGET_KEYS, SHAPE_KEYS, num_weights, with_shape
+from configs.size import BATCH_KEYS, SHAPE_KEYS, num_weights, with_shape
 
 
 def sized(preset, size, *overrides):
@@ -38,6 +39,47 @@ def test_the_weights_are_about_as_many_as_asked_for_and_width_to_depth_is_64_to_
         assert 0.75 < num_weights(model, vocab_size) / size < 1.33
         assert 55 < model.width / model.depth <= 130
         assert model.width % model.head_width == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "vocab_size"),
+    [("1M", 512), ("1M", 258), ("500K", 2048), ("200K", 258), ("300K", 258), ("1M", 2048), ("5M", 8192), ("2M", None)],
+)
+def test_small_sizes_are_met_with_usual_vocabularies(size, vocab_size):
+    model = ModelConfig.model_validate(with_shape({"size": size}, vocab_size))
+    wanted = float(size[:-1]) * {"K": 1e3, "M": 1e6}[size[-1]]
+    assert num_weights(model, vocab_size) / wanted == pytest.approx(1, abs=0.15)
+    assert abs(model.depth - model.width / 64) <= 2
+    assert model.heads * model.head_width == model.width
+
+
+@pytest.mark.parametrize(
+    ("size", "vocab_size", "shape"),
+    [
+        ("10M", 2048, (384, 6, 64)),
+        ("10M", 32_768, (128, 2, 64)),
+        ("30M", 2048, (512, 8, 64)),
+        ("1B", 32_768, (1856, 20, 64)),
+    ],
+)
+def test_from_ten_million_weights_on_shapes_lie_on_the_line(size, vocab_size, shape):
+    model = with_shape({"size": size}, vocab_size)
+    assert (model["width"], model["depth"], model["head_width"]) == shape
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        *({"width": 512}, {"width": "512"}, {"depth": 12}, {"head_width": 32}, {"key_value_heads": 4}),
+        *({"feed_forward_width": 512}, {"width": 256, "head_width": 32, "key_value_heads": 2}),
+    ],
+)
+def test_a_size_in_layers_has_so_many_whatever_is_set_beside_it(beside):
+    assert set(beside) <= set(SHAPE_KEYS)
+    model = PretrainingConfig.model_validate({"model": {"size": "12 layers", **beside}}).model
+    assert model.depth == 12
+    assert all(getattr(model, key) == int(value) for key, value in beside.items())
+    assert model.width == int(beside.get("width", 768))
 
 
 def test_the_horizon_is_twenty_tokens_a_weight_and_the_batch_follows_it():
@@ -98,9 +140,12 @@ def test_what_is_derived_is_shown_and_loads_back_to_the_same(tmp_path):
             ["pretraining.model.width=768", "pretraining.model.depth=12"],
             ["88,", "leave out width 768 and depth 12"],
         ),
-        ("100K", [], ["nearest shape has 315,392 weights with a vocabulary of 2048", "another size or vocabulary"]),
+        ("50K", [], ["nearest shape has 147,456 weights with a vocabulary of 2048", "another size or vocabulary"]),
         ("12 layers", ["pretraining.model.depth=4"], ["'12 layers' and model.depth 4 contradict"]),
         ("10 Mio", [], ["model.size", "10 Mio"]),
+        ("30m", [], ["model.size: '30m' is no size; write 10M, 500K, 1.5B or '12 layers'"]),
+        ("12", [], ["model.size: 12 is no size"]),
+        ("10M", ["pretraining.model.head_width=40000"], ["model.size 10M has heads for head_width 40000", "lower"]),
         ("10M", ["pretraining.model.width=wide"], ["pretraining.model.width", "'wide'"]),
         ("10M", ["pretraining.model.width=-8"], ["pretraining.model.width", "-8"]),
     ],
@@ -109,6 +154,25 @@ def test_a_contradiction_is_refused_with_the_remedy(size, overrides, words):
     with pytest.raises(ConfigError) as caught:
         sized("small", size, *overrides)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistyped_size_is_the_only_complaint_where_nothing_else_gives_a_budget(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "extends: small\npretraining: {model: {size: 30m}, optimization: {budget_tokens: null, budget_minutes: null}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        load(str(tmp_path / "mine.yaml"))
+    assert "budget" not in str(caught.value)
+    with pytest.raises(ValidationError) as plain:
+        PretrainingConfig.model_validate({"model": {"size": "30m"}, "optimization": {"learning_rate": 0.5}})
+    assert [each["loc"] for each in plain.value.errors()] == [("model", "size")]
+
+
+def test_a_number_that_was_quoted_is_a_number_beside_the_dial():
+    quoted = PretrainingConfig.model_validate({"model": {"size": "10M", "width": "256"}})
+    assert quoted == PretrainingConfig.model_validate({"model": {"size": "10M", "width": 256}})
+    assert quoted.model.width == 256
 
 
 def test_without_a_vocabulary_the_layers_are_counted():
