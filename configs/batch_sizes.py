@@ -1,6 +1,6 @@
 """How many rows each step of a run has: always the same number, or fewer at first.
 
-    rows   8  8 10 12 14 | 16 16 16 ...        from 8 to 16 in 5 steps
+    rows   8  9 11 12 14 | 16 16 16 ...        from 8 to 16 in 5 steps
 
 A small batch learns more from a token while the loss still falls fast (McCandlish et al. 2018, arXiv 1812.06162).
 """

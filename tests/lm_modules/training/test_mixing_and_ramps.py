@@ -1,11 +1,13 @@
 """Runs of several parts, and runs whose batch grows."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_pretraining import make_tokens, tiny_config
 
+from configs import batch_sizes
 from configs.batch_sizes import BatchSizes
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
@@ -149,3 +151,9 @@ def test_batch_sizes_agree_with_counting(sizes):
         steps = sizes.steps_for(tokens)
         assert sizes.first_row(steps) * sizes.row_tokens >= tokens
         assert steps == 0 or sizes.first_row(steps - 1) * sizes.row_tokens < tokens
+
+
+def test_the_ramp_is_drawn_as_it_is():
+    drawn, after = re.search(r"rows +([\d ]+)\| ([\d ]+)", batch_sizes.__doc__).groups()
+    sizes = BatchSizes(rows=16, row_tokens=64, first_rows=8, ramp_steps=5)
+    assert [sizes.num_rows(step) for step in range(8)] == [int(each) for each in (drawn + after).split()]
