@@ -7,6 +7,7 @@ may be grouped (`10_000`), leading zeros make a word, and a repeated key is an e
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ def read_file(path: Path) -> dict[str, Any]:
 def write_value(value: Any) -> str:
     """Return a value as YAML text, keys in their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def write_line(value: Any) -> str:
+    """Return a value as YAML text on one line."""
+    text = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=math.inf, default_flow_style=True
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _noun(value: Any) -> str:

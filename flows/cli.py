@@ -309,13 +309,15 @@ def _prepared(json: bool, verbose: bool) -> Any:
 
 
 def _kind_lines(found: dict[str, dict[str, dict[str, Any]]], with_fields: bool) -> list[str]:
+    from configs.yaml_files import write_line
+
     lines: list[str] = []
     for family, members in found.items():
         lines.append(f"{family}")
         for kind, facts in members.items():
             lines.append(f"  {kind:<24} {facts['help']}")
             for name, field in facts["fields"].items() if with_fields else ():
-                default = "required" if field["required"] else f"default {field['default']!r}"
+                default = "required" if field["required"] else f"default {write_line(field['default'])}"
                 lines.append(f"    {name}: {field['help']} ({default})")
     return lines
 

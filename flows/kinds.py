@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from configs.component import Component, OneOf, members
 
@@ -26,7 +27,9 @@ def kinds(family: str) -> dict[str, dict[str, Any]]:
 def _describe(member: type[Component]) -> dict[str, Any]:
     fields = {
         name: {
-            "default": None if field.is_required() else field.get_default(call_default_factory=True),
+            "default": to_jsonable_python(
+                None if field.is_required() else field.get_default(call_default_factory=True)
+            ),
             "required": field.is_required(),
             "help": " ".join((field.description or "").split()),
         }

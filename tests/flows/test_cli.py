@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.interruption import MESSAGE
+from lm_modules.objectives.masked_lm import MaskedLm
+from lm_modules.objectives.mixture import Mixture
 
 VERBS = [
     *("run", "prepare", "pretrain", "finetune", "evaluate", "promote", "report", "generate", "rollback"),
@@ -171,6 +175,20 @@ def test_kinds_lists_families_members_and_their_fields():
     assert fields["min_words"]["help"]
     code, _, err = call("kinds", "filtres")
     assert (code, "did you mean 'filters'" in err) == (2, True)
+
+
+def test_kinds_prints_defaults_as_they_are_written():
+    code, out, _ = call("kinds", "objectives")
+    assert code == 0
+    defaults = [yaml.safe_load(each) for each in re.findall(r"\(default (.*)\)$", out, re.MULTILINE)]
+    assert MaskedLm().model_dump(mode="json") in defaults
+    assert "(default false)" in out
+    assert "MaskedLm(" not in out
+    parts = [each for each in defaults if isinstance(each, dict) and "forward" in each]
+    assert Mixture.model_validate({"parts": parts[0]}) == Mixture()
+    _, out, _ = call("kinds", "objectives", "--json")
+    shown = json.loads(out.splitlines()[-1])["objectives"]["next_sentence"]["fields"]["masked_lm"]["default"]
+    assert MaskedLm.model_validate(shown) == MaskedLm()
 
 
 def test_show_prints_yaml_that_loads_back(home, tmp_path):
