@@ -136,7 +136,7 @@ class _Run:
             self.vocabulary = self.vocabulary.widened(self.base.vocab_size)
         self.validation = Validation(held_out, self.report, config.validation_every_steps, at_start=base is not None)
         self.sampling = Sampling(held_out[0], tokenizer, self.report, config.validation_every_steps)
-        self.telemetry = Telemetry(config, self.vocabulary.size, self.precision, self.ranks.count)
+        self.telemetry = Telemetry(config, self.vocabulary.size, self.precision, self.ranks)
         self.module = self._module()
 
     def _module(self) -> PretrainingModule:

@@ -40,6 +40,8 @@ class Ranks:
     count: int = 1
     device: int = 0
     """The number of this rank's GPU on its machine."""
+    count_here: int = 1
+    """How many of the ranks are on this machine."""
 
     @property
     def leads(self) -> bool:
@@ -113,7 +115,7 @@ def train_together(compute: ComputeConfig, follow: Callable[[Ranks], Any]) -> It
         try:
             for follower in followers:
                 follower.wait_until_ready()
-            with _joined(compute, Ranks(0, compute.devices), store=store) as ranks:
+            with _joined(compute, Ranks(0, compute.devices, 0, compute.devices), store=store) as ranks:
                 yield ranks
         except (RuntimeError, FollowerFailed) as error:
             # a rank that dies breaks the connection; what broke it tells more than that it is broken
@@ -134,7 +136,7 @@ class _FollowerJob:
     port: int
 
     def __call__(self, rank: int) -> None:
-        place = Ranks(rank, self.compute.devices, rank)
+        place = Ranks(rank, self.compute.devices, rank, self.compute.devices)
         store = distributed.TCPStore("127.0.0.1", self.port, is_master=False)
         with _joined(self.compute, place, store=store) as ranks:
             self.follow(ranks)
@@ -158,7 +160,7 @@ def _joined(compute: ComputeConfig, place: Ranks, **rendezvous: Any) -> Iterator
 
 
 def _place_from_torchrun() -> Ranks:
-    return Ranks(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+    return Ranks(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")))
 
 
 def uses_gpu(compute: ComputeConfig) -> bool:

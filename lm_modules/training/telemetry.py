@@ -14,6 +14,7 @@ from lm_modules.hardware.energy import EnergyMeter
 from lm_modules.hardware.load import Load
 from lm_modules.hardware.peak import TERA, peak
 from lm_modules.model.cost import FORMULA
+from lm_modules.training.ranks import Ranks
 from lm_modules.training.trainer import training_device
 
 logger = logging.getLogger(__name__)
@@ -22,16 +23,19 @@ ABOUT = "about_the_figures.txt"
 
 
 class Telemetry:
-    """The figures of one run; `flops_per_token` is None where the objective does not state its operations."""
+    """The figures of one run; `flops_per_token` is None where the objective does not state its operations.
 
-    def __init__(self, config: PretrainingConfig, vocab_size: int, precision: str, num_devices: int = 1) -> None:
+    Utilization is that of all ranks; load and energy are those of this machine.
+    """
+
+    def __init__(self, config: PretrainingConfig, vocab_size: int, precision: str, ranks: Ranks) -> None:
         device = training_device(config.compute)
         # a stock model that is trained as it is may have any shape
         flops_per_row = None if config.as_it_is else config.objective.training_flops(config.model, vocab_size)
         self.flops_per_token = None if flops_per_row is None else flops_per_row / config.model.context_length
-        self.peak, self._num_devices = peak(device, precision), num_devices
-        self.energy = EnergyMeter(device, config.compute.devices)
-        self._load = Load(device, config.compute.devices)
+        self.peak, self._num_devices = peak(device, precision), ranks.count
+        self.energy = EnergyMeter(device, ranks.count_here)
+        self._load = Load(device, ranks.count_here)
         grams, source = carbon_intensity(config.compute.carbon_country)
         self._grams, self._grid = grams, f"{grams:g} g/kWh, {source}"
         logger.info("about the figures\n%s", self.about())

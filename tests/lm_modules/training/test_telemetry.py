@@ -7,9 +7,12 @@ from tiny_pretraining import SENTENCE, make_tokens, tiny_config
 
 from configs.component import members
 from lm_modules.data.batches import Batches
+from lm_modules.hardware import energy, load
 from lm_modules.model.cost import training_flops_per_token
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
+from lm_modules.training.ranks import _place_from_torchrun, train_together
+from lm_modules.training.telemetry import Telemetry
 
 WRITING = {"causal_lm", "masked_lm", "mixture", "span_denoising"}
 
@@ -33,6 +36,29 @@ def run(text, workdir, report=None, **changes):
 
     config = tiny_config(compute__progress_every_seconds=0.0, **changes)
     return pretrain(config, tokens=text[0], tokenizer=text[1], workdir=workdir, seed=3, report=note), seen
+
+
+def _follow(ranks):
+    return ranks
+
+
+@pytest.mark.parametrize("by_torchrun", [True, False])
+def test_energy_and_load_are_of_the_ranks_of_this_machine_and_utilization_of_all(monkeypatch, by_torchrun):
+    asked = []
+    for module in (energy, load):
+        monkeypatch.setattr(module, "gpus", lambda device, count: asked.append(count) or [])
+    if by_torchrun:  # three of eight ranks are here
+        names = {"RANK": "0", "WORLD_SIZE": "8", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "3"}
+        for name, value in names.items():
+            monkeypatch.setenv(name, value)
+        ranks, config = _place_from_torchrun(), tiny_config()
+    else:
+        config = tiny_config(compute__devices=2)
+        with train_together(config.compute, _follow) as ranks:
+            assert ranks.count == 2
+    about = Telemetry(config, 271, "float32", ranks).about()
+    assert asked == ([3, 3] if by_torchrun else [2, 2])
+    assert f"peak: {8 if by_torchrun else 2} x " in about
 
 
 def samples_of(seen):
