@@ -176,8 +176,9 @@ def report(step, values):
 if __name__ == "__main__":
     config = tiny_config(compute__progress_every_seconds=0.0, compute__devices=2,
                          compute__data_workers=int(sys.argv[3]))
-    print(pretrain(config, tokens=Path(sys.argv[1], "tokens"), tokenizer=Path(sys.argv[1], "tokenizer"),
-                   workdir=Path(sys.argv[2]), seed=3, report=report)["train_loss_nats"])
+    result = pretrain(config, tokens=Path(sys.argv[1], "tokens"), tokenizer=Path(sys.argv[1], "tokenizer"),
+                      workdir=Path(sys.argv[2]), seed=3, report=report)
+    print(str(result["train_loss_nats"]) + chr(10), end="")  # in one piece: two ranks may write at once
 """
 
 
