@@ -38,7 +38,7 @@ class OptimizationConfig(Config):
     """Leave a step out whose loss is so much above the mean of the last 50; null leaves none out for that."""
     max_skipped_steps: int = Field(default=3, ge=0)
     """Steps in a row that may be left out, because their loss or gradient is no number or their loss is a spike, before
-    training goes back to its last checkpoint and goes on behind them."""
+    training goes back to its last good checkpoint and leaves them out from there."""
     warmup_steps: int | None = Field(default=None, ge=0)
     """Steps in which the learning rate rises to its peak; null takes warmup_fraction of the budget."""
     warmup_fraction: float = Field(default=0.05, ge=0, le=1)

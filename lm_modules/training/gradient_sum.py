@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STA
 
 
 class TooLarge(ValueError):  # noqa: N818 (says what happened)
-    """A single row does not fit into memory."""
+    """A single row does not fit into memory, or the optimizer does not."""
 
 
 class GradientSum:
@@ -113,6 +114,20 @@ class GradientSum:
             "the result by rounding alone); set optimization.micro_batch_rows to %d to begin so",
             *(rows, rows // 2, rows // 2),
         )
+
+
+@contextmanager
+def explained_memory() -> Iterator[None]:
+    """Raise TooLarge with the remedy where memory ends as the weights are moved, which fewer rows would not help."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TooLarge(
+            f"out of memory in the optimizer's step ({error}): it keeps one or two numbers beside each weight. Lower "
+            "model.width or model.depth, or free memory on the device: the same command then continues"
+        ) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

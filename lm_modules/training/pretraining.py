@@ -34,6 +34,7 @@ from lm_modules.training.callbacks.validation import HeldOut, Validation, token_
 from lm_modules.training.compilation import Compilation
 from lm_modules.training.continuation import Base, begin, require_same_tokenizer, resolved
 from lm_modules.training.disk_space import save_where_space_is
+from lm_modules.training.going_back import GOOD, is_broken, is_settled, last_good, to_leave_out
 from lm_modules.training.pretraining_module import Diverged, PretrainingModule
 from lm_modules.training.pretraining_state import (
     identity,
@@ -163,18 +164,24 @@ class _Run:
         if resumed_from is None:
             self._compile(self.ranks.told(self._compilation()))
             module.steps = self.ranks.told(self._num_steps())
-        if module.step < module.steps:
-            self._train()
+        self._train()
         checkpoint = self.directory / checkpoints.step_name(module.step)
         if module.step < module.steps:
             raise Interrupted(module.step, module.steps, checkpoint)
         return self.ranks.told(self._figures(resumed_from, checkpoint) if self.ranks.leads else {})
 
     def _train(self) -> None:
-        """Train to the end; where too many steps in a row had to be left out, go on behind them from a checkpoint."""
+        """Train to the end; where it diverges, go back to a checkpoint and leave the steps out that are to blame."""
+        module = self.module
         while True:
             try:
-                self._fit()
+                if module.step < module.steps:
+                    self._fit()
+                if module.step == module.steps and self._is_broken():
+                    raise Diverged(
+                        f"the weights after step {module.step} are no numbers: training diverged. Begin anew with a "
+                        "lower optimization.learning_rate, more warm-up or optimization.clip_norm"
+                    )
             except Diverged:
                 if not self._go_back():
                     raise
@@ -212,17 +219,25 @@ class _Run:
         return validation.figures["loss"] if validation.measured_at == self.module.step else None
 
     def _go_back(self) -> bool:
-        """Take the weights of the last checkpoint, and keep the place in the text; false if that was done in vain."""
+        """Return to the last good checkpoint, to leave steps out from there on; false if that would be in vain."""
         module = self.module
-        path = self.ranks.told(checkpoints.newest(self.directory) if self.ranks.leads else None)
-        if path is None or module.went_back_at == module.step - module.skipped_in_row:
+        steps = to_leave_out(module, broken=self._is_broken())
+        if not steps:
             return False
-        self._restore(path)
-        logger.warning("going back to the weights of %s, and on behind step %d", path, module.step)
-        module.went_back_at, module.skipped_in_row = module.step, 0
-        if self.ranks.leads:
-            self._save()
-        return module.step < module.steps
+        known = checkpoints.listed(self.directory) if self.ranks.leads else []
+        path = self.ranks.told(last_good(known, min(steps)))
+        if path is None:
+            return False
+        module.clock.pause()
+        left_out, clock = module.left_out | steps, module.clock
+        self._take_up(path, checkpoints.read_state(path))
+        module.left_out, module.clock = left_out, clock
+        numbers = ", ".join(str(step + 1) for step in sorted(steps))
+        logger.warning("going back to %s; from there on these steps are left out: %s", path, numbers)
+        return True
+
+    def _is_broken(self) -> bool:
+        return self.ranks.any(is_broken(self.module.network))
 
     def _compilation(self) -> Compilation:
         """Choose for a new run, by its budget."""
@@ -272,22 +287,26 @@ class _Run:
         path = self.ranks.told(checkpoints.newest(self.directory) if self.ranks.leads else None)
         if path is None:
             return None
-        state, module = checkpoints.read_state(path), self.module
+        state = checkpoints.read_state(path)
         refuse_other(path, state["identity"], self.identity)
-        self._restore(path)
-        restore_progress(module, state)
-        self.validation.figures, self.validation.before = state["validation"], state["validation_before"]
+        self._take_up(path, state)
         self.telemetry.energy.kilowatt_hours = state["energy_kilowatt_hours"]
         self._compile(compilation.resumed(self.config.compute, state["compiled"]))
         if state["precision"] != self.precision:
             logger.warning("%s was trained in %s and goes on in %s", path, state["precision"], self.precision)
         logger.info("continuing from %s", path)
-        return module.step
+        return self.module.step
 
-    def _restore(self, checkpoint: Path) -> None:
-        network = self.module.network
-        restore_weights(network, checkpoints.read_tensors(checkpoint, "model"))
-        restore_optimizers(network, self.module.moved_by, checkpoints.read_tensors(checkpoint, "optimizer"))
+    def _take_up(self, checkpoint: Path, state: dict[str, Any]) -> None:
+        module, validation = self.module, self.validation
+        restore_weights(module.network, checkpoints.read_tensors(checkpoint, "model"))
+        restore_optimizers(module.network, module.moved_by, checkpoints.read_tensors(checkpoint, "optimizer"))
+        restore_progress(module, state)
+        validation.figures, validation.before, validation.measured_at = (
+            state["validation"],
+            state["validation_before"],
+            None,
+        )
 
     def _save(self) -> Path:
         module = self.module
@@ -296,6 +315,7 @@ class _Run:
             "validation": self.validation.figures,
             "validation_before": self.validation.before,
             VALIDATION_LOSS: self._loss_of_this_step(),
+            GOOD: is_settled(module),
             "precision": self.precision,
             "compiled": self.compiled,
             "energy_kilowatt_hours": self.telemetry.energy.update(),
@@ -312,7 +332,8 @@ class _Run:
         }
         retain = partial(self.retention.apply, self.directory, module.step)
         save = partial(checkpoints.save, self.directory, module.step, tensors, state)
-        path = save_where_space_is(save, retain, self.directory, tensors)
+        make_room = partial(self.retention.make_room, self.directory, module.step)
+        path = save_where_space_is(save, make_room, self.directory, tensors)
         retain()
         return path
 

@@ -24,7 +24,7 @@ from lm_modules.model.parametrization import Scaling
 from lm_modules.objectives import Batch, Objective
 from lm_modules.training.callbacks.reporting import Clock
 from lm_modules.training.followers import end_with_parent, fork_server
-from lm_modules.training.gradient_sum import GradientSum
+from lm_modules.training.gradient_sum import GradientSum, explained_memory
 from lm_modules.training.optimizers import build_optimizers, clip_gradient, gradient_norm, set_learning_rate
 from lm_modules.training.ranks import Ranks
 from lm_modules.training.schedules import schedule
@@ -64,8 +64,9 @@ class PretrainingModule(LightningModule):
         self.gradient_sum = GradientSum(objective, scaling, optimization.micro_batch_rows, ranks)
         self.moved_by = build_optimizers(network, optimization)
         self.step = 0
-        self.num_skipped = self.skipped_in_row = 0
-        self.went_back_at: int | None = None
+        self.num_skipped, self.last_moved = 0, -1
+        self.offending: list[int] = []  # in a row, up to now
+        self.left_out: set[int] = set()  # since they were found to be no good
         self.tokens_seen = 0
         self.clock = Clock()
         self.recent_losses: deque[float] = deque(maxlen=RECENT_STEPS)
@@ -86,6 +87,8 @@ class PretrainingModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Do one whole optimizer step; the loss returned is the mean over the step's scored labels."""
+        if self.step in self.left_out:
+            return self._leave_out()
         set_learning_rate(self.moved_by, schedule(self.optimization, self.step, self.steps))
         parts = self._gradient(batch)
         loss = parts["loss"]
@@ -95,14 +98,26 @@ class PretrainingModule(LightningModule):
         if fault := self._fault(loss.item(), norm.item()):
             self._skip(fault)
             return {}
+        with explained_memory():
+            self._move(norm)
+        self.offending, self.last_moved = [], self.step - 1
+        self.recent_losses.append(loss.item())
+        return {**parts, "gradient_norm": norm}
+
+    def _move(self, norm: Tensor) -> None:
         if self.optimization.clip_norm is not None:
             clip_gradient(self.network, norm, self.optimization.clip_norm)
         for optimizer in self._wrapped():
             optimizer.step()
             optimizer.zero_grad()
-        self.skipped_in_row = 0
-        self.recent_losses.append(loss.item())
-        return {**parts, "gradient_norm": norm}
+
+    def _leave_out(self) -> dict[str, Tensor]:
+        """Pass over a step that was found to be no good before the run went back."""
+        self.tokens_seen += self.batch_sizes.tokens(self.step)
+        self.step += 1
+        self.num_skipped += 1
+        logger.warning("step %d was no good before: it is left out", self.step)
+        return {}
 
     def _fault(self, loss: float, norm: float) -> str | None:
         """Return why a step must not move the weights, or None."""
@@ -120,11 +135,11 @@ class PretrainingModule(LightningModule):
         for optimizer in self.moved_by:
             optimizer.zero_grad()
         self.num_skipped += 1
-        self.skipped_in_row += 1
+        self.offending.append(self.step - 1)
         logger.warning("step %d has %s: it is left out", self.step, fault)
-        if self.skipped_in_row > self.optimization.max_skipped_steps:
+        if len(self.offending) > self.optimization.max_skipped_steps:
             raise Diverged(
-                f"step {self.step} has {fault}, and so had the {self.skipped_in_row - 1} before it: training diverged. "
+                f"step {self.step} has {fault}, and so had the {len(self.offending) - 1} before it: training diverged. "
                 "Begin anew with a lower optimization.learning_rate, more warm-up or optimization.clip_norm"
             )
 

@@ -72,8 +72,9 @@ def progress(module: PretrainingModule) -> dict[str, Any]:
         "steps": module.steps,
         "tokens_seen": module.tokens_seen,
         "num_skipped": module.num_skipped,
-        "skipped_in_row": module.skipped_in_row,
-        "went_back_at": module.went_back_at,
+        "offending": module.offending,
+        "left_out": sorted(module.left_out),
+        "last_moved": module.last_moved,
         "seconds": module.clock.seconds,
         "recent_losses": list(module.recent_losses),
         "halved_micro_batch_rows": gradient_sum.micro_batch_rows if gradient_sum.was_halved else None,
@@ -83,9 +84,10 @@ def progress(module: PretrainingModule) -> dict[str, Any]:
 def restore_progress(module: PretrainingModule, state: dict[str, Any]) -> None:
     """Put what `progress` gave back in its place."""
     module.step, module.steps, module.tokens_seen = state["step"], state["steps"], state["tokens_seen"]
-    module.num_skipped, module.skipped_in_row = state["num_skipped"], state["skipped_in_row"]
-    module.went_back_at = state["went_back_at"]
+    module.num_skipped, module.last_moved = state["num_skipped"], state["last_moved"]
+    module.offending, module.left_out = list(state["offending"]), set(state["left_out"])
     module.clock = Clock(state["seconds"])
+    module.recent_losses.clear()
     module.recent_losses.extend(state["recent_losses"])
     module.gradient_sum.remember_halved(state.get("halved_micro_batch_rows"))
 

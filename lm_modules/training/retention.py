@@ -8,6 +8,7 @@ from pathlib import Path
 
 from configs.compute import ComputeConfig
 from lm_modules.training import checkpoints
+from lm_modules.training.going_back import is_good, last_good
 
 VALIDATION_LOSS = "validation_loss"
 """Key of a checkpoint's state: the loss on held-out text, where it was measured at the checkpoint's own step."""
@@ -29,10 +30,19 @@ class Retention:
     def apply(self, directory: Path, step: int) -> None:
         """Delete the rest, and what interrupted writes left behind; `step` is where training is.
 
-        A checkpoint of a later step was passed over as damaged, and goes.
+        A checkpoint of a later step was passed over as damaged or as no good, and goes. The last good one stays.
         """
-        known = [path for path in checkpoints.listed(directory) if checkpoints.step_of(path) <= step]
-        kept = set(known[-self.last :])
+        self._apply(directory, _up_to(directory, step), self.last)
+
+    def make_room(self, directory: Path, step: int) -> None:
+        """Delete one more than usual, for the next to fit on the disk; a whole and good one always stays."""
+        whole = [path for path in _up_to(directory, step) if checkpoints.find_damage(path) is None]
+        self._apply(directory, whole, max(1, self.last - 1))
+
+    def _apply(self, directory: Path, known: list[Path], last: int) -> None:
+        kept = set(known[-last:])
+        if known and not is_good(known[-1]) and (good := last_good(known)):
+            kept.add(good)
         if self.every_steps is not None:
             kept |= {path for path in known if checkpoints.step_of(path) % self.every_steps == 0}
         checkpoints.keep(directory, kept | set(self._best(known)))
@@ -45,6 +55,10 @@ class Retention:
     def _best(self, paths: list[Path]) -> list[Path]:
         measured = [path for path in paths if _loss(path) < float("inf")] if self.best else []
         return sorted(measured, key=_loss)[: self.best]
+
+
+def _up_to(directory: Path, step: int) -> list[Path]:
+    return [path for path in checkpoints.listed(directory) if checkpoints.step_of(path) <= step]
 
 
 def _loss(checkpoint: Path) -> float:

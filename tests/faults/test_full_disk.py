@@ -95,6 +95,21 @@ def test_what_need_not_be_kept_makes_room(text, small_disk, undisturbed, caplog)
     assert content(result["checkpoint"]) == content(undisturbed["checkpoint"])
 
 
+def test_the_last_but_one_makes_room(text, small_disk, undisturbed, caplog):
+    filling = small_disk / "filling"
+
+    def fill(step, values):
+        if step == 13:  # room for half a checkpoint beside the two that are kept
+            filling.write_bytes(bytes(shutil.disk_usage(small_disk).free - 300_000))
+        return False
+
+    with caplog.at_level(logging.WARNING):
+        result = run(text, small_disk / "run", fill, compute__keep_checkpoints=2, **EVERY_STEP)
+    assert "deleting what need not be kept" in caplog.text
+    assert names_in(small_disk / "run" / "checkpoints") == ["step-00000018", "step-00000024"]
+    assert content(result["checkpoint"]) == content(undisturbed["checkpoint"])
+
+
 def test_a_file_that_may_not_grow_ends_the_run_in_the_same_way(text, tmp_path, undisturbed):
     config = tiny_config(**EVERY_STEP)
     told = train_with_small_files(config, text, tmp_path, from_step=8, size_bytes=50_000)

@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lm_modules.data.batches import derived_seed
 from lm_modules.training.callbacks.validation import HeldOut, is_due
+from lm_modules.training.going_back import is_broken
 from lm_modules.training.reporting import Report
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Sampling(Callback):
     ) -> None:
         """Write if it is time and the objective can."""
         module: Any = pl_module
-        if not is_due(module, self._every_steps):
+        if not is_due(module, self._every_steps) or is_broken(module.network):  # which cannot write
             return
         module.clock.pause()
         # texts of many lengths would be compiled again and again

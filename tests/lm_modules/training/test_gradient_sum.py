@@ -115,6 +115,18 @@ def test_a_row_that_does_not_fit_is_an_error_with_the_remedy(text, tmp_path):
         run(text, tmp_path, SmallMemory(rows=0))
 
 
+@pytest.mark.parametrize("device", [False, True])
+def test_an_optimizer_that_does_not_fit_is_an_error_with_the_remedy(text, tmp_path, monkeypatch, device):
+    def begin(*arguments):
+        if device:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        torch.empty(2**56, dtype=torch.uint8)
+
+    monkeypatch.setattr(torch.optim.AdamW, "_init_group", begin)
+    with pytest.raises(TooLarge, match=r"the optimizer's step .*Lower model\.width or model\.depth"):
+        run(text, tmp_path)
+
+
 def test_other_errors_of_the_network_stay_what_they_are(text, tmp_path):
     class Broken(CausalLm):
         def losses(self, network, batch):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from broken_steps import no_number_at
 from tiny_pretraining import SENTENCE, make_tokens, tiny_config
 
 from configs.component import members
@@ -304,20 +305,6 @@ def test_an_empty_validation_split_says_what_to_do(tmp_path):
         run((tokens, tokenizer), tmp_path / "run")
 
 
-def no_number_at(monkeypatch, *steps):
-    """Let the loss and the gradient of these steps, counted from 1, be no numbers."""
-    whole = PretrainingModule._gradient
-
-    def broken(self, batch):
-        parts = whole(self, batch)
-        if self.step + 1 in steps:
-            next(self.network.parameters()).grad.fill_(torch.nan)
-            return {name: value * torch.nan for name, value in parts.items()}
-        return parts
-
-    monkeypatch.setattr(PretrainingModule, "_gradient", broken)
-
-
 def test_a_step_without_a_number_is_left_out_counted_and_told(text, tmp_path, monkeypatch, caplog):
     no_number_at(monkeypatch, 5, 9)
     with caplog.at_level(logging.WARNING):
@@ -329,17 +316,6 @@ def test_a_step_without_a_number_is_left_out_counted_and_told(text, tmp_path, mo
     with pytest.raises(Interrupted):
         run(text, tmp_path / "cut", lambda step, values: step >= 7, compute__progress_every_seconds=0.0)
     assert_equal_bits(weights(run(text, tmp_path / "cut")), weights(whole))
-
-
-def test_too_many_in_a_row_go_back_to_the_checkpoint_and_on_behind_them(text, tmp_path, monkeypatch, caplog):
-    no_number_at(monkeypatch, 14, 15, 16, 17)
-    with caplog.at_level(logging.WARNING):
-        result = run(text, tmp_path)
-    assert result["skipped_steps"] == 4
-    assert result["steps"] == 24
-    assert "going back to the weights of" in caplog.text
-    assert "step-00000012, and on behind step 17" in caplog.text
-    assert result["validation_loss_nats"] < 5
 
 
 def test_a_spike_is_left_out(text, tmp_path, monkeypatch):

@@ -5,13 +5,14 @@ from tiny_pretraining import make_tokens, tiny_config
 
 from configs.compute import ComputeConfig
 from lm_modules.training import checkpoints
+from lm_modules.training.going_back import GOOD
 from lm_modules.training.pretraining import pretrain
 from lm_modules.training.retention import VALIDATION_LOSS, Retention
 
 
-def write(directory, step, loss=None):
+def write(directory, step, loss=None, good=True):
     tensors = {"model": {"weight": torch.full((4,), float(step))}}
-    return checkpoints.save(directory, step, tensors, {VALIDATION_LOSS: loss})
+    return checkpoints.save(directory, step, tensors, {VALIDATION_LOSS: loss, GOOD: good})
 
 
 def steps_in(directory):
@@ -34,6 +35,33 @@ def test_leftovers_and_what_was_passed_over_go(tmp_path):
     (tmp_path / ".step-00000061.123").mkdir()
     Retention(last=3, every_steps=60, best=3).apply(tmp_path, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
+
+
+def test_the_last_good_one_stays(tmp_path):
+    for step in (1, 2, 3, 4, 5):
+        write(tmp_path, step, good=step < 4)
+    (tmp_path / "step-00000003" / "model.safetensors").write_bytes(b"")
+    Retention(last=1).apply(tmp_path, 5)
+    assert steps_in(tmp_path) == [2, 5]
+    write(tmp_path, 6)
+    Retention(last=1).apply(tmp_path, 6)
+    assert steps_in(tmp_path) == [6]
+
+
+@pytest.mark.parametrize(("last", "stay"), [(1, [4]), (2, [4]), (3, [3, 4])])
+def test_room_is_made_by_one_less_of_the_last(tmp_path, last, stay):
+    for step in (1, 2, 3, 4):
+        write(tmp_path, step)
+    Retention(last=last).make_room(tmp_path, 5)
+    assert steps_in(tmp_path) == stay
+
+
+def test_a_damaged_or_bad_one_does_not_count_where_room_is_made(tmp_path):
+    for step in (1, 2, 3, 4):
+        write(tmp_path, step, good=step != 3)
+    (tmp_path / "step-00000004" / "model.safetensors").write_bytes(b"")
+    Retention(last=2).make_room(tmp_path, 5)
+    assert steps_in(tmp_path) == [2, 3]
 
 
 def test_a_loss_is_wanted_while_it_is_among_the_best(tmp_path):

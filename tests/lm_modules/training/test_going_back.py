@@ -1,0 +1,135 @@
+"""Steps that are no good, one after the other: the run goes back and leaves them out, and a wreck is no success."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from broken_steps import no_number_at, weights_break_at
+from tiny_pretraining import make_tokens, tiny_config
+
+from lm_modules.training import checkpoints
+from lm_modules.training.pretraining import Interrupted, pretrain
+from lm_modules.training.pretraining_module import Diverged
+
+EVERY_STEP = {"compute__progress_every_seconds": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    return make_tokens(tmp_path_factory.mktemp("text"))
+
+
+def run(text, workdir, report=lambda step, values: False, **changes):
+    config = tiny_config(**(EVERY_STEP | changes))
+    return pretrain(config, tokens=text[0], tokenizer=text[1], workdir=workdir, seed=3, report=report)
+
+
+def steps_in(workdir):
+    return [checkpoints.step_of(path) for path in checkpoints.listed(workdir / "checkpoints")]
+
+
+def assert_same_end(one, other):
+    for stem in ("model", "optimizer"):
+        mine, theirs = (checkpoints.read_tensors(Path(each["checkpoint"]), stem) for each in (one, other))
+        assert set(mine) == set(theirs)
+        assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    steady = ("steps", "tokens_seen", "skipped_steps", "train_loss_nats", "validation_loss_nats")
+    assert {name: one[name] for name in steady} == {name: other[name] for name in steady}
+
+
+def test_the_steps_to_blame_are_left_out_and_the_others_done_again(text, tmp_path, monkeypatch, caplog):
+    no_number_at(monkeypatch, 15, 16, 17, 18)
+    with caplog.at_level(logging.WARNING):
+        result = run(text, tmp_path / "back")
+    assert "step-00000012; from there on these steps are left out: 15, 16, 17, 18" in caplog.text
+    assert result["skipped_steps"] == 4
+    # as if they had been passed over one by one: steps 13 and 14 are not lost
+    assert_same_end(result, run(text, tmp_path / "passed", optimization__max_skipped_steps=9))
+
+
+@pytest.mark.parametrize("second_time", [False, True])
+@pytest.mark.parametrize("step", [13, 14, 19, 22])
+def test_a_run_that_is_killed_on_its_way_ends_alike(text, tmp_path, monkeypatch, step, second_time):
+    no_number_at(monkeypatch, 15, 16, 17, 18)
+    seen = []
+
+    def killed(at, values):
+        seen.extend([at] if "train/loss" in values else [])
+        if at == step and seen.count(step) > (second_time and step < 15):
+            raise ConnectionError
+        return False
+
+    whole = run(text, tmp_path / "whole")
+    with pytest.raises(ConnectionError):
+        run(text, tmp_path / "killed", killed)
+    assert_same_end(run(text, tmp_path / "killed"), whole)
+
+
+@pytest.mark.parametrize("step", [14, 16, 20])
+def test_a_run_that_is_stopped_on_its_way_ends_alike(text, tmp_path, monkeypatch, step):
+    no_number_at(monkeypatch, 15, 16, 17, 18)
+    whole = run(text, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(text, tmp_path / "stopped", lambda at, values: at >= step, compute__keep_checkpoints=1)
+    assert_same_end(run(text, tmp_path / "stopped", compute__keep_checkpoints=1), whole)
+
+
+def test_bad_steps_in_two_places_are_left_out_both(text, tmp_path, monkeypatch):
+    no_number_at(monkeypatch, 9, 10, 11, 12, 14, 15, 16, 17)
+    result = run(text, tmp_path / "back")
+    assert result["skipped_steps"] == 8
+    assert_same_end(result, run(text, tmp_path / "passed", optimization__max_skipped_steps=9))
+
+
+@pytest.mark.parametrize("every", [1, 6])
+def test_bad_steps_right_behind_those_left_out_end_the_run_each_time(text, tmp_path, monkeypatch, every):
+    no_number_at(monkeypatch, *range(14, 25))
+    for _ in range(2):
+        with pytest.raises(Diverged, match="step 21 has a loss of nan"):
+            run(text, tmp_path, compute__checkpoint_every_steps=every)
+
+
+@pytest.mark.parametrize("validation_every", [None, 12])
+def test_bad_steps_at_the_end_are_no_success_when_the_command_is_typed_again(
+    text, tmp_path, monkeypatch, validation_every
+):
+    no_number_at(monkeypatch, 21, 22, 23, 24)
+    for _ in range(2):
+        with pytest.raises(Diverged, match="step 24 has a loss of nan"):
+            run(text, tmp_path, validation_every_steps=validation_every)
+        assert steps_in(tmp_path) == [12, 18]
+
+
+def test_broken_weights_are_not_saved_and_the_step_that_broke_them_is_left_out(text, tmp_path, monkeypatch, caplog):
+    weights_break_at(monkeypatch, 13)
+    with caplog.at_level(logging.WARNING):
+        result = run(text, tmp_path, compute__checkpoint_every_steps=7, compute__keep_checkpoints=1)
+    assert "step-00000007; from there on these steps are left out: 13" in caplog.text
+    assert result["skipped_steps"] == 1
+    model = checkpoints.read_tensors(Path(result["checkpoint"]), "model")
+    assert all(torch.isfinite(weight).all() for weight in model.values())
+
+
+def test_an_end_that_is_asked_for_amid_broken_weights_does_not_cost_the_good_ones(text, tmp_path, monkeypatch):
+    weights_break_at(monkeypatch, 13)
+    settings = {"compute__checkpoint_every_steps": 7, "compute__keep_checkpoints": 1}
+    whole = run(text, tmp_path / "whole", **settings)
+    with pytest.raises(Interrupted, match="after step 15 of 24"):
+        run(text, tmp_path / "stopped", lambda step, values: step >= 15, **settings)
+    assert steps_in(tmp_path / "stopped") == [7, 15]
+    assert_same_end(run(text, tmp_path / "stopped", **settings), whole)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_weights_that_break_in_the_last_step_are_no_success(text, tmp_path, monkeypatch, asked):
+    weights_break_at(monkeypatch, 24)
+    for _ in range(2):
+        with pytest.raises(Diverged, match="the weights after step 24 are no numbers"):
+            run(text, tmp_path, lambda step, values: asked and step == 24)
+        assert 18 in steps_in(tmp_path)
