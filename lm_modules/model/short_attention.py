@@ -2,9 +2,10 @@
 
 The backward pass of torch's own attention is slow there: in `benchmarks/short_attention.py` (one core with AMX, torch
 2.13) it took 25 ms at length 128 where this took 11, at 256 48 and 36, at 512 70 and 62; at 1,024 torch's took 38 and
-this 95, as torch's leaves out what lies ahead. The weights of the attention are computed anew in bfloat16, a few rows at
-a time, so that they stay in the cache. Gradients are off by 0.4 % with attention logits of standard deviation 1, as torch's are, and by
-2 % with 8, where torch's are off by 0.5 %. That of a position bias, which all rows share, is summed in float32.
+this 95, as torch's leaves out what lies ahead. The weights of the attention are computed anew in bfloat16, a few rows
+at a time, so that they stay in the cache. Gradients are off by 0.4 % with attention logits of standard deviation 1,
+as torch's are, and by 2 % with 8, where torch's are off by 0.5 %. That of a position bias, which all rows share, is
+summed in float32.
 """
 
 # B batch, L length, S length that is read, H query heads, G key-value heads, K head width
