@@ -1,10 +1,12 @@
 """Tokens a second of pretraining, side by side: Rootstock, a bare loop over its model, the HF Trainer, and LitGPT.
 
-    python benchmarks/pretraining_speed.py [--sizes 1M 15M] [--repeats 3] [--threads 2] [--only rootstock bare]
+    python benchmarks/pretraining_speed.py [--sizes 1M 15M] [--turns 15] [--threads 2] [--only rootstock bare]
 
 All train decoders of the same shape, vocabulary, context and batch, with AdamW, on the same random tokens. Every
-contestant runs in a process of its own, one after another, in as many rounds as there are repeats; the first steps of
-each (which compile) are left out. Printed are medians, and Rootstock's ratio to each. The model and optimizer are the
+contestant lives in a process of its own, and they train in turns of a few steps, each while the others wait: whatever
+slows the machine for a while slows all. The first steps of each (which compile) are left out. Printed are medians of
+the turns, and Rootstock's ratio to each, the median over the rounds of turns: as it is, and compiled, which is what
+`compute.compile: auto` chooses for a budget of 20 tokens a parameter at these sizes. The model and optimizer are the
 peers' own: a stock Llama for the Trainer, LitGPT's Llama for LitGPT (which is left out where it is not installed; it
 asks for older packages than Rootstock, so install it beside them: `pip install --no-deps litgpt jsonargparse`).
 """
@@ -31,10 +33,13 @@ logger = logging.getLogger("pretraining_speed")
 
 LEFT_OUT_STEPS = 4
 
+Step = Callable[[], None]
+"""What a contestant calls when a step begins."""
+
 
 @dataclass(frozen=True)
 class Shape:
-    """What is trained, and how many steps are timed."""
+    """What is trained, and the steps of a turn."""
 
     width: int
     depth: int
@@ -43,12 +48,12 @@ class Shape:
     context: int
     rows: int
     vocabulary: int
-    steps: int
+    steps_of_a_turn: int
 
 
 SHAPES = {
-    "1M": Shape(128, 4, 32, 384, 128, 16, 512, 60),
-    "15M": Shape(384, 8, 64, 1024, 256, 16, 4096, 12),
+    "1M": Shape(128, 4, 32, 384, 128, 16, 512, 10),
+    "15M": Shape(384, 8, 64, 1024, 256, 16, 4096, 2),
 }
 
 
@@ -81,7 +86,6 @@ def our_config(shape: Shape, steps: int, compiled: bool, precision: str = "auto"
                 "compile": compiled,
                 "precision": precision,
                 "accelerator": "cpu",
-                "checkpoint_every_steps": 50,
             },
             "validation_every_steps": None,
             "validation_tokens": shape.context,
@@ -89,21 +93,20 @@ def our_config(shape: Shape, steps: int, compiled: bool, precision: str = "auto"
     )
 
 
-def rootstock(shape: Shape, steps: int, compiled: bool) -> list[float]:
-    """The whole engine: batches from disk, Lightning, checks, reports, and a checkpoint every 50 steps."""
+def rootstock(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
+    """The whole engine: batches from disk, Lightning, checks, reports, and checkpoints as often as by default."""
     from tokenizers import Tokenizer, models
 
     from lm_modules.data.packed import write_packed
     from lm_modules.training.pretraining_module import PretrainingModule
 
-    stamps = [time.perf_counter()]
     whole_step = PretrainingModule.training_step
 
-    def stamped(self: Any, *arguments: Any) -> Any:
-        stamps.append(time.perf_counter())
+    def announced(self: Any, *arguments: Any) -> Any:
+        step_begins()
         return whole_step(self, *arguments)
 
-    PretrainingModule.training_step = stamped  # type: ignore[method-assign]
+    PretrainingModule.training_step = announced  # type: ignore[method-assign]
     from lm_modules.training.pretraining import pretrain
 
     with tempfile.TemporaryDirectory() as folder:
@@ -121,10 +124,9 @@ def rootstock(shape: Shape, steps: int, compiled: bool) -> list[float]:
             workdir=place / "work",
             seed=0,
         )
-    return stamps[1:]
 
 
-def bare(shape: Shape, steps: int, compiled: bool) -> list[float]:
+def bare(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
     """The same network, loss, clipping and optimizer in the shortest loop that trains it."""
     import torch
 
@@ -141,9 +143,8 @@ def bare(shape: Shape, steps: int, compiled: bool) -> list[float]:
     (optimizer,) = build_optimizers(network, config.optimization)
     factor = config.model.parametrization.scaling(shape.vocabulary, shape.rows * shape.context).loss_gradient
     rows, bf16 = random_rows(shape, steps), resolve_precision(config.compute) == "bf16"
-    stamps = []
     for step in range(steps):
-        stamps.append(time.perf_counter())
+        step_begins()
         batch = rows[step * shape.rows : (step + 1) * shape.rows]
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             loss = network.nats(batch[:, :-1], batch[:, 1:])
@@ -152,10 +153,9 @@ def bare(shape: Shape, steps: int, compiled: bool) -> list[float]:
         optimizer.step()
         optimizer.zero_grad()
         loss.item()
-    return stamps
 
 
-def trainer(shape: Shape, steps: int, compiled: bool) -> list[float]:
+def trainer(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
     """The HF Trainer as it comes, or in bfloat16 and compiled."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
@@ -171,11 +171,10 @@ def trainer(shape: Shape, steps: int, compiled: bool) -> list[float]:
         use_cache=False,
     )
     data = [{"input_ids": row[:-1], "labels": row[:-1]} for row in random_rows(shape, steps)]
-    stamps: list[float] = []
 
-    class Stamping(TrainerCallback):
+    class Announcing(TrainerCallback):
         def on_step_begin(self, *arguments: Any, **named: Any) -> None:
-            stamps.append(time.perf_counter())
+            step_begins()
 
     best = {"bf16": True, "torch_compile": True} if compiled else {}
     with tempfile.TemporaryDirectory() as folder:
@@ -190,27 +189,26 @@ def trainer(shape: Shape, steps: int, compiled: bool) -> list[float]:
             **best,
         )
         torch.manual_seed(0)
-        Trainer(model=LlamaForCausalLM(config), args=arguments, train_dataset=data, callbacks=[Stamping()]).train()
-    return stamps
+        Trainer(model=LlamaForCausalLM(config), args=arguments, train_dataset=data, callbacks=[Announcing()]).train()
 
 
-class StampedRows:
-    """A data set that notes when the first row of each batch is asked for."""
+class AnnouncedRows:
+    """A data set that announces a step when the first row of its batch is asked for."""
 
-    def __init__(self, rows: Any, shape: Shape, steps: int, stamps: list[float]) -> None:
-        self.rows, self.shape, self.steps, self.stamps = rows, shape, steps, stamps
+    def __init__(self, rows: Any, shape: Shape, steps: int, step_begins: Step) -> None:
+        self.rows, self.shape, self.steps, self.step_begins = rows, shape, steps, step_begins
 
     def __len__(self) -> int:
         return self.steps * self.shape.rows
 
     def __getitem__(self, index: int) -> Any:
         if index % self.shape.rows == 0:
-            self.stamps.append(time.perf_counter())
+            self.step_begins()
         return self.rows[index]
 
 
-def litgpt(shape: Shape, steps: int, compiled: bool) -> list[float]:
-    """LitGPT's pretraining as it comes (micro-batches of 4, float32, compiled), or in bfloat16 with whole batches."""
+def litgpt(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
+    """LitGPT's pretraining as it comes (micro-batches of 4, bfloat16, compiled), or with whole batches."""
     from litgpt import Config
     from litgpt.args import EvalArgs, TrainArgs
     from litgpt.data import DataModule
@@ -218,7 +216,6 @@ def litgpt(shape: Shape, steps: int, compiled: bool) -> list[float]:
     from torch.utils.data import DataLoader
 
     sys.argv = ["litgpt", "same-shape"]  # it reads the command line again when it saves its settings
-    stamps: list[float] = []
     rows = random_rows(shape, steps + 1)
     micro = shape.rows if compiled else 4
 
@@ -227,7 +224,7 @@ def litgpt(shape: Shape, steps: int, compiled: bool) -> list[float]:
             """Rows are there already."""
 
         def train_dataloader(self) -> Any:
-            return DataLoader(StampedRows(rows, shape, steps, stamps), batch_size=micro)
+            return DataLoader(AnnouncedRows(rows, shape, steps, step_begins), batch_size=micro)
 
         def val_dataloader(self) -> Any:
             return DataLoader(rows[-shape.rows :], batch_size=micro)
@@ -253,7 +250,6 @@ def litgpt(shape: Shape, steps: int, compiled: bool) -> list[float]:
             "same-shape",
             model_config=config,
             out_dir=Path(folder),
-            precision="bf16-mixed" if compiled else None,
             data=Data(),
             train=TrainArgs(
                 save_interval=None,
@@ -268,10 +264,9 @@ def litgpt(shape: Shape, steps: int, compiled: bool) -> list[float]:
             logger_name="csv",
             optimizer={"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3}},
         )
-    return stamps
 
 
-CONTESTANTS: dict[str, tuple[Callable[[Shape, int, bool], list[float]], bool]] = {
+CONTESTANTS: dict[str, tuple[Callable[[Shape, int, bool, Step], None], bool]] = {
     "rootstock": (rootstock, False),
     "bare": (bare, False),
     "trainer": (trainer, False),
@@ -279,27 +274,64 @@ CONTESTANTS: dict[str, tuple[Callable[[Shape, int, bool], list[float]], bool]] =
     "rootstock, compiled": (rootstock, True),
     "bare, compiled": (bare, True),
     "trainer, bf16, compiled": (trainer, True),
-    "litgpt, bf16, whole batches": (litgpt, True),
+    "litgpt, whole batches": (litgpt, True),
 }
 
 
-def timed(name: str, shape: Shape, threads: int, answer: Any) -> None:
-    """Run in a process of its own; sends tokens a second."""
+class Turns:
+    """The child's side of the turns: waits for its turn, and sends the seconds that it took."""
+
+    def __init__(self, pipe: Any, steps: int, turns: int) -> None:
+        self.pipe, self.steps, self.last = pipe, steps, LEFT_OUT_STEPS + turns * steps
+        self.step, self.began = 0, 0.0
+
+    def __call__(self) -> None:
+        done = self.step - LEFT_OUT_STEPS
+        if done >= 0 and done % self.steps == 0 and self.step <= self.last:
+            self.pipe.send(time.perf_counter() - self.began)
+            if self.step < self.last:
+                self.pipe.recv()
+            self.began = time.perf_counter()
+        self.step += 1
+
+
+def contest(name: str, shape: Shape, threads: int, turns: int, pipe: Any) -> None:
+    """Train in turns, in a process of its own."""
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     import torch
 
     torch.set_num_threads(threads)
     run, best = CONTESTANTS[name]
-    steps = shape.steps + LEFT_OUT_STEPS + 1
-    stamps = run(shape, steps, best)[LEFT_OUT_STEPS : LEFT_OUT_STEPS + shape.steps + 1]
-    answer.send((len(stamps) - 1) * shape.rows * shape.context / (stamps[-1] - stamps[0]))
+    steps = LEFT_OUT_STEPS + turns * shape.steps_of_a_turn + 1
+    run(shape, steps, best, Turns(pipe, shape.steps_of_a_turn, turns))
+
+
+def seconds_of_turns(names: list[str], shape: Shape, threads: int, turns: int) -> dict[str, list[float]]:
+    """Let the contestants train in turns."""
+    spawn, pipes, children = multiprocessing.get_context("spawn"), {}, []
+    for name in names:
+        pipes[name], theirs = spawn.Pipe()
+        child = spawn.Process(target=contest, args=(name, shape, threads, turns, theirs))
+        child.start()
+        theirs.close()
+        children.append(child)
+        pipes[name].recv()  # ready: the first steps are done
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(turns):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            time.sleep(0.05)  # the threads of the one before have gone to sleep by then
+            pipes[name].send(None)
+            seconds[name].append(pipes[name].recv())
+    for child in children:
+        child.join()
+    return seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="names of contestants, or how they begin")
     arguments = parser.parse_args()
@@ -308,25 +340,30 @@ def main() -> None:
     names = [each for each in CONTESTANTS if not arguments.only or each.startswith(tuple(arguments.only))]
     if importlib.util.find_spec("litgpt") is None:
         names = [each for each in names if not each.startswith("litgpt")]
-    spawn = multiprocessing.get_context("spawn")
     for size in arguments.sizes:
-        speeds: dict[str, list[float]] = {name: [] for name in names}
-        for _ in range(arguments.repeats):
-            for name in names:
-                ours, theirs = spawn.Pipe(duplex=False)
-                child = spawn.Process(target=timed, args=(name, SHAPES[size], arguments.threads, theirs))
-                child.start()
-                theirs.close()
-                speeds[name].append(ours.recv())
-                child.join()
-                logger.info("%-4s %-28s %9.0f", size, name, speeds[name][-1])
-        logger.info("\n%s parameters, %d threads, tokens/s (median of %d)", size, arguments.threads, arguments.repeats)
-        medians = {name: statistics.median(each) for name, each in speeds.items()}
-        for name, speed in medians.items():
-            own = "rootstock, compiled" if CONTESTANTS[name][1] else "rootstock"
-            ratio = f"rootstock is {medians[own] / speed:.2f} times as fast" if own in medians and own != name else ""
-            spread = f"{min(speeds[name]):,.0f} to {max(speeds[name]):,.0f}"
-            logger.info("  %-28s %9s  (%s)  %s", name, f"{speed:,.0f}", spread, ratio)
+        shape = SHAPES[size]
+        tokens = shape.steps_of_a_turn * shape.rows * shape.context
+        seconds = seconds_of_turns(names, shape, arguments.threads, arguments.turns)
+        logger.info(
+            "\n%s parameters, %d threads, tokens/s, median of %d turns", size, arguments.threads, arguments.turns
+        )
+        logger.info(
+            "%-30s %9s  %-20s  %s",
+            "",
+            "tokens/s",
+            "least to most",
+            "rootstock's ratio to it, not compiled and compiled",
+        )
+        for name in names:
+            speeds = [tokens / each for each in seconds[name]]
+            spread = f"({min(speeds):,.0f} to {max(speeds):,.0f})"
+            ratios = (ratio(seconds, own, name) for own in names if own.startswith("rootstock"))
+            logger.info("%-30s %9s  %-20s  %s", name, f"{statistics.median(speeds):,.0f}", spread, "  ".join(ratios))
+
+
+def ratio(seconds: dict[str, list[float]], own: str, name: str) -> str:
+    """Return how many times as fast `own` is, the median over the rounds."""
+    return f"{statistics.median(theirs / ours for theirs, ours in zip(seconds[name], seconds[own], strict=True)):.2f}"
 
 
 if __name__ == "__main__":

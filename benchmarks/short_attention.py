@@ -18,7 +18,7 @@ from lm_modules.model.short_attention import short_attention
 
 logger = logging.getLogger("short_attention")
 
-SHAPES = ((12, 4, 64, 32), (16, 4, 128, 32), (16, 6, 256, 64), (8, 6, 512, 64), (2, 6, 1024, 64))
+SHAPES = ((12, 4, 64, 32), (16, 4, 128, 32), (16, 6, 256, 64), (8, 6, 512, 64), (4, 6, 1024, 64), (2, 6, 2048, 64))
 """Rows, heads, length, head width."""
 SCALE = 0.1
 
