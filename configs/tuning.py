@@ -82,13 +82,14 @@ class TuningConfig(Config):
     model_config = ConfigDict(title="Tuning")
 
     trials: int = Field(default=8, ge=1)
-    """How many trials are completed, pruned ones included; failed ones are not counted."""
+    """How many trials are completed, pruned ones included; failed ones are not counted. The first takes the middle of
+    every range and the first of every choice."""
     parallel: int = Field(default=2, ge=1)
     """How many trials run side by side, each in a process of its own."""
     sampler: Literal["tpe", "random", "gp"] = "tpe"
     """How the next trial's values are chosen: tree-structured Parzen estimators, at random, or a Gaussian process."""
     random_trials: int = Field(default=4, ge=1)
-    """Trials whose values are drawn at random before the sampler learns from results."""
+    """Trials, the first among them, before the sampler learns from results; the others' values are drawn at random."""
     pruner: Literal["median", "hyperband", "none"] = "median"
     """How a trial that falls behind is stopped early."""
     warmup_trials: int = Field(default=3, ge=0)

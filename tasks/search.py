@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +39,19 @@ def distribution(space: Range | Choice) -> BaseDistribution:
     if space.integer:
         return IntDistribution(int(space.low), int(high), log=space.log, step=int(space.step or 1))
     return FloatDistribution(space.low, high, log=space.log, step=space.step)
+
+
+def middle(distribution: BaseDistribution) -> Any:
+    """Return the middle of a range (of the logarithms, where it is drawn so) or the first of the choices."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    between = math.sqrt(low * high) if distribution.log else (low + high) / 2
+    if step is None:
+        return min(max(float(f"{between:.3g}"), low), high)
+    found = low + math.floor((between - low) / step + 0.5) * step
+    return min(int(found) if isinstance(distribution, IntDistribution) else found, high)
 
 
 def _encoded(choice: Any) -> Any:

@@ -109,6 +109,8 @@ class Study:
         # a continued study must not draw its first random values again
         self._study.sampler = search.sampler(tuning, seed + len(self._study.trials))
         self._distributions = {path: search.distribution(each) for path, each in self._space.items()}
+        if self._space and not self._study.trials:  # by chance a short sweep may miss a whole part of what is open
+            self._study.enqueue_trial({path: search.middle(each) for path, each in self._distributions.items()})
 
     @property
     def is_open(self) -> bool:

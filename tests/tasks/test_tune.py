@@ -43,6 +43,11 @@ def test_best_trial_wins_and_every_trial_is_on_record(tmp_path: Path) -> None:
     assert len({each.values["inner.rate"] for each in result.trials}) == 6, "no two trials try the same"
 
 
+def test_the_first_trial_takes_the_middle(tmp_path: Path) -> None:
+    first = search(tmp_path, sampler="random", parallel=1).trials[0]
+    assert first.values == {"inner.rate": 0.01, "depth": 5, "style": "plain"}
+
+
 def test_values_close_the_config(tmp_path: Path) -> None:
     for trial in search(tmp_path, sampler="random", trials=8).trials:
         closed = fixed(Settings(), trial.values)
