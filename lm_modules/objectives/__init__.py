@@ -7,6 +7,7 @@ network the export folds. One LightningModule trains all of them.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from configs.component import Component
@@ -41,6 +42,8 @@ class Objective(Component):
     """Whether the loss is that of the whole text as it stands, so that its bits per byte can be told."""
     stock_class: ClassVar[str | None] = None
     """The class of `transformers` whose models can be trained on this as they are; None where it needs our network."""
+    holds: ClassVar[Mapping[str, str]] = {}
+    """The objectives, by kind, whose whole network is a part of this one's, and the name of that part."""
 
     @abstractmethod
     def row_length(self, context_length: int) -> int:
@@ -79,6 +82,13 @@ class Objective(Component):
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
         """Return the backbone plus what the loss needs, not yet initialised."""
         raise NotImplementedError
+
+    def place_of(self, other: Objective) -> str | None:
+        """Return the name of the part of this network that another objective trains.
+
+        That is "" where it trains all of it, and None where it trains another network.
+        """
+        return {**self.holds, self.kind: ""}.get(other.kind)
 
     @abstractmethod
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:

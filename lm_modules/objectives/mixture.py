@@ -1,8 +1,12 @@
-"""Several objectives, or one over several corpora, in one run: each has its share of the rows of every batch.
+"""Several objectives of one network, or one over several corpora, in one run: each has a share of every batch.
 
 parts     prose: causal_lm over `web`, weight 0.7        code: fill in the middle over `code`, weight 0.3
 batch     prose code prose prose prose code ...          see lm_modules/data/rows.py
 loss      0.7 * mean of prose + 0.3 * mean of code       both are logged
+
+All parts train one network. What can be mixed is therefore one objective in several settings or over several corpora,
+and an objective with another whose network holds that of the first: `masked_lm` with `next_sentence`, where both train
+the encoder and the second its head for pairs as well.
 
 With span denoising of several settings as its parts this is the mixture of denoisers of UL2 (Tay et al. 2022, arXiv
 2205.05131, section 3.1) without its mode tokens.
@@ -52,7 +56,7 @@ class Part(Config):
 
 
 class Mixture(Objective):
-    """Several objectives or corpora in one run; all parts train one network."""
+    """Several objectives or corpora in one run; all parts train one network, or a part of it."""
 
     model_config = ConfigDict(title="Mixture")
 
@@ -172,30 +176,39 @@ class Mixture(Objective):
         return found
 
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
-        """Return the network that all parts train; parts that need different ones are refused."""
+        """Return the network that holds those of all parts; parts that need another one are refused."""
         import torch
 
         self.architecture(model)
-        shapes = {}
-        for name, part in self.parts.items():
-            with torch.device("meta"):
-                weights = part.objective.network(model, vocabulary, batch_tokens).state_dict()
-            shapes[name] = {key: weight.shape for key, weight in weights.items()}
-        (first, expected), *others = shapes.items()
-        for name, found in others:
-            if found != expected:
+        holder, places = self._places()
+        with torch.device("meta"):
+            networks = {
+                name: part.objective.network(model, vocabulary, batch_tokens) for name, part in self.parts.items()
+            }
+        for name, place in places.items():
+            if _shapes(networks[name]) != _shapes(networks[holder].get_submodule(place)):
                 raise ValueError(
-                    f"the parts {first!r} and {name!r} of the mixture need networks of different weights; give them "
+                    f"the parts {holder!r} and {name!r} of the mixture need networks of different weights; give them "
                     "settings that build the same network"
                 )
-        return self.parts[first].objective.network(model, vocabulary, batch_tokens)
+        return self.parts[holder].objective.network(model, vocabulary, batch_tokens)
+
+    def _places(self) -> tuple[str, dict[str, str]]:
+        """Return the part whose network holds those of the most parts, and where in it each of them is."""
+        found = {}
+        for name, part in self.parts.items():
+            places = {other: part.objective.place_of(each.objective) for other, each in self.parts.items()}
+            found[name] = {other: place for other, place in places.items() if place is not None}
+        holder = max(found, key=lambda name: len(found[name]))
+        return holder, found[holder]
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
-        """Return the losses of the parts that have rows in this batch."""
+        """Return the losses of the parts that have rows in this batch, each from the network that it trains."""
+        _, places = self._places()
         return {
             _named(name, key): loss
             for _, name, part, own in self._own(batch)
-            for key, loss in part.objective.losses(network, own).items()
+            for key, loss in part.objective.losses(network.get_submodule(places[name]), own).items()
         }
 
     def num_scored(self, batch: Batch) -> dict[str, Tensor]:
@@ -226,20 +239,30 @@ class Mixture(Objective):
     def write(
         self, network: Any, text_L: Tensor, vocabulary: Vocabulary, generator: torch.Generator
     ) -> tuple[Tensor, Tensor] | None:
-        """Return what the first part writes."""
-        first = next(iter(self.parts.values()))
-        return first.objective.write(network, text_L, vocabulary, generator)
+        """Return what the first part writes that writes anything."""
+        _, places = self._places()
+        for name, part in self.parts.items():
+            written = part.objective.write(network.get_submodule(places[name]), text_L, vocabulary, generator)
+            if written is not None:
+                return written
+        return None
 
     def architecture(self, model: ModelConfig) -> str:
-        """Return the architecture that all parts have in common."""
-        (first, expected), *others = ((name, part.objective.architecture(model)) for name, part in self.parts.items())
-        for name, found in others:
-            if found != expected:
+        """Return the architecture of the network that holds those of all parts; others are a ValueError."""
+        holder, places = self._places()
+        expected = self.parts[holder].objective.architecture(model)
+        for name, part in self.parts.items():
+            if name not in places:
                 raise ValueError(
-                    f"the parts of a mixture train one network, and {first!r} is exported as {expected}, {name!r} as "
-                    f"{found}; leave one out, or give both an objective of the same network"
+                    f"the parts of a mixture train one network, and {holder!r} is exported as {expected}, {name!r} as "
+                    f"{part.objective.architecture(model)}, which is no part of it; leave one out, or mix objectives "
+                    "of one network (that of next_sentence holds that of masked_lm)"
                 )
         return expected
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in network.state_dict().items()}
 
 
 def _named(part: str, key: str) -> str:

@@ -11,7 +11,8 @@ whole corpus; here it is that of another row of the batch, as it must follow fro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -34,6 +35,7 @@ class NextSentence(Objective):
     """Masked language modelling over pairs of segments, and whether the second follows the first."""
 
     model_config = ConfigDict(title="Masked language modelling with next sentence")
+    holds: ClassVar[Mapping[str, str]] = {"masked_lm": "encoder"}
 
     kind: Literal["next_sentence"] = "next_sentence"
     """Find hidden tokens, and tell whether two segments belong together."""

@@ -2,12 +2,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from configs.component import members
 from configs.model import ModelConfig
 from configs.pipeline import PipelineConfig
+from configs.pretraining import PretrainingConfig
 from lm_modules.data.rows import Rows
 from lm_modules.data.tokenizers import SPECIAL, sentinel
 from lm_modules.data.vocabulary import Vocabulary
-from lm_modules.model.scaled import initialize
+from lm_modules.model.scaled import initialize, scales_of
 from lm_modules.objectives.causal_lm import CausalLm
 from lm_modules.objectives.mixture import Mixture
 from lm_modules.objectives.span_denoising import SpanDenoising
@@ -20,6 +22,14 @@ DENOISERS = {
     "extreme": {"objective": {"kind": "span_denoising", "noise_fraction": 0.5, "mean_span": 8}, "weight": 0.5},
 }
 
+ENCODERS = {
+    "eurobert": MODEL,
+    "modernbert": MODEL.model_copy(update={"encoder": "modernbert", "activation": "gelu", "sliding_window": 8}),
+}
+WORDS = {"objective": {"kind": "masked_lm", "chosen_fraction": 0.3}, "weight": 0.5}
+PAIRS = {"objective": {"kind": "next_sentence", "next_sentence_weight": 2.0}, "weight": 0.5}
+OBJECTIVES = members("lm_modules.objectives")
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():
@@ -31,7 +41,8 @@ def rows_for(mixture, streams):
     wanted = [stream.row_length for stream in mixture.streams(MODEL.context_length)]
     length = max(wanted)
     tokens = torch.randint(len(NAMES), 96, (len(streams), length), generator=torch.Generator().manual_seed(0))
-    return Rows(tokens, torch.tensor([wanted[stream] for stream in streams]), torch.tensor(streams))
+    lengths, documents = torch.tensor([wanted[stream] for stream in streams]), torch.arange(len(streams))
+    return Rows(tokens, lengths, torch.tensor(streams), documents[:, None].expand(-1, length))
 
 
 def test_each_part_has_the_loss_that_it_has_alone():
@@ -48,6 +59,63 @@ def test_each_part_has_the_loss_that_it_has_alone():
         alone = part.objective.corrupt(own.tokens, VOCABULARY, generator)
         assert torch.equal(losses[name], part.objective.losses(network, alone)["loss"])
     assert mixture.weights() == {"regular": 0.5, "extreme": 0.5}
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("parts", [{"words": WORDS, "pairs": PAIRS}, {"pairs": PAIRS, "words": WORDS}])
+def test_hidden_words_and_pairs_in_one_network_have_the_losses_that_they_have_alone(parts, encoder):
+    mixture, model = Mixture(parts=parts), ENCODERS[encoder]
+    rows = rows_for(mixture, [0, 1, 0, 1, 1, 0, 0, 1])
+    batch = mixture.corrupt_rows(rows, VOCABULARY, torch.Generator().manual_seed(1))
+    network = mixture.network(model, VOCABULARY, 256)
+    initialize(network, torch.Generator().manual_seed(0))
+    weights = network.state_dict()
+    inside = {name.removeprefix("encoder."): each for name, each in weights.items() if name.startswith("encoder.")}
+    losses, generator = mixture.losses(network, batch), torch.Generator().manual_seed(1)
+    for number, (name, part) in enumerate(mixture.parts.items()):
+        own = part.objective.corrupt_rows(rows.of_stream(number), VOCABULARY, generator)
+        alone = part.objective.network(model, VOCABULARY, 256)
+        alone.load_state_dict({"pairs": weights, "words": inside}[name], strict=True)
+        for key, loss in part.objective.losses(alone, own).items():
+            assert torch.equal(losses.pop(name if key == "loss" else f"{name}/{key}"), loss)
+    assert not losses
+    assert mixture.weights() == {"words": 0.5, "pairs/masked_lm": 0.5, "pairs/next_sentence": 1.0}
+    assert mixture.architecture(model) == f"{encoder}_pair"
+
+
+def test_hidden_words_leave_the_head_for_pairs_alone():
+    mixture = Mixture(parts={"words": WORDS, "pairs": PAIRS})
+    batch = mixture.corrupt_rows(rows_for(mixture, [0, 1, 1, 0]), VOCABULARY, torch.Generator().manual_seed(1))
+    network = mixture.network(MODEL, VOCABULARY, 128)
+    initialize(network, torch.Generator().manual_seed(0))
+    mixture.losses(network, mixture.cut(batch, 0, 1))["words"].backward()
+    assert {name for name, each in network.named_parameters() if each.grad is None} == {"dense.weight", "answer.weight"}
+
+
+def test_the_first_part_that_can_write_does():
+    mixture = Mixture(parts={"pairs": PAIRS, "words": WORDS})
+    network = mixture.network(MODEL, VOCABULARY, 128)
+    initialize(network, torch.Generator().manual_seed(0))
+    text = torch.randint(len(NAMES), 96, (32,), generator=torch.Generator().manual_seed(2))
+    written = mixture.write(network, text, VOCABULARY, torch.Generator().manual_seed(3))
+    expected = mixture.parts["words"].objective.write(
+        network.encoder, text, VOCABULARY, torch.Generator().manual_seed(3)
+    )
+    assert all(torch.equal(one, other) for one, other in zip(written, expected, strict=True))
+    assert Mixture(parts={"pairs": PAIRS}).write(network, text, VOCABULARY, torch.Generator()) is None
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize(
+    ("kind", "held", "place"), [(kind, *each) for kind, found in OBJECTIVES.items() for each in found.holds.items()]
+)
+def test_a_network_that_an_objective_holds_is_the_one_that_it_has_alone(kind, held, place, encoder):
+    whole, alone = (OBJECTIVES[each]().network(ENCODERS[encoder], VOCABULARY, 128) for each in (kind, held))
+    inner = whole.get_submodule(place)
+    assert type(inner) is type(alone)
+    assert [str(each) for each in inner.children()] == [str(each) for each in alone.children()]
+    scales = {name: scale for name, scale in scales_of(whole).items() if name.startswith(f"{place}.")}
+    assert scales == {f"{place}.{name}": scale for name, scale in scales_of(alone).items()}
 
 
 def test_a_piece_keeps_its_rows_and_leaves_out_a_part_without_any():
@@ -103,6 +171,14 @@ def test_parts_of_different_networks_are_refused_with_both_names():
     mixture = Mixture(parts={"write": {}, "fill": {"objective": "masked_lm"}})
     with pytest.raises(ValueError, match=r"'write' is exported as llama, 'fill' as eurobert"):
         mixture.network(MODEL, VOCABULARY, 256)
+    with pytest.raises(ValidationError, match=r"'write' is exported as llama, 'fill' as eurobert, which is no part"):
+        PretrainingConfig.model_validate({"objective": mixture, "optimization": {"budget_steps": 1}})
+    three = Mixture(parts={"write": {}, "words": WORDS, "pairs": PAIRS})
+    with pytest.raises(ValueError, match=r"'pairs' is exported as eurobert_pair, 'write' as llama, .* next_sentence"):
+        three.network(MODEL, VOCABULARY, 256)
+    detector = Mixture(parts={"words": WORDS, "detect": {"objective": "replaced_token_detection"}})
+    with pytest.raises(ValueError, match=r"'words' is exported as eurobert, 'detect' as eurobert_detector"):
+        detector.network(MODEL, VOCABULARY, 256)
     detectors = {
         name: {"objective": {"kind": "replaced_token_detection", "generator_width_fraction": fraction}}
         for name, fraction in (("small", 0.5), ("large", 1.0))

@@ -5,10 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
+import transformers
 from tiny_pretraining import make_tokens, tiny_config
 
 from configs import batch_sizes
 from configs.batch_sizes import BatchSizes
+from lm_modules.data.batches import open_batches
+from lm_modules.data.vocabulary import Vocabulary
+from lm_modules.export.export import export, training_graph
+from lm_modules.objectives import NOT_SCORED
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.reporting import TOTAL
@@ -18,6 +24,15 @@ PARTS = {
     "code": {"objective": {"kind": "causal_lm", "fill_in_middle_fraction": 0.5}, "sources": ["books"], "weight": 0.3},
 }
 MIXTURE = {"objective": {"kind": "mixture", "parts": PARTS}}
+ENCODERS = {
+    "eurobert": {},
+    "modernbert": {"model__encoder": "modernbert", "model__activation": "gelu", "model__sliding_window": 8},
+}
+WORDS_AND_PAIRS = {
+    "words": {"objective": {"kind": "masked_lm", "chosen_fraction": 0.3}, "sources": ["web"], "weight": 0.5},
+    "pairs": {"objective": "next_sentence", "weight": 0.5},
+}
+TWO_OBJECTIVES = {"objective": {"kind": "mixture", "parts": WORDS_AND_PAIRS}}
 RAMP = {"optimization__batch_tokens_start": 64, "optimization__batch_ramp_steps": 6}
 
 
@@ -96,6 +111,54 @@ def test_a_mixture_of_objectives_with_parts_of_their_own_does_not_depend_on_the_
     parts = {name: {"objective": "next_sentence", "sources": [name]} for name in ("web", "books")}
     changes = {"objective": {"kind": "mixture", "parts": parts}, "optimization__budget_steps": 4}
     assert_does_not_depend_on_the_cut(text, tmp_path, changes)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_two_objectives_resume_and_do_not_depend_on_the_cut(text, tmp_path, encoder):
+    changes = {**TWO_OBJECTIVES, **ENCODERS[encoder]}
+    assert_resumes_to_the_same_bits(text, tmp_path, changes)
+    assert_does_not_depend_on_the_cut(text, tmp_path, {**changes, "optimization__budget_steps": 4})
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_two_objectives_log_their_losses_and_their_exports_have_the_same(text, tmp_path, encoder):
+    result, seen = run(text, tmp_path / "run", **TWO_OBJECTIVES, **ENCODERS[encoder])
+    names = ("words", "pairs/masked_lm", "pairs/next_sentence")
+    for values in seen.values():
+        assert values["train/loss"] == pytest.approx(sum(values[f"train/{name}"] for name in names) / 2, rel=1e-6)
+    last = seen[12]
+    assert last["validation/loss"] == pytest.approx(sum(last[f"validation/{name}"] for name in names) / 2)
+    assert last["validation/words"] < seen[1]["train/words"] - 0.5
+
+    facts = export(result["checkpoint"], text[1], tmp_path / "model")
+    assert facts["max_logit_difference"] <= 1e-4
+    network, config = training_graph(Path(result["checkpoint"]))
+    vocabulary = Vocabulary.restored(**checkpoints.read_state(Path(result["checkpoint"]))["vocabulary"])
+    batch = fresh_batch(text, config, vocabulary)
+    losses = config.objective.losses(network, batch)
+    finder = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "model")
+    judge = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "model" / "next_sentence")
+    real_BL = (batch["pairs/segments"] >= 0).long()
+    expected = {
+        "words": nats(finder(batch["words/tokens"]), batch["words/labels"]),
+        "pairs/masked_lm": nats(finder(batch["pairs/tokens"], attention_mask=real_BL), batch["pairs/labels"]),
+        "pairs/next_sentence": nats(judge(batch["pairs/tokens"], attention_mask=real_BL), batch["pairs/follows"]),
+    }
+    assert set(losses) == set(expected)
+    for name, loss in expected.items():
+        torch.testing.assert_close(losses[name], loss, rtol=1e-5, atol=1e-5)
+
+
+def fresh_batch(text, config, vocabulary):
+    """Return a batch that was not trained on."""
+    length, sizes = config.model.context_length, BatchSizes(8, config.model.context_length, 8)
+    batches = open_batches(text[0], streams=config.objective.streams(length), sizes=sizes, seed=99)
+    return config.objective.corrupt_rows(batches[0], vocabulary, torch.Generator().manual_seed(4))
+
+
+def nats(output, labels):
+    """Return the loss of a stock model's logits."""
+    return F.cross_entropy(output.logits.flatten(0, -2), labels.flatten(), ignore_index=NOT_SCORED)
 
 
 def test_renamed_sources_are_refused_on_resuming_a_run_that_asks_for_them(text, tmp_path):
