@@ -4,9 +4,9 @@ parts     prose: causal_lm over `web`, weight 0.7        code: fill in the middl
 batch     prose code prose prose prose code ...          see lm_modules/data/rows.py
 loss      0.7 * mean of prose + 0.3 * mean of code       both are logged
 
-All parts train one network. What can be mixed is therefore one objective in several settings or over several corpora,
-and an objective with another whose network holds that of the first: `masked_lm` with `next_sentence`, where both train
-the encoder and the second its head for pairs as well.
+All parts train one network (see lm_modules/model/common_network.py). What can be mixed is therefore one objective in
+several settings or over several corpora, and `masked_lm` with `next_sentence`, whose network holds that of the first:
+both train the encoder, and the second its head for pairs as well.
 
 With span denoising of several settings as its parts this is the mixture of denoisers of UL2 (Tay et al. 2022, arXiv
 2205.05131, section 3.1) without its mode tokens.
@@ -23,6 +23,7 @@ from pydantic import ConfigDict, Field, model_validator
 from configs.base import Config
 from configs.component import OneOf
 from lm_modules.data.rows import Rows, Stream, fewest_rows, whole_shares
+from lm_modules.model.common_network import common_architecture, common_network, places
 from lm_modules.objectives import Batch, Objective
 
 if TYPE_CHECKING:
@@ -175,40 +176,21 @@ class Mixture(Objective):
                 found.append((number, name, part, own))
         return found
 
+    @property
+    def _objectives(self) -> dict[str, Objective]:
+        return {name: part.objective for name, part in self.parts.items()}
+
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
         """Return the network that holds those of all parts; parts that need another one are refused."""
-        import torch
-
-        self.architecture(model)
-        holder, places = self._places()
-        with torch.device("meta"):
-            networks = {
-                name: part.objective.network(model, vocabulary, batch_tokens) for name, part in self.parts.items()
-            }
-        for name, place in places.items():
-            if _shapes(networks[name]) != _shapes(networks[holder].get_submodule(place)):
-                raise ValueError(
-                    f"the parts {holder!r} and {name!r} of the mixture need networks of different weights; give them "
-                    "settings that build the same network"
-                )
-        return self.parts[holder].objective.network(model, vocabulary, batch_tokens)
-
-    def _places(self) -> tuple[str, dict[str, str]]:
-        """Return the part whose network holds those of the most parts, and where in it each of them is."""
-        found = {}
-        for name, part in self.parts.items():
-            places = {other: part.objective.place_of(each.objective) for other, each in self.parts.items()}
-            found[name] = {other: place for other, place in places.items() if place is not None}
-        holder = max(found, key=lambda name: len(found[name]))
-        return holder, found[holder]
+        return common_network(self._objectives, model, vocabulary, batch_tokens)
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of the parts that have rows in this batch, each from the network that it trains."""
-        _, places = self._places()
+        _, held = places(self._objectives)
         return {
             _named(name, key): loss
             for _, name, part, own in self._own(batch)
-            for key, loss in part.objective.losses(network.get_submodule(places[name]), own).items()
+            for key, loss in part.objective.losses(network.get_submodule(held[name]), own).items()
         }
 
     def num_scored(self, batch: Batch) -> dict[str, Tensor]:
@@ -240,29 +222,16 @@ class Mixture(Objective):
         self, network: Any, text_L: Tensor, vocabulary: Vocabulary, generator: torch.Generator
     ) -> tuple[Tensor, Tensor] | None:
         """Return what the first part writes that writes anything."""
-        _, places = self._places()
+        _, held = places(self._objectives)
         for name, part in self.parts.items():
-            written = part.objective.write(network.get_submodule(places[name]), text_L, vocabulary, generator)
+            written = part.objective.write(network.get_submodule(held[name]), text_L, vocabulary, generator)
             if written is not None:
                 return written
         return None
 
     def architecture(self, model: ModelConfig) -> str:
         """Return the architecture of the network that holds those of all parts; others are a ValueError."""
-        holder, places = self._places()
-        expected = self.parts[holder].objective.architecture(model)
-        for name, part in self.parts.items():
-            if name not in places:
-                raise ValueError(
-                    f"the parts of a mixture train one network, and {holder!r} is exported as {expected}, {name!r} as "
-                    f"{part.objective.architecture(model)}, which is no part of it; leave one out, or mix objectives "
-                    "of one network (that of next_sentence holds that of masked_lm)"
-                )
-        return expected
-
-
-def _shapes(network: nn.Module) -> dict[str, torch.Size]:
-    return {name: weight.shape for name, weight in network.state_dict().items()}
+        return common_architecture(self._objectives, model)
 
 
 def _named(part: str, key: str) -> str:
