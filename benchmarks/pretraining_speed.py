@@ -16,18 +16,20 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from turns import announce_steps_of_the_engine, train_in_turns
+
+from configs.compute import ComputeConfig
 
 logger = logging.getLogger("pretraining_speed")
 
@@ -93,22 +95,27 @@ def our_config(shape: Shape, steps: int, compiled: bool, precision: str = "auto"
     )
 
 
-def rootstock(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
-    """The whole engine: batches from disk, Lightning, checks, reports, and checkpoints as often as by default."""
+def rootstock(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> float:
+    """The whole engine: batches from disk, Lightning, checks, reports, and checkpoints as often as by default.
+
+    A checkpoint falls into few turns, and medians leave it out: returned are its seconds, to be told on their own.
+    """
     from tokenizers import Tokenizer, models
 
     from lm_modules.data.packed import write_packed
-    from lm_modules.training.pretraining_module import PretrainingModule
-
-    whole_step = PretrainingModule.training_step
-
-    def announced(self: Any, *arguments: Any) -> Any:
-        step_begins()
-        return whole_step(self, *arguments)
-
-    PretrainingModule.training_step = announced  # type: ignore[method-assign]
+    from lm_modules.training import checkpoints
     from lm_modules.training.pretraining import pretrain
 
+    save, saving = checkpoints.save, []
+
+    def timed_save(*arguments: Any) -> Path:
+        started = time.perf_counter()
+        path = save(*arguments)
+        saving.append(time.perf_counter() - started)
+        return path
+
+    checkpoints.save = timed_save
+    announce_steps_of_the_engine(step_begins)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "tokenizer").mkdir()
@@ -124,6 +131,7 @@ def rootstock(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> No
             workdir=place / "work",
             seed=0,
         )
+    return statistics.median(saving)
 
 
 def bare(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
@@ -266,7 +274,7 @@ def litgpt(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
         )
 
 
-CONTESTANTS: dict[str, tuple[Callable[[Shape, int, bool, Step], None], bool]] = {
+CONTESTANTS: dict[str, tuple[Callable[[Shape, int, bool, Step], float | None], bool]] = {
     "rootstock": (rootstock, False),
     "bare": (bare, False),
     "trainer": (trainer, False),
@@ -278,54 +286,10 @@ CONTESTANTS: dict[str, tuple[Callable[[Shape, int, bool, Step], None], bool]] = 
 }
 
 
-class Turns:
-    """The child's side of the turns: waits for its turn, and sends the seconds that it took."""
-
-    def __init__(self, pipe: Any, steps: int, turns: int) -> None:
-        self.pipe, self.steps, self.last = pipe, steps, LEFT_OUT_STEPS + turns * steps
-        self.step, self.began = 0, 0.0
-
-    def __call__(self) -> None:
-        done = self.step - LEFT_OUT_STEPS
-        if done >= 0 and done % self.steps == 0 and self.step <= self.last:
-            self.pipe.send(time.perf_counter() - self.began)
-            if self.step < self.last:
-                self.pipe.recv()
-            self.began = time.perf_counter()
-        self.step += 1
-
-
-def contest(name: str, shape: Shape, threads: int, turns: int, pipe: Any) -> None:
-    """Train in turns, in a process of its own."""
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    import torch
-
-    torch.set_num_threads(threads)
-    run, best = CONTESTANTS[name]
-    steps = LEFT_OUT_STEPS + turns * shape.steps_of_a_turn + 1
-    run(shape, steps, best, Turns(pipe, shape.steps_of_a_turn, turns))
-
-
-def seconds_of_turns(names: list[str], shape: Shape, threads: int, turns: int) -> dict[str, list[float]]:
-    """Let the contestants train in turns."""
-    spawn, pipes, children = multiprocessing.get_context("spawn"), {}, []
-    for name in names:
-        pipes[name], theirs = spawn.Pipe()
-        child = spawn.Process(target=contest, args=(name, shape, threads, turns, theirs))
-        child.start()
-        theirs.close()
-        children.append(child)
-        pipes[name].recv()  # ready: the first steps are done
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(turns):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            time.sleep(0.05)  # the threads of the one before have gone to sleep by then
-            pipes[name].send(None)
-            seconds[name].append(pipes[name].recv())
-    for child in children:
-        child.join()
-    return seconds
+def contest(name: str, shape: Shape, steps: int, step_begins: Step) -> float:
+    """Train for so many steps and one more, which ends the last turn before whatever comes at the end of the work."""
+    run, compiled = CONTESTANTS[name]
+    return run(shape, steps + 1, compiled, step_begins) or 0.0
 
 
 def main() -> None:
@@ -336,14 +300,17 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of contestants, or how they begin")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     names = [each for each in CONTESTANTS if not arguments.only or each.startswith(tuple(arguments.only))]
     if importlib.util.find_spec("litgpt") is None:
         names = [each for each in names if not each.startswith("litgpt")]
+        logger.info("LitGPT is not installed and left out: pip install --no-deps litgpt jsonargparse")
     for size in arguments.sizes:
         shape = SHAPES[size]
         tokens = shape.steps_of_a_turn * shape.rows * shape.context
-        seconds = seconds_of_turns(names, shape, arguments.threads, arguments.turns)
+        steps = LEFT_OUT_STEPS + arguments.turns * shape.steps_of_a_turn
+        works = {name: (contest, (name, shape, steps)) for name in names}
+        records = train_in_turns(works, steps=shape.steps_of_a_turn, left_out=LEFT_OUT_STEPS, threads=arguments.threads)
+        seconds = {name: each.seconds[: arguments.turns] for name, each in records.items()}
         logger.info(
             "\n%s parameters, %d threads, tokens/s, median of %d turns", size, arguments.threads, arguments.turns
         )
@@ -359,6 +326,13 @@ def main() -> None:
             spread = f"({min(speeds):,.0f} to {max(speeds):,.0f})"
             ratios = (ratio(seconds, own, name) for own in names if own.startswith("rootstock"))
             logger.info("%-30s %9s  %-20s  %s", name, f"{statistics.median(speeds):,.0f}", spread, "  ".join(ratios))
+        for name in names:
+            if saving := records[name].result:
+                steps = ComputeConfig().checkpoint_every_steps
+                part = saving / (steps * statistics.median(seconds[name]) / shape.steps_of_a_turn)
+                logger.info(
+                    "%s: a checkpoint, every %d steps, takes %.2f s, %.1f %% more", name, steps, saving, 100 * part
+                )
 
 
 def ratio(seconds: dict[str, list[float]], own: str, name: str) -> str:

@@ -4,34 +4,31 @@
 
 The recipe is that of nanoGPT's README for a laptop: GPT-2's architecture (LayerNorm, learned positions, GELU, no bias),
 4 layers, 4 heads, width 128, context 64, batch 12, AdamW at 1e-3 with betas (0.9, 0.99) and weight decay 0.1, 100 steps
-of warm-up, cosine to 1e-4, no dropout, float32. The preset trains twice: for as many steps as fit into the whole of the
-recipe's time, and into a quarter of it, both told from the time of some first steps of both. All train on the first
-90 % of the characters in this one process, in turns of some steps, so that they see the same machine, and are scored on
-the whole of the last 10 %, in nats a character, each in rows of its own context. The clocks count training steps alone.
+of warm-up, cosine to 1e-4, no dropout, float32. The preset trains by the whole engine, its checkpoints included, twice:
+for as many steps as fit into the recipe's time, and into a quarter of it, both told from some first steps of both. All
+train on the first 90 % of the characters, each in a process of its own and in turns of some steps, so that they see the
+same machine, and are scored on the whole of the last 10 %, in nats a character, each in rows of its own context.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import logging
 import math
 import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer, models
 from torch import Tensor, nn
+from turns import announce_steps_of_the_engine, train_in_turns
 
 from configs.loading import load
-from lm_modules.data.batches import open_batches
 from lm_modules.data.packed import write_packed
 from lm_modules.data.vocabulary import Vocabulary
-from lm_modules.model.scaled import initialize
-from lm_modules.training.optimizers import build_optimizers, set_learning_rate
-from lm_modules.training.schedules import schedule
+from lm_modules.training.checkpoints import read_tensors
 from lm_modules.training.trainer import resolve_precision
 
 logger = logging.getLogger("time_to_loss")
@@ -75,108 +72,82 @@ class Gpt(nn.Module):
         return F.linear(self.norm(x), self.tokens.weight)
 
 
-@dataclass
-class Contestant:
-    """Something that trains: its name, a step, its loss on held-out rows, and what was seen."""
+class Text:
+    """The characters as numbers from 1 on, as 0 is the end of text that the engine wants: 90 % of them to train on."""
 
-    name: str
-    steps: int
-    context: int
-    done: int = 0
-    seconds: float = 0.0
-    loss_at_the_end: float = math.nan
-
-    def step(self) -> None:
-        raise NotImplementedError
-
-    def loss(self, rows: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def train(self, steps: int) -> None:
-        """Train for so many steps and count their time."""
-        started = time.perf_counter()
-        for _ in range(steps):
-            self.step()
-            self.done += 1
-        self.seconds += time.perf_counter() - started
+    def __init__(self, path: Path) -> None:
+        characters = path.read_text(encoding="utf-8")
+        number = {each: index for index, each in enumerate(sorted(set(characters)), 1)}
+        ids, whole = torch.tensor([number[each] for each in characters]), int(0.9 * len(characters))
+        self.vocab_size, self.train, self.validation = len(number) + 1, ids[:whole], ids[whole:]
 
 
-class NanoGpt(Contestant):
-    """The recipe of nanoGPT."""
+def nano_gpt(path: Path, steps: int, step_begins: Callable[[], None]) -> float:
+    """Train by the recipe of nanoGPT; return nats a character."""
+    torch.manual_seed(1)
+    text, chance = Text(path), torch.Generator().manual_seed(2)
+    network = Gpt(text.vocab_size)
+    decayed = [each for each in network.parameters() if each.ndim == 2]
+    others = [each for each in network.parameters() if each.ndim != 2]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), fused=True)
 
-    def __init__(self, text: Tensor, vocab_size: int, steps: int) -> None:
-        super().__init__("nanoGPT's recipe", steps, CONTEXT)
-        self.text, self.chance = text, torch.Generator().manual_seed(2)
-        self.network = Gpt(vocab_size)
-        decayed = [each for each in self.network.parameters() if each.ndim == 2]
-        others = [each for each in self.network.parameters() if each.ndim != 2]
-        groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99), fused=True)
+    def loss(rows: Tensor) -> Tensor:
+        return F.cross_entropy(network(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
 
-    def step(self) -> None:
-        progress = min(1.0, max(0.0, (self.done - 100) / (self.steps - 100)))
-        rate = 1e-3 * (self.done + 1) / 100 if self.done < 100 else 1e-4 + 4.5e-4 * (1 + math.cos(math.pi * progress))
-        for group in self.optimizer.param_groups:
+    for step in range(steps):
+        step_begins()
+        progress = min(1.0, max(0.0, (step - 100) / (steps - 100)))
+        rate = 1e-3 * (step + 1) / 100 if step < 100 else 1e-4 + 4.5e-4 * (1 + math.cos(math.pi * progress))
+        for group in optimizer.param_groups:
             group["lr"] = rate
-        starts = torch.randint(len(self.text) - CONTEXT - 1, (ROWS,), generator=self.chance).tolist()
-        self.loss(torch.stack([self.text[start : start + CONTEXT + 1] for start in starts])).backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-
-    def loss(self, rows: Tensor) -> Tensor:
-        return F.cross_entropy(self.network(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten())
+        starts = torch.randint(len(text.train) - CONTEXT - 1, (ROWS,), generator=chance).tolist()
+        loss(torch.stack([text.train[start : start + CONTEXT + 1] for start in starts])).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return validate(loss, text.validation, CONTEXT)
 
 
-class Preset(Contestant):
-    """The preset's model, objective, optimizer, precision and batches."""
+def preset(path: Path, steps: int, step_begins: Callable[[], None]) -> float:
+    """Train the preset's model, with its own settings but the number of steps; return nats a character."""
+    from lm_modules.training.pretraining import pretrain
 
-    def __init__(self, tokens: Path, vocab_size: int, steps: int) -> None:
-        config = load("shakespeare_char").pretraining
-        assert config is not None
-        super().__init__(f"shakespeare_char, {steps} steps", steps, config.model.context_length)
-        self.objective, self.optimization = config.objective, config.optimization
-        self.bf16 = resolve_precision(config.compute) == "bf16"
-        self.vocabulary = Vocabulary(vocab_size, 0)
-        streams = config.objective.streams(config.model.context_length)
-        self.batches = open_batches(tokens, streams=streams, sizes=config.batch_sizes, seed=0)
-        self.network = self.objective.network(config.model, self.vocabulary, config.optimization.batch_tokens)
-        initialize(self.network, torch.Generator().manual_seed(0))
-        self.optimizers = build_optimizers(self.network, self.optimization)
-        self.scaling = config.model.parametrization.scaling(vocab_size, config.optimization.batch_tokens)
+    announce_steps_of_the_engine(step_begins)
+    text, config = Text(path), load("shakespeare_char").pretraining
+    assert config is not None
+    changes = {"validation_every_steps": None, "validation_tokens": config.model.context_length}
+    optimization = config.optimization.model_copy(update={"budget_steps": steps})
+    config = config.model_copy(update={**changes, "optimization": optimization})
+    with tempfile.TemporaryDirectory() as folder:
+        tokens, tokenizer = Path(folder, "tokens"), Path(folder, "tokenizer")
+        for split, ids in (("train", text.train), ("validation", text.validation)):
+            document = (ids.numpy(), len(ids))
+            write_packed(tokens, split, [document], vocab_size=text.vocab_size, end_of_text_id=0)
+        tokenizer.mkdir()
+        words = {f"character{number}": number for number in range(text.vocab_size)}
+        Tokenizer(models.WordLevel(words, unk_token="character0")).save(str(tokenizer / "tokenizer.json"))
+        result = pretrain(config, tokens=tokens, tokenizer=tokenizer, workdir=Path(folder, "work"), seed=0)
+        weights = read_tensors(Path(result["checkpoint"]), "model")
+    vocabulary = Vocabulary(text.vocab_size, 0)
+    network = config.objective.network(config.model, vocabulary, config.optimization.batch_tokens)
+    network.load_state_dict(weights)
+    bf16 = resolve_precision(config.compute) == "bf16"
 
-    def step(self) -> None:
-        set_learning_rate(self.optimizers, schedule(self.optimization, self.done, self.steps))
-        (self.loss(self.batches[self.done].tokens) * self.scaling.loss_gradient).backward()
-        for each in self.optimizers:
-            each.step()
-            each.zero_grad()
+    def loss(rows: Tensor) -> Tensor:
+        batch = config.objective.corrupt(rows, vocabulary, torch.Generator())
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            return config.objective.losses(network, batch)["loss"]
 
-    def loss(self, rows: Tensor) -> Tensor:
-        batch = self.objective.corrupt(rows, self.vocabulary, torch.Generator())
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            return self.objective.losses(self.network, batch)["loss"]
+    return validate(loss, text.validation, config.model.context_length)
 
 
-def validate(contestant: Contestant, text: Tensor) -> float:
-    """Return nats a character over all of the text, in rows of the contestant's context."""
-    context = contestant.context
+def validate(loss: Callable[[Tensor], Tensor], text: Tensor, context: int) -> float:
+    """Return nats a character over all of the text, in rows of this context."""
     whole = (len(text) - 1) // context * context
     rows = torch.stack([text[start : start + context + 1] for start in range(0, whole, context)])
     with torch.no_grad():
-        losses = [float(contestant.loss(some)) * len(some) for some in rows.split(4096 // context)]
-    return sum(losses) / len(rows)
-
-
-def steps_in_the_same_time(recipe: NanoGpt, preset: Preset) -> float:
-    """Return how many steps of the preset take the time of one of the recipe, by copies of both in turns."""
-    one, other = copy.deepcopy(recipe), copy.deepcopy(preset)
-    for turn in range(4):
-        if turn == 1:  # the first turn is slow
-            one.seconds = other.seconds = 0.0
-        one.train(TURN)
-        other.train(TURN)
-    return one.seconds / other.seconds
+        return sum(float(loss(some)) * len(some) for some in rows.split(4096 // context)) / len(rows)
 
 
 def main() -> None:
@@ -185,34 +156,27 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2000, help="steps of nanoGPT's recipe")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logger.setLevel(logging.INFO)
-    torch.set_num_threads(arguments.threads)
-    characters = arguments.text.read_text(encoding="utf-8")
-    known = sorted(set(characters))
-    number = {each: index for index, each in enumerate(known, 1)}  # 0 is the end of text that the engine wants
-    ids = torch.tensor([number[each] for each in characters])
-    vocab_size, whole = len(known) + 1, int(0.9 * len(ids))
-    with tempfile.TemporaryDirectory() as folder:
-        document = (ids[:whole].numpy(), whole)
-        write_packed(Path(folder), "train", [document], vocab_size=vocab_size, end_of_text_id=0)
-        torch.manual_seed(1)
-        recipe = NanoGpt(ids[:whole], vocab_size, arguments.steps)
-        fitting = steps_in_the_same_time(recipe, Preset(Path(folder), vocab_size, 1000)) * arguments.steps
-        full, quarter = (Preset(Path(folder), vocab_size, int(part * fitting)) for part in (0.97, 0.23))
-        contestants = [recipe, full, quarter]
-        while any(each.done < each.steps for each in contestants):
-            for each in contestants:
-                each.train(min(TURN, each.steps - each.done))
-        for each in contestants:
-            each.loss_at_the_end = validate(each, ids[whole:])
-            logger.info("%-30s %6.1f s  %.4f nats a character", each.name, each.seconds, each.loss_at_the_end)
-    for each in (quarter, full):
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    path, threads = arguments.text, arguments.threads
+    works = {"recipe": (nano_gpt, (path, 4 * TURN)), "preset": (preset, (path, 4 * TURN))}
+    first = train_in_turns(works, steps=TURN, left_out=0, threads=threads)
+    recipe, ours = (sum(first[name].seconds[1:3]) for name in works)  # without the first turn and what ends the work
+    fitting = arguments.steps * recipe / ours
+    steps = {"in a quarter of the time": int(0.23 * fitting), "in all of the time": int(0.97 * fitting)}
+    works = {"nanoGPT's recipe": (nano_gpt, (path, arguments.steps))}
+    works |= {f"shakespeare_char {when}": (preset, (path, number)) for when, number in steps.items()}
+    records = train_in_turns(works, steps=TURN, left_out=0, threads=threads)
+    beside = records["nanoGPT's recipe"]
+    for name, (_, (_, number)) in works.items():
+        loss, seconds = records[name].result, sum(records[name].seconds)
         logger.info(
-            "%s: %+.3f nats in %.3f of the time",
-            each.name,
-            each.loss_at_the_end - recipe.loss_at_the_end,
-            each.seconds / recipe.seconds,
+            "%-42s %5d steps %6.1f s  %.4f nats a character, %+.3f in %.3f of the time",
+            name,
+            number,
+            seconds,
+            loss,
+            loss - beside.result,
+            seconds / sum(beside.seconds),
         )
 
 

@@ -210,8 +210,18 @@ class Pretrained(BaseModel):
             "parameters": trained["num_parameters"],
             "steps": trained["steps"],
             "tokens per second": trained["tokens_per_second"],
+            **({"MFU": self._utilization()} if trained.get("mfu") else {}),
             "largest logit difference of the export": check["max_logit_difference"],
         }
+
+    def _utilization(self) -> str:
+        """Return the model FLOPs utilization, and what it is made of."""
+        trained = self.checkpoint.facts
+        return (
+            f"{trained['mfu']:.1%} = tokens per second x {trained['flops_per_token'] / 1e6:,.4g} MFLOP "
+            f"({trained['flops_formula']}) / (devices x {trained['peak_teraflops_per_second']:,.3g} TFLOP/s, "
+            f"{trained['peak_source']})"
+        )
 
 
 class Finetuned(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from configs.pretraining import PretrainingConfig
@@ -59,6 +60,7 @@ def pretrain(
             report=report,
             threads=config.compute.threads,
             log=directory / "log.txt",
+            grace_seconds=math.inf,  # a step and its checkpoint may take minutes; a second Ctrl-C ends at once
         )
         return Checkpoint.file(
             Path(result.pop("checkpoint")),

@@ -7,7 +7,7 @@ from typing import Any
 from configs.evaluation import LanguageModelEvaluationConfig
 from tasks.artifacts import Corpus, Model
 from tasks.caching import cached_task
-from tasks.processes import run_isolated
+from tasks.processes import num_cores, run_isolated
 
 
 @cached_task("lm_modules.evaluation.evaluate")
@@ -19,4 +19,5 @@ def score_language_model(
         "lm_modules.evaluation.evaluate:judge_language_model",
         {"config": config, "directory": model.local(), "corpus": corpus.local()},
         name="the scoring of the language model",
+        threads=max(1, num_cores() // 2),  # a baseline is trained beside it
     )

@@ -117,6 +117,17 @@ def test_every_stage_has_a_finished_run_that_names_its_prefect_run(run_id: str) 
     }
 
 
+def test_the_stage_says_what_the_utilization_is_made_of(run_id: str) -> None:
+    from tasks.artifacts import Pretrained
+
+    pretrained = Pretrained.model_validate(_result(run_id, "pretrain"))
+    trained = pretrained.checkpoint.facts
+    words = str(pretrained.figures()["MFU"])
+    assert words.startswith(f"{trained['mfu']:.1%} = tokens per second x ")
+    assert trained["flops_formula"] in words
+    assert trained["peak_source"] in words
+
+
 def test_the_exported_model_needs_only_transformers_and_scores_what_the_report_says(run_id: str, folder: Path) -> None:
     import torch
     from pyarrow import parquet
