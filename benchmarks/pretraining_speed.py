@@ -8,7 +8,8 @@ slows the machine for a while slows all. The first steps of each (which compile)
 the turns, and Rootstock's ratio to each, the median over the rounds of turns: as it is, and compiled, which is what
 `compute.compile: auto` chooses for a budget of 20 tokens a parameter at these sizes. The model and optimizer are the
 peers' own: a stock Llama for the Trainer, LitGPT's Llama for LitGPT (which is left out where it is not installed; it
-asks for older packages than Rootstock, so install it beside them: `pip install --no-deps litgpt jsonargparse`).
+asks for older packages than Rootstock, so install it beside them:
+`pip install --no-deps litgpt jsonargparse typeshed-client`).
 """
 
 from __future__ import annotations
@@ -303,7 +304,7 @@ def main() -> None:
     names = [each for each in CONTESTANTS if not arguments.only or each.startswith(tuple(arguments.only))]
     if importlib.util.find_spec("litgpt") is None:
         names = [each for each in names if not each.startswith("litgpt")]
-        logger.info("LitGPT is not installed and left out: pip install --no-deps litgpt jsonargparse")
+        logger.info("LitGPT is not installed and left out: pip install --no-deps litgpt jsonargparse typeshed-client")
     for size in arguments.sizes:
         shape = SHAPES[size]
         tokens = shape.steps_of_a_turn * shape.rows * shape.context

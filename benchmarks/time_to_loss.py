@@ -97,7 +97,7 @@ def nano_gpt(path: Path, steps: int, step_begins: Callable[[], None]) -> float:
 
     for step in range(steps):
         step_begins()
-        progress = min(1.0, max(0.0, (step - 100) / (steps - 100)))
+        progress = min(1.0, max(0.0, (step - 100) / max(1, steps - 100)))
         rate = 1e-3 * (step + 1) / 100 if step < 100 else 1e-4 + 4.5e-4 * (1 + math.cos(math.pi * progress))
         for group in optimizer.param_groups:
             group["lr"] = rate

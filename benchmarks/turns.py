@@ -56,15 +56,24 @@ def train_in_turns(
     """Run functions with their arguments in turns of so many steps, after some first ones that are not counted."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
     spawn, pipes, children = multiprocessing.get_context("spawn"), {}, []
-    for name, (work, arguments) in works.items():
-        pipes[name], theirs = spawn.Pipe()
-        child = spawn.Process(target=_contest, args=(work, arguments, theirs, steps, left_out, threads))
-        child.start()
-        theirs.close()
-        children.append(child)
-        pipes[name].recv()  # the first steps are done
-    records = {name: Record() for name in works}
-    waiting, turn = list(works), 0
+    try:
+        for name, (work, arguments) in works.items():
+            pipes[name], theirs = spawn.Pipe()
+            child = spawn.Process(target=_contest, args=(work, arguments, theirs, steps, left_out, threads))
+            child.start()
+            theirs.close()
+            children.append(child)
+            pipes[name].recv()  # the first steps are done
+        return _alternate(pipes)
+    finally:
+        for child in children:  # those that are done have nothing left to do
+            child.kill()
+            child.join()
+
+
+def _alternate(pipes: dict[str, Any]) -> dict[str, Record]:
+    records = {name: Record() for name in pipes}
+    waiting, turn = list(pipes), 0
     while waiting:
         first = turn % len(waiting)
         for name in waiting[first:] + waiting[:first]:  # nobody always follows the same one
@@ -74,8 +83,6 @@ def train_in_turns(
             records[name].seconds.append(seconds)
         waiting = [name for name in waiting if records[name].result is None]
         turn += 1
-    for child in children:
-        child.join()
     return records
 
 
