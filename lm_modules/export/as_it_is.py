@@ -40,13 +40,13 @@ class AsItIs:
             return answer_difference(network, stock, vocab_size, lengths)
         return logit_difference(network, lambda tokens: stock(input_ids=tokens).logits, vocab_size, lengths)
 
-    def same_tokens(self, network: Any, stock: Any, vocab_size: int, num_tokens: int, tolerance: float) -> int:
-        """Return how many of so many greedily written tokens agree; an encoder, which writes none, agrees."""
+    def same_tokens(self, network: Any, stock: Any, vocab_size: int, num_tokens: int, tolerance: float) -> int | None:
+        """Return how many of so many greedily written tokens agree; None for an encoder, which writes none."""
         from lm_modules.export.parity import random_text, same_greedy_tokens, same_written_tokens
 
         if stock.config.is_encoder_decoder:
             source_BS = random_text(vocab_size, 1, num_tokens)
             return same_written_tokens(network, stock, source_BS, num_tokens, tolerance)
         if self.task == "fill-mask":
-            return num_tokens
+            return None
         return same_greedy_tokens(network, stock, random_text(vocab_size, 1, 4)[0], num_tokens, tolerance)

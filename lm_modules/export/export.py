@@ -146,11 +146,7 @@ def _compare(
         )
     num_tokens = min(GREEDY_TOKENS, context_length - 4)
     same = architecture.same_tokens(network, stock, vocab_size, num_tokens, TOLERANCE)
-    if same < num_tokens:
+    if same is not None and same < num_tokens:
         raise RuntimeError(f"greedy decoding leaves the training graph after {same} of {num_tokens} tokens")
-    return {
-        "max_logit_difference": max(differences),
-        "compared_lengths": lengths,
-        "same_greedy_tokens": same,
-        "num_greedy_tokens": num_tokens,
-    }
+    written = {} if same is None else {"same_greedy_tokens": same, "num_greedy_tokens": num_tokens}
+    return {"max_logit_difference": max(differences), "compared_lengths": lengths, **written}

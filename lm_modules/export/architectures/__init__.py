@@ -55,9 +55,11 @@ class Architecture(Component):
         """Return the largest absolute difference of logits on random texts of these lengths."""
         raise NotImplementedError
 
-    def same_tokens(self, network: nn.Module, stock: Any, vocab_size: int, num_tokens: int, tolerance: float) -> int:
-        """Return how many of so many greedily written tokens agree; an architecture that does not write agrees."""
-        return num_tokens
+    def same_tokens(
+        self, network: nn.Module, stock: Any, vocab_size: int, num_tokens: int, tolerance: float
+    ) -> int | None:
+        """Return how many of so many greedily written tokens agree; None where the model does not write."""
+        return None
 
     def difference_beside(
         self, network: nn.Module, stock: dict[str, Any], vocab_size: int, lengths: list[int]

@@ -52,6 +52,8 @@ def test_a_run_ends_in_a_stock_modernbert(objective, name, text, tmp_path, caplo
     facts = export(result["checkpoint"], tokenizer, tmp_path / "model")
     assert facts["architecture"] == name
     assert facts["max_logit_difference"] <= 1e-4
+    # it writes nothing, so nothing is said of what it writes
+    assert set(facts) == {"max_logit_difference", "compared_lengths", "architecture", "task", "num_parameters"}
     model = getattr(transformers, name).from_pretrained(tmp_path / "model")
     assert model.config.layer_types == ["full_attention", *["sliding_attention"] * 2, "full_attention"]
     assert model.config.local_attention == 8

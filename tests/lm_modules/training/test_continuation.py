@@ -82,7 +82,8 @@ def test_a_stock_model_is_continued_as_it_is_and_exported_as_what_it_was(bases, 
     assert result["validation_loss_nats"] < result["validation_loss_nats_before"] - 0.5
     facts = export(result["checkpoint"], base, tmp_path / "model")
     assert facts["max_logit_difference"] <= 1e-5
-    assert facts["same_greedy_tokens"] == facts["num_greedy_tokens"]
+    written = {} if kind == "bert" else {"same_greedy_tokens": 28, "num_greedy_tokens": 28}
+    assert {name: value for name, value in facts.items() if "greedy" in name} == written
     before, after = (AutoConfig.from_pretrained(each).to_dict() for each in (base, tmp_path / "model"))
     assert after | {"_name_or_path": None} == before | {"_name_or_path": None}
     for name in ("tokenizer.json", "tokenizer_config.json"):
