@@ -9,6 +9,7 @@ import unit_scaling.functional as U
 from torch import Tensor
 from unit_scaling.core.functional import transformer_residual_scaling_rule
 from unit_scaling.optim import lr_scale_func_adam
+from unit_scaling.scale import scale_fwd
 
 from configs.model import ModelConfig
 from lm_modules.model.attention import Attention, Reading
@@ -25,6 +26,7 @@ ALPHAS = {
     "alpha_attention_softmax": 0.7,
     "alpha_residual": 1.4,
     "alpha_residual_attention_ratio": 0.8,
+    "alpha_loss_softmax": 1.2,
 }
 
 
@@ -126,13 +128,14 @@ def test_attention_is_the_librarys_at_the_configured_length():
     assert_same(gradients(ours, [x], upstream), gradients(theirs, [x], upstream))
 
 
-def test_readout_and_loss_are_the_librarys():
-    model, vocab_size, num_tokens = config(), 100, 128
+@pytest.mark.parametrize("alpha", [0.4, 1.0, 1.2])
+def test_readout_and_loss_are_the_librarys(alpha):
+    model, vocab_size, num_tokens = config(alpha_loss_softmax=alpha), 100, 128
     scales = model.parametrization.scales(model, vocab_size, num_tokens)
     x, w = torch.randn(num_tokens, 64, requires_grad=True), torch.randn(vocab_size, 64, requires_grad=True)
     labels = torch.randint(0, vocab_size, (num_tokens,))
     ours = vocabulary_loss(x, w, labels, scales.matrices["readout"], chunk_rows=48)
-    theirs = U.cross_entropy(U.linear_readout(x, w, None, constraint=None), labels)
+    theirs = U.cross_entropy(U.linear_readout(x, w, None, constraint=None), labels, mult=alpha)
     torch.testing.assert_close(ours, theirs)
     factor = model.parametrization.scaling(vocab_size, num_tokens).loss_gradient
     ours_x, ours_w = torch.autograd.grad(ours * factor, [x, w])
@@ -179,7 +182,7 @@ def library_decoder(network, model: ModelConfig, tokens: Tensor) -> Tensor:
 
 @pytest.fixture
 def decoder():
-    """A decoder with all alphas but the loss's off 1 (the library has none there), its shape and a row of tokens."""
+    """A decoder with all alphas off 1, its shape and rows of tokens; the loss's is in its readout."""
     model = config(**ALPHAS)
     network = build_transformer(model, 100, model.parametrization.scales(model, 100, 128), causal=True)
     initialize(network, torch.Generator().manual_seed(0))
@@ -197,7 +200,8 @@ def assert_same_gradients(network, model, ours: list[Tensor], theirs: list[Tenso
 
 def test_whole_decoder_is_the_librarys(decoder):
     network, model, tokens = decoder
-    ours, theirs = network(tokens), library_decoder(network, model, tokens)
+    # the library's loss multiplies the logits so, forward only; ours have it in their readout
+    ours, theirs = network(tokens), scale_fwd(library_decoder(network, model, tokens), ALPHAS["alpha_loss_softmax"])
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
     upstream, weights = torch.randn(ours.shape), list(network.parameters())
     assert_same_gradients(network, model, gradients(ours, weights, upstream), gradients(theirs, weights, upstream))
@@ -207,7 +211,8 @@ def test_whole_decoder_with_its_loss_is_the_librarys(decoder):
     network, model, tokens = decoder
     labels, weights = torch.randint(0, 100, (4, 32)), list(network.parameters())
     ours = network.nats(tokens, labels)
-    theirs = U.cross_entropy(library_decoder(network, model, tokens).flatten(0, 1), labels.flatten())
+    logits = library_decoder(network, model, tokens).flatten(0, 1)
+    theirs = U.cross_entropy(logits, labels.flatten(), mult=ALPHAS["alpha_loss_softmax"])
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
     factor = model.parametrization.scaling(100, 128).loss_gradient
     assert_same_gradients(
