@@ -21,6 +21,7 @@ from configs.component import members
 from configs.model import ModelConfig
 from lm_modules.data.tokenizers import SPECIAL, sentinel
 from lm_modules.data.vocabulary import Vocabulary
+from lm_modules.model.scaled import initialize
 from lm_modules.training.continuation import importers
 
 OBJECTIVES = members("lm_modules.objectives")
@@ -210,6 +211,39 @@ def test_what_is_imported_and_exported_is_the_same_model(name, parametrization, 
         assert set(again.state_dict()) == set(expected)
         for name, weight in again.state_dict().items():
             torch.testing.assert_close(weight, expected[name], rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("windows", [{}, {"sliding_window": 8, "global_every": 2}], ids=["global", "windows"])
+@pytest.mark.parametrize("parametrization", ["standard", "u_mup", U_MUP], ids=["standard", "u_mup", "alphas"])
+def test_our_network_with_normed_queries_is_exported_imported_and_exported_as_the_same_model(
+    parametrization, windows, tied
+):
+    ours = ModelConfig(
+        width=48,
+        depth=3,
+        head_width=8,
+        key_value_heads=2,
+        feed_forward_width=80,
+        context_length=40,
+        query_key_norm=True,
+        tied_embeddings=tied,
+        parametrization=parametrization,
+        **windows,
+    )
+    network = OBJECTIVES["causal_lm"]().network(ours, VOCABULARY, 320).eval()
+    initialize(network, torch.Generator().manual_seed(0))
+    stock = importers()["qwen3"].stock(network, ours, 96, IDS)
+    importer, read, model = imported("qwen3", stock, parametrization)
+    assert model == ours
+    for name, weight in network.state_dict().items():
+        torch.testing.assert_close(read.state_dict()[name], weight, rtol=1e-6, atol=0)
+    again = importer.stock(read, model, 96, IDS)
+    assert again.config.to_dict() == stock.config.to_dict()
+    assert set(again.state_dict()) == set(stock.state_dict())
+    for name, weight in again.state_dict().items():
+        torch.testing.assert_close(weight, stock.state_dict()[name], rtol=1e-6, atol=0)
+    assert importer.difference(read, stock, 96, [17, 40]) <= 1e-5
 
 
 @pytest.mark.parametrize("kind", ["llama", "ministral", "eurobert", "t5", "modernbert"])
