@@ -33,6 +33,7 @@ ALPHAS = {
     "alpha_loss_softmax": 1.2,
 }
 WINDOWS = {"sliding_window": 8, "global_every": 2}
+ODD_WINDOWS = {"sliding_window": 7, "global_every": 3}
 MODERNBERT = {
     **WINDOWS,
     "encoder": "modernbert",
@@ -45,9 +46,12 @@ SHAPES = {
     **{kind: (kind, {}) for kind in OBJECTIVES},
     "causal_lm, GeGLU": ("causal_lm", {"activation": "gelu"}),
     "causal_lm, windows": ("causal_lm", WINDOWS),
+    "causal_lm, odd windows": ("causal_lm", ODD_WINDOWS),
     "causal_lm, normed queries": ("causal_lm", {"query_key_norm": True}),
     "causal_lm, normed queries, windows": ("causal_lm", {"query_key_norm": True, **WINDOWS}),
+    "causal_lm, normed queries, odd windows": ("causal_lm", {"query_key_norm": True, **ODD_WINDOWS}),
     "masked_lm, GeGLU": ("masked_lm", {"activation": "gelu"}),
+    "masked_lm, ModernBERT, odd windows": ("masked_lm", MODERNBERT | ODD_WINDOWS),
     "span_denoising, GeGLU": ("span_denoising", {"activation": "gelu"}),
     **{
         f"{kind}, ModernBERT": (kind, MODERNBERT) for kind in ("masked_lm", "next_sentence", "replaced_token_detection")
