@@ -4,8 +4,10 @@
     found         saved    .  .  x  x  x  x      too many in a row: back to 12
     from there             .  .  -  -  -  -  .   the four are left out, the others are done again
 
-What is left out follows from the steps alone, not from where a checkpoint happens to be, so a run that is killed
-meanwhile comes to the same weights. Every return leaves out steps that were not left out before: there is an end.
+Where there is no good checkpoint, the run returns to its first step: the weights that it began with follow from the
+seed, or are its base's. What is left out follows from the steps alone, not from where a checkpoint happens to be, so a
+run that is killed meanwhile comes to the same weights. Every return leaves out steps that were not left out before:
+there is an end.
 """
 
 from __future__ import annotations
@@ -37,10 +39,11 @@ def to_leave_out(module: PretrainingModule, *, broken: bool) -> set[int]:
     """Return the steps, counted from 0, that are to blame; none if leaving them out would be in vain.
 
     Where the weights are no numbers any more, the step that moved them last is to blame, and not those that found them
-    so. It is in vain where no step is left behind them, or where they begin right behind steps that are left out.
+    so. It is in vain where no step is left behind them, where they begin right behind steps that are left out, or where
+    no step has moved the weights and they are no numbers.
     """
     steps = {module.last_moved} if broken else set(module.offending)
-    if not steps or max(steps) + 1 >= module.steps or min(steps) - 1 in module.left_out:
+    if not steps or min(steps) < 0 or max(steps) + 1 >= module.steps or min(steps) - 1 in module.left_out:
         return set()
     return steps
 

@@ -171,7 +171,7 @@ class _Run:
         return self.ranks.told(self._figures(resumed_from, checkpoint) if self.ranks.leads else {})
 
     def _train(self) -> None:
-        """Train to the end; where it diverges, go back to a checkpoint and leave the steps out that are to blame."""
+        """Train to the end; where it diverges, go back and leave the steps out that are to blame."""
         module = self.module
         while True:
             try:
@@ -219,22 +219,36 @@ class _Run:
         return validation.figures["loss"] if validation.measured_at == self.module.step else None
 
     def _go_back(self) -> bool:
-        """Return to the last good checkpoint, to leave steps out from there on; false if that would be in vain."""
+        """Return to the last good checkpoint or else to the first step, to leave steps out from there on.
+
+        False if that would be in vain.
+        """
         module = self.module
         steps = to_leave_out(module, broken=self._is_broken())
         if not steps:
             return False
         known = checkpoints.listed(self.directory) if self.ranks.leads else []
         path = self.ranks.told(last_good(known, min(steps)))
-        if path is None:
-            return False
         module.clock.pause()
         left_out, clock = module.left_out | steps, module.clock
-        self._take_up(path, checkpoints.read_state(path))
+        if path is None:
+            self._begin_again()
+        else:
+            self._take_up(path, checkpoints.read_state(path))
         module.left_out, module.clock = left_out, clock
         numbers = ", ".join(str(step + 1) for step in sorted(steps))
-        logger.warning("going back to %s; from there on these steps are left out: %s", path, numbers)
+        place = path or "the first step"
+        logger.warning("going back to %s; from there on these steps are left out: %s", place, numbers)
         return True
+
+    def _begin_again(self) -> None:
+        """Put back what the run began with, which follows from the seed and the base."""
+        first, validation = self._module(), self.validation
+        first.steps = self.module.steps
+        restore_weights(self.module.network, first.network.state_dict())
+        restore_optimizers(self.module.network, self.module.moved_by, {})
+        restore_progress(self.module, progress(first))
+        validation.figures, validation.before, validation.measured_at = {}, {}, None
 
     def _is_broken(self) -> bool:
         return self.ranks.any(is_broken(self.module.network))
@@ -268,6 +282,8 @@ class _Run:
     def _seconds_per_step(self) -> float:
         """Time a few steps of a copy, so that the run itself has not moved; steps whose batch has grown up."""
         timed = copy.deepcopy(self.module)
+        # what steps that are no good lead to is for the run itself to see
+        timed.optimization = timed.optimization.model_copy(update={"max_skipped_steps": TIMED_STEPS})
         if self.compiled:  # the copy is not
             compilation.compile_layers(timed.network)
         timed.step = self.config.batch_sizes.ramp_steps

@@ -105,7 +105,9 @@ def optimizer_tensors(network: nn.Module, optimizers: Sequence[torch.optim.Optim
 def restore_optimizers(
     network: nn.Module, optimizers: Sequence[torch.optim.Optimizer], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Put moments that `optimizer_tensors` gave back in their place."""
+    """Put moments that `optimizer_tensors` gave back in the place of those that are there."""
+    for optimizer in optimizers:
+        optimizer.state.clear()
     parameters = dict(network.named_parameters())
     moved_by = {parameter: each for each in optimizers for group in each.param_groups for parameter in group["params"]}
     for key, value in tensors.items():

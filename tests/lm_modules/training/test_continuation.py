@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from broken_steps import no_number_at
 from stock_bases import make_tokens_for, save_base
 from tiny_pretraining import make_tokens, tiny_config
 from transformers import (
@@ -114,6 +115,20 @@ def test_a_continued_stock_model_resumes_to_the_same_bits(bases, kind, tmp_path)
     assert resumed["resumed_from_step"] == 4
     assert resumed["validation_loss_nats_before"] == whole["validation_loss_nats_before"]
     one, other = weights(resumed), weights(whole)
+    assert set(one) == set(other)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "bart"])
+def test_a_continued_run_without_a_checkpoint_goes_back_to_its_base(bases, kind, tmp_path, monkeypatch, caplog):
+    base, tokens = bases[kind]
+    no_number_at(monkeypatch, 3, 4, 5, 6)
+    changes = {"objective": AS_IT_IS[kind], "optimization__budget_steps": 10, "compute__checkpoint_every_steps": 100}
+    back = continued(base, tokens, tmp_path / "back", **changes)
+    assert "going back to the first step; from there on these steps are left out: 3, 4, 5, 6" in caplog.text
+    passed = continued(base, tokens, tmp_path / "passed", **changes, optimization__max_skipped_steps=9)
+    assert back["validation_loss_nats_before"] == passed["validation_loss_nats_before"]
+    one, other = weights(back), weights(passed)
     assert set(one) == set(other)
     assert all(torch.equal(one[name], other[name]) for name in one)
 

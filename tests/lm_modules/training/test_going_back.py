@@ -8,7 +8,7 @@ import torch
 from broken_steps import no_number_at, weights_break_at
 from tiny_pretraining import make_tokens, tiny_config
 
-from lm_modules.training import checkpoints
+from lm_modules.training import checkpoints, pretraining
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.pretraining_module import Diverged
 
@@ -85,6 +85,79 @@ def test_bad_steps_in_two_places_are_left_out_both(text, tmp_path, monkeypatch):
     result = run(text, tmp_path / "back")
     assert result["skipped_steps"] == 8
     assert_same_end(result, run(text, tmp_path / "passed", optimization__max_skipped_steps=9))
+
+
+@pytest.mark.parametrize("changes", [{}, {"compute__checkpoint_every_steps": 100}, {"optimization__optimizer": "muon"}])
+def test_before_the_first_checkpoint_it_goes_back_to_the_first_step(text, tmp_path, monkeypatch, changes, caplog):
+    no_number_at(monkeypatch, 3, 4, 5, 6)
+    with caplog.at_level(logging.WARNING):
+        result = run(text, tmp_path / "back", **changes)
+    assert "going back to the first step; from there on these steps are left out: 3, 4, 5, 6" in caplog.text
+    assert result["skipped_steps"] == 4
+    assert_same_end(result, run(text, tmp_path / "passed", optimization__max_skipped_steps=9, **changes))
+
+
+@pytest.mark.parametrize("second_time", [False, True])
+@pytest.mark.parametrize("step", [1, 2, 7])
+def test_a_run_that_is_killed_on_its_way_to_the_first_step_ends_alike(text, tmp_path, monkeypatch, step, second_time):
+    no_number_at(monkeypatch, 3, 4, 5, 6)
+    seen = []
+
+    def killed(at, values):
+        seen.extend([at] if "train/loss" in values else [])
+        if at == step and seen.count(step) > (second_time and step < 3):
+            raise ConnectionError
+        return False
+
+    whole = run(text, tmp_path / "whole")
+    with pytest.raises(ConnectionError):
+        run(text, tmp_path / "killed", killed)
+    assert_same_end(run(text, tmp_path / "killed"), whole)
+
+
+@pytest.mark.parametrize("step", [2, 4, 5, 7])
+def test_a_run_that_is_stopped_on_its_way_to_the_first_step_ends_alike(text, tmp_path, monkeypatch, step):
+    no_number_at(monkeypatch, 3, 4, 5, 6)
+    whole = run(text, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(text, tmp_path / "stopped", lambda at, values: at >= step)
+    assert_same_end(run(text, tmp_path / "stopped"), whole)
+
+
+def test_the_step_that_broke_the_weights_is_left_out_from_the_first_step_on(text, tmp_path, monkeypatch, caplog):
+    weights_break_at(monkeypatch, 2)
+    with caplog.at_level(logging.WARNING):
+        result = run(text, tmp_path)
+    assert "going back to the first step; from there on these steps are left out: 2" in caplog.text
+    assert result["skipped_steps"] == 1
+
+
+def test_bad_steps_behind_those_left_out_from_the_first_step_on_end_the_run_each_time(text, tmp_path, monkeypatch):
+    no_number_at(monkeypatch, *range(1, 9))
+    for _ in range(2):
+        with pytest.raises(Diverged, match="step 8 has a loss of nan"):
+            run(text, tmp_path)
+
+
+def test_weights_that_are_no_numbers_from_the_beginning_end_the_run(text, tmp_path, monkeypatch):
+    begin = pretraining.begin
+
+    def broken(*arguments):
+        network = begin(*arguments)
+        next(network.parameters()).data.view(-1)[0] = torch.nan
+        return network
+
+    monkeypatch.setattr(pretraining, "begin", broken)
+    with pytest.raises(Diverged, match="step 4 has a loss of nan"):
+        run(text, tmp_path)
+
+
+def test_bad_steps_among_those_that_are_timed_do_not_end_the_run(text, tmp_path, monkeypatch):
+    no_number_at(monkeypatch, 1, 2, 3, 4)
+    minutes = {"optimization__budget_steps": None, "optimization__budget_minutes": 3e-2}
+    result = run(text, tmp_path, **minutes)
+    assert result["steps"] > 5
+    assert result["skipped_steps"] == 4
 
 
 @pytest.mark.parametrize("every", [1, 6])

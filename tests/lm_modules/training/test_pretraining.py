@@ -375,6 +375,18 @@ def test_all_ranks_go_back_together(text, tmp_path, devices, caplog):
     assert all(torch.isfinite(weight).all() for weight in weights(result).values())
 
 
+@pytest.mark.parametrize("devices", [1, 2])
+def test_all_ranks_go_back_to_the_first_step_together(text, tmp_path, devices, caplog):
+    changes = {"compute__devices": devices, "optimization__max_skipped_steps": 1, "optimization__budget_steps": 16}
+    config = tiny_config(**changes, compute__checkpoint_every_steps=100)
+    config = config.model_copy(update={"objective": UnfitForStep()})
+    result = pretrain(config, tokens=text[0], tokenizer=text[1], workdir=tmp_path, seed=29)
+    assert "the first step; from there on these steps are left out: 7, 8" in caplog.text
+    assert "the first step; from there on these steps are left out: 11, 12" in caplog.text
+    assert (result["steps"], result["skipped_steps"]) == (16, 4)
+    assert all(torch.isfinite(weight).all() for weight in weights(result).values())
+
+
 def test_tokens_of_another_tokenizer_are_refused_with_sizes_and_digests(text, tmp_path):
     tokens, tokenizer = make_tokens(tmp_path)
     meta = json.loads((tokens / "meta.json").read_text())
