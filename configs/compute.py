@@ -29,8 +29,9 @@ class ComputeConfig(Config):
     )
 
     precision: Literal["auto", "bf16", "float32"] = "auto"
-    """Format of matrix products; weights, losses and optimizer stay in float32. Auto takes bf16 on a GPU that has it
-    and on a CPU with AMX, float32 elsewhere."""
+    """Format of matrix products; weights, losses and optimizer stay in float32. Auto takes bf16 on a GPU that has it,
+    and on a CPU that was timed to multiply matrices at least 1.5 times as fast in it, and float32 elsewhere; a run that
+    goes on stays with what it began in."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """The kind of device to train on; auto takes the fastest at hand."""
     devices: int = Field(default=1, ge=1)

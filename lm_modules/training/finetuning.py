@@ -214,8 +214,9 @@ def _encode(
 
 def _fit(module: FineTuning, lessons: Lessons, evaluations: Evaluations) -> None:
     """Run the steps and nothing else: state, scores and the clock are the evaluations' work."""
-    compute = ComputeConfig()
-    trainer = build_trainer(compute, resolve_precision(compute), [evaluations])
+    compute, state = ComputeConfig(), evaluations.state
+    state.precision = resolve_precision(compute, state.precision)
+    trainer = build_trainer(compute, state.precision, [evaluations])
     on_cpu = trainer.strategy.root_device.type == "cpu"
     # on a CPU, flash attention's backward pass is the slower one for short texts: +35 % a step at 44 tokens
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH) if on_cpu else nullcontext():

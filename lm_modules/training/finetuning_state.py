@@ -40,6 +40,7 @@ class FinetuningState:
         self.workdir = workdir
         self.identity = identity
         self.progress = Progress()
+        self.precision: str | None = None
         workdir.mkdir(parents=True, exist_ok=True)
 
     def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -49,7 +50,7 @@ class FinetuningState:
             return
         state = checkpoints.read_state(checkpoint)
         self._require_identity(state["identity"])
-        self.progress = Progress(**state["progress"])
+        self.progress, self.precision = Progress(**state["progress"]), state.get("precision")
         _load(network, checkpoint)
         moments = checkpoints.read_tensors(checkpoint, "optimizer")
         for name, parameter in trainable(network).items():
@@ -66,7 +67,8 @@ class FinetuningState:
             for name, parameter in parameters.items()
             for moment, value in optimizer.state[parameter].items()
         }
-        step, state = self.progress.step, {"identity": self.identity, "progress": asdict(self.progress)}
+        step = self.progress.step
+        state = {"identity": self.identity, "progress": asdict(self.progress), "precision": self.precision}
         if is_best:
             checkpoints.save(self.workdir / "best", step, {"model": weights}, state)
         checkpoints.save(self.workdir / "checkpoints", step, {"model": weights, "optimizer": moments}, state)

@@ -121,7 +121,6 @@ class _Run:
             )
         self.base = None if base is None else Base.of(base)
         self.identity = identity(config, tokens, tokenizer, seed, self.base.digest if self.base else None)
-        self.precision = resolve_precision(config.compute)
         if threads := threads_of_a_rank(config.compute):
             torch.set_num_threads(threads)
         streams = config.objective.streams(config.model.context_length)
@@ -137,7 +136,6 @@ class _Run:
             self.vocabulary = self.vocabulary.widened(self.base.vocab_size)
         self.validation = Validation(held_out, self.report, config.validation_every_steps, at_start=base is not None)
         self.sampling = Sampling(held_out[0], tokenizer, self.report, config.validation_every_steps)
-        self.telemetry = Telemetry(config, self.vocabulary.size, self.precision, self.ranks)
         self.module = self._module()
 
     def _module(self) -> PretrainingModule:
@@ -162,6 +160,7 @@ class _Run:
         module = self.module
         resumed_from = self._resume()
         if resumed_from is None:
+            self._compute_in(resolve_precision(self.config.compute) if self.ranks.leads else None)
             self._compile(self.ranks.told(self._compilation()))
             module.steps = self.ranks.told(self._num_steps())
         self._train()
@@ -169,6 +168,13 @@ class _Run:
         if module.step < module.steps:
             raise Interrupted(module.step, module.steps, checkpoint)
         return self.ranks.told(self._figures(resumed_from, checkpoint) if self.ranks.leads else {})
+
+    def _compute_in(self, precision: str | None) -> None:
+        """Take the number format that rank 0 has chosen: where it is timed, ranks might differ."""
+        told = self.ranks.told(precision)
+        assert told is not None
+        self.precision = told
+        self.telemetry = Telemetry(self.config, self.vocabulary.size, told, self.ranks)
 
     def _train(self) -> None:
         """Train to the end; where it diverges, go back and leave the steps out that are to blame."""
@@ -306,10 +312,9 @@ class _Run:
         state = checkpoints.read_state(path)
         refuse_other(path, state["identity"], self.identity)
         self._take_up(path, state)
+        self._compute_in(resolve_precision(self.config.compute, state["precision"]) if self.ranks.leads else None)
         self.telemetry.energy.kilowatt_hours = state["energy_kilowatt_hours"]
         self._compile(compilation.resumed(self.config.compute, state["compiled"]))
-        if state["precision"] != self.precision:
-            logger.warning("%s was trained in %s and goes on in %s", path, state["precision"], self.precision)
         logger.info("continuing from %s", path)
         return self.module.step
 

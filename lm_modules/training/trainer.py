@@ -14,24 +14,31 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from configs.compute import ComputeConfig
+from lm_modules.hardware.peak import Peak, peak
 
 logger = logging.getLogger(__name__)
 
+WORTHWHILE_SPEEDUP = 1.5
+"""How many times as fast as in float32 a CPU must multiply matrices in bf16 to train in it: what surrounds the products
+is not faster, and has conversions to do."""
 
-def resolve_precision(compute: ComputeConfig) -> str:
-    """Return "bf16" or "float32": what is asked for, or what this machine is faster with; the log says why.
 
-    On a CPU with AMX (a Xeon), bf16 training took 0.5 to 0.7 of the time of float32. CPUs without it take float32; what
-    bf16 would do there is not measured.
+def resolve_precision(compute: ComputeConfig, before: str | None = None) -> str:
+    """Return "bf16" or "float32", and say why in the log: what is asked for, or what suits this machine.
+
+    A run that goes on stays with what it had `before`, so that its bits do not change, unless it is set.
     """
-    precision, reason = _chosen_precision(compute)
+    precision, reason = _chosen_precision(compute, before)
     logger.info("precision %s: %s", precision, reason)
     return precision
 
 
-def _chosen_precision(compute: ComputeConfig) -> tuple[str, str]:
+def _chosen_precision(compute: ComputeConfig, before: str | None) -> tuple[str, str]:
     if compute.precision != "auto":
-        return compute.precision, "as set"
+        differs = before not in (None, compute.precision)
+        return compute.precision, f"as set; the run began in {before}" if differs else "as set"
+    if before is not None:
+        return before, "as the run began"
     device = training_device(compute)
     if device.type == "cuda":
         if torch.cuda.is_bf16_supported(including_emulation=False):
@@ -39,7 +46,13 @@ def _chosen_precision(compute: ComputeConfig) -> tuple[str, str]:
         return "float32", "this GPU does not compute in bf16"
     if device.type == "mps":
         return "float32", "bf16 is no faster on Apple's GPUs"
-    return ("bf16", "this CPU has AMX") if _cpu_has_amx() else ("float32", "this CPU has no AMX")
+    return _faster_precision(peak(device, "bf16"), peak(device, "float32"))
+
+
+def _faster_precision(bf16: Peak, float32: Peak) -> tuple[str, str]:
+    ratio = bf16.flops_per_second / float32.flops_per_second
+    chosen = "bf16" if ratio >= WORTHWHILE_SPEEDUP else "float32"
+    return chosen, f"{bf16} against {float32}, and bf16 is taken from {WORTHWHILE_SPEEDUP:g} times float32 on"
 
 
 def training_device(compute: ComputeConfig) -> torch.device:
@@ -49,10 +62,6 @@ def training_device(compute: ComputeConfig) -> torch.device:
     if compute.accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
-
-
-def _cpu_has_amx() -> bool:
-    return torch.backends.cpu.get_cpu_capability() in ("AVX512", "AMX") and torch.cpu._is_amx_tile_supported()
 
 
 def threads_of_a_rank(compute: ComputeConfig) -> int | None:

@@ -17,7 +17,7 @@ from transformers import pipeline
 from configs.finetuning import FinetuningConfig
 from lm_modules.data.labelled_examples import read_examples
 from lm_modules.evaluation.predictions import predict_with_directory
-from lm_modules.training import finetuning_evaluations
+from lm_modules.training import finetuning_evaluations, trainer
 from lm_modules.training.finetuning import finetune, parameter_groups
 from lm_modules.training.finetuning_evaluations import evaluation_steps
 from lm_modules.training.reporting import TOTAL, keep_going
@@ -146,6 +146,16 @@ def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, 
     first, second = (load_file(Path(each["model"]) / "model.safetensors") for each in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert {k: v for k, v in whole.items() if "/" in k} == {k: v for k, v in resumed.items() if "/" in k}
+
+
+@pytest.mark.parametrize("speedup", [0.0, 1e9])
+def test_a_stopped_fine_tuning_goes_on_in_the_precision_that_it_began_in(base, data, tmp_path, monkeypatch, speedup):
+    monkeypatch.setattr(trainer, "WORTHWHILE_SPEEDUP", speedup)
+    whole = finetune(settings(), base=base, data=data, workdir=tmp_path / "whole", seed=3, report=keep_going)
+    finetune(settings(), base=base, data=data, workdir=tmp_path / "cut", seed=3, report=lambda step, _: step >= 6)
+    monkeypatch.setattr(trainer, "WORTHWHILE_SPEEDUP", 1e9 - speedup)
+    resumed = finetune(settings(), base=base, data=data, workdir=tmp_path / "cut", seed=3, report=keep_going)
+    assert resumed["validation/loss"] == whole["validation/loss"]
 
 
 def test_early_stopping_restores_the_best_weights(base, data, tmp_path):
