@@ -126,7 +126,7 @@ class PretrainingModule(LightningModule):
         spike = self.optimization.spike_nats
         if spike is not None and len(self.recent_losses) == RECENT_STEPS:
             mean = sum(self.recent_losses) / RECENT_STEPS
-            if loss > mean + spike:
+            if loss > mean + spike * sum(self.objective.weights().values()):
                 return f"a loss of {loss:.3f}, where the last {RECENT_STEPS} steps had {mean:.3f}"
         return None
 

@@ -318,17 +318,31 @@ def test_a_step_without_a_number_is_left_out_counted_and_told(text, tmp_path, mo
     assert_equal_bits(weights(run(text, tmp_path / "cut")), weights(whole))
 
 
-def test_a_spike_is_left_out(text, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("changes", "nats", "skipped"),
+    [
+        ({}, 7.0, 1),
+        ({}, 4.0, 0),
+        ({"optimization__spike_nats": 3.0}, 4.0, 1),
+        ({"optimization__spike_nats": None}, 7.0, 0),
+        ({"objective": "replaced_token_detection"}, 200.0, 0),  # 50 times what it is for a label
+        ({"objective": "replaced_token_detection"}, 300.0, 1),
+    ],
+)
+def test_a_spike_is_left_out(text, tmp_path, monkeypatch, changes, nats, skipped):
     whole = PretrainingModule._gradient
 
     def spiked(self, batch):
         parts = whole(self, batch)
-        return {name: value + 7.0 * (self.step == 60) for name, value in parts.items()}
+        return {name: value + nats * (self.step == 60) for name, value in parts.items()}
 
     monkeypatch.setattr(PretrainingModule, "_gradient", spiked)
-    assert run(text, tmp_path / "kept", optimization__budget_steps=64)["skipped_steps"] == 0
-    left_out = run(text, tmp_path / "left", optimization__budget_steps=64, optimization__spike_nats=3.0)
-    assert left_out["skipped_steps"] == 1
+    assert run(text, tmp_path, optimization__budget_steps=64, **changes)["skipped_steps"] == skipped
+
+
+def test_no_step_of_a_healthy_run_is_a_spike_of_its_whole_loss(text, tmp_path):
+    changes = {"objective": "replaced_token_detection", "optimization__batch_tokens": 32}  # whose batches differ most
+    assert run(text, tmp_path, optimization__budget_steps=200, **changes)["skipped_steps"] == 0
 
 
 def test_a_loss_that_stays_no_number_ends_the_run(text, tmp_path):
