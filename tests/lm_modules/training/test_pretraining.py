@@ -196,12 +196,32 @@ def test_a_finished_run_is_not_trained_again(text, tmp_path, undisturbed):
 
 @pytest.mark.parametrize(
     ("changes", "word"),
-    [({"model__rope_theta": 500.0}, "model"), ({"optimization__learning_rate": 0.3}, "optimization")],
+    [
+        ({"model__rope_theta": 500.0}, "model"),
+        ({"optimization__learning_rate": 0.3}, "optimization"),
+        ({"objective": "masked_lm"}, "objective"),
+    ],
 )
 def test_other_settings_are_refused_with_both_fingerprints(text, tmp_path, changes, word):
     run(text, tmp_path, optimization__budget_steps=2)
     with pytest.raises(ValueError, match=rf"another {word} \(fingerprint [0-9a-f]{{64}}, now [0-9a-f]{{64}}\)"):
         run(text, tmp_path, **({"optimization__budget_steps": 2} | changes))
+
+
+def test_another_tokenizer_file_is_refused_with_both_fingerprints(text, tmp_path):
+    tokens, tokenizer = make_tokens(tmp_path / "text")  # the tokens name no tokenizer, so the file itself must tell
+    run((tokens, tokenizer), tmp_path / "run", optimization__budget_steps=2)
+    file = tokenizer / "tokenizer.json"
+    before = hashlib.sha256(file.read_bytes()).hexdigest()
+    content = json.loads(file.read_text())
+    vocabulary = content["model"]["vocab"]
+    vocabulary["A"], vocabulary["B"] = vocabulary["B"], vocabulary["A"]
+    file.write_text(json.dumps(content))
+    now = hashlib.sha256(file.read_bytes()).hexdigest()
+    with pytest.raises(
+        ValueError, match=rf"another tokenizer \(fingerprint {before}, now {now}\); continue with the same"
+    ):
+        run((tokens, tokenizer), tmp_path / "run", optimization__budget_steps=2)
 
 
 def test_other_tokens_and_seeds_are_refused(text, tmp_path):
