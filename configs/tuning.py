@@ -94,6 +94,9 @@ class TuningConfig(Config):
     """How a trial that falls behind is stopped early."""
     warmup_trials: int = Field(default=3, ge=0)
     """Trials that run to their end before the median pruner compares."""
+    warmup_steps: int = Field(default=0, ge=0)
+    """Steps of a trial before the median pruner compares it: what it reports before may say more of how the learning
+    rate rises than of the trial."""
     minutes: float | None = Field(default=None, gt=0)
     """No trial begins after this many minutes; null sets no limit."""
     metric: str = "validation/macro_f1"

@@ -24,7 +24,7 @@ def sampler(tuning: TuningConfig, seed: int) -> samplers.BaseSampler:
 def pruner(tuning: TuningConfig) -> pruners.BasePruner:
     """Return what stops a trial early."""
     if tuning.pruner == "median":
-        return pruners.MedianPruner(n_startup_trials=tuning.warmup_trials)
+        return pruners.MedianPruner(tuning.warmup_trials, n_warmup_steps=tuning.warmup_steps)
     return pruners.HyperbandPruner() if tuning.pruner == "hyperband" else pruners.NopPruner()
 
 
