@@ -121,7 +121,7 @@ def test_trials_that_fall_behind_are_pruned_and_count(
 
 
 def test_no_trial_is_pruned_before_its_warmup(tmp_path: Path) -> None:
-    result = search(tmp_path, sampler="random", trials=14, warmup_trials=2, warmup_steps=3, parallel=1)
+    result = search(tmp_path, pruner="median", sampler="random", trials=14, warmup_trials=2, warmup_steps=3, parallel=1)
     pruned = [each for each in result.trials if each.state == "pruned"]
     assert pruned
     assert min(each.steps[-1][0] for each in pruned) == 3
