@@ -1,14 +1,15 @@
 """Tokens a second of pretraining, side by side: Rootstock, a bare loop over its model, the HF Trainer, and LitGPT.
 
-    python benchmarks/pretraining_speed.py [--sizes 1M 15M] [--turns 15] [--threads 2] [--only rootstock bare]
+    python benchmarks/pretraining_speed.py [--sizes 1M 15M] [--starts 3] [--turns 10] [--threads 2] [--only rootstock]
 
 All train decoders of the same shape, vocabulary, context and batch, with AdamW, on the same random tokens. Every
 contestant lives in a process of its own, and they train in turns of a few steps, each while the others wait: whatever
-slows the machine for a while slows all. The first steps of each (which compile) are left out. Printed are medians of
-the turns, and Rootstock's ratio to each, the median over the rounds of turns: as it is, and compiled, which is what
-`compute.compile: auto` chooses for a budget of 20 tokens a parameter at these sizes. The model and optimizer are the
-peers' own: a stock Llama for the Trainer, LitGPT's Llama for LitGPT (which is left out where it is not installed; it
-asks for older packages than Rootstock, so install it beside them:
+slows the machine for a while slows all. The first steps of each (which compile) are left out. All begin several times,
+because where a process happens to lie in memory makes it some per cent faster or slower for all of its life. Printed
+are medians of the turns, and Rootstock's ratio to each, the median over the rounds of turns: as it is, and compiled,
+which is what `compute.compile: auto` chooses for a budget of 20 tokens a parameter at these sizes. The model and
+optimizer are the peers' own: a stock Llama for the Trainer, LitGPT's Llama for LitGPT (which is left out where it is
+not installed; it asks for older packages than Rootstock, so install it beside them:
 `pip install --no-deps litgpt jsonargparse typeshed-client`).
 """
 
@@ -296,7 +297,8 @@ def contest(name: str, shape: Shape, steps: int, step_begins: Step) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--starts", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=10, help="of each contestant after each start")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="names of contestants, or how they begin")
     arguments = parser.parse_args()
@@ -310,11 +312,15 @@ def main() -> None:
         tokens = shape.steps_of_a_turn * shape.rows * shape.context
         steps = LEFT_OUT_STEPS + arguments.turns * shape.steps_of_a_turn
         works = {name: (contest, (name, shape, steps)) for name in names}
-        records = train_in_turns(works, steps=shape.steps_of_a_turn, left_out=LEFT_OUT_STEPS, threads=arguments.threads)
-        seconds = {name: each.seconds[: arguments.turns] for name, each in records.items()}
-        logger.info(
-            "\n%s parameters, %d threads, tokens/s, median of %d turns", size, arguments.threads, arguments.turns
-        )
+        seconds: dict[str, list[float]] = {name: [] for name in names}
+        for _ in range(arguments.starts):
+            records = train_in_turns(
+                works, steps=shape.steps_of_a_turn, left_out=LEFT_OUT_STEPS, threads=arguments.threads
+            )
+            for name, record in records.items():
+                seconds[name] += record.seconds[: arguments.turns]
+        turns = arguments.starts * arguments.turns
+        logger.info("\n%s parameters, %d threads, tokens/s, median of %d turns", size, arguments.threads, turns)
         logger.info(
             "%-30s %9s  %-20s  %s",
             "",

@@ -97,13 +97,15 @@ def _contest(work: Work, arguments: tuple[Any, ...], pipe: Any, steps: int, left
 
 
 def announce_steps_of_the_engine(step_begins: Callable[[], None]) -> None:
-    """Let Rootstock's engine, in this process, tell when a step begins."""
+    """Let Rootstock's engine, in this process, tell when a step begins; its clock leaves the waiting out."""
     from lm_modules.training.pretraining_module import PretrainingModule
 
     whole_step = PretrainingModule.training_step
 
     def announced(self: Any, *arguments: Any) -> Any:
+        self.clock.pause()
         step_begins()
+        self.clock.start()
         return whole_step(self, *arguments)
 
     PretrainingModule.training_step = announced  # type: ignore[method-assign]

@@ -45,15 +45,15 @@ class GradientSum:
         Whatever is drawn inside the network (dropout) follows from `seed`.
         """
         while True:
-            torch.manual_seed(seed)
+            _seed(seed, device)
             totals = self._of_this_rank(network, batch, backward, device)
-            parameters = [each for each in network.parameters() if each.requires_grad]
             if self._ranks.count > 1:
+                parameters = [each for each in network.parameters() if each.requires_grad]
                 totals = self._over_ranks(totals, parameters, device)
             if totals is not None:
                 return totals
             # no part of it may survive in the step's next try
-            for parameter in parameters:
+            for parameter in network.parameters():
                 parameter.grad = None
             self._halve(self._objective.num_rows(batch))
 
@@ -114,6 +114,13 @@ class GradientSum:
             "the result by rounding alone); set optimization.micro_batch_rows to %d to begin so",
             *(rows, rows // 2, rows // 2),
         )
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed what is drawn from on this device; torch.manual_seed formats a stack for each device that is not there."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from configs.optimization import OptimizationConfig
 from lm_modules.model.parametrization import Scaling
 from lm_modules.model.scaled import scales_of
+from lm_modules.training.muon import Muon
 
 
 def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[torch.optim.Optimizer]:
@@ -33,7 +34,7 @@ def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[tor
         if config.optimizer == "muon" and scale.orthogonal_learning_rate is not None:
             learning_rate = (config.muon_learning_rate or config.learning_rate) * scale.orthogonal_learning_rate
             width_out, width_in = parameter.shape
-            # torch's Muon multiplies by sqrt(max(1, width out / width in)) on its own
+            # Muon multiplies by sqrt(max(1, width out / width in)) on its own
             muon.add(parameter, learning_rate * math.sqrt(width_out / max(1.0, width_out / width_in)), scale.decays)
         else:
             adamw.add(parameter, config.learning_rate * scale.learning_rate, scale.decays)
@@ -41,7 +42,7 @@ def build_optimizers(network: nn.Module, config: OptimizationConfig) -> list[tor
         torch.optim.AdamW(adamw.listed(), betas=config.betas, eps=config.epsilon, fused=True)
     ]
     if muon.listed():
-        built.append(torch.optim.Muon(muon.listed(), momentum=config.muon_momentum))
+        built.append(Muon(muon.listed(), momentum=config.muon_momentum))
     return built
 
 
@@ -69,22 +70,22 @@ def set_learning_rate(optimizers: Sequence[torch.optim.Optimizer], fraction: flo
             group["lr"] = group["peak"] * fraction
 
 
-def gradient_norm(network: nn.Module, scaling: Scaling) -> Tensor:
+def gradient_norm(weights: Sequence[Tensor], scaling: Scaling) -> Tensor:
     """Return the length of the whole gradient, in the parametrization's own unit."""
-    gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
-    return torch.nn.utils.get_total_norm(gradients) / _unit(network, scaling)
+    gradients = [each.grad for each in weights if each.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients) / _unit(weights, scaling)
 
 
-def clip_gradient(network: nn.Module, norm: Tensor, longest: float) -> None:
+def clip_gradient(weights: Sequence[Tensor], norm: Tensor, longest: float) -> None:
     """Shorten the gradient to `longest` where its length `norm` exceeds it; both in the parametrization's unit."""
     factor = (longest / norm.clamp(min=longest)).item()
     if factor < 1:
-        for parameter in network.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(factor)
+        for each in weights:
+            if each.grad is not None:
+                each.grad.mul_(factor)
 
 
-def _unit(network: nn.Module, scaling: Scaling) -> float:
+def _unit(weights: Sequence[Tensor], scaling: Scaling) -> float:
     if scaling.gradient_norm_unit == "one":
         return 1.0
-    return math.sqrt(sum(parameter.numel() for parameter in network.parameters()))
+    return math.sqrt(sum(each.numel() for each in weights))

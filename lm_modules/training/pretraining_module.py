@@ -63,6 +63,7 @@ class PretrainingModule(LightningModule):
         self.corruption = Corruption(objective, vocabulary, key)
         self.gradient_sum = GradientSum(objective, scaling, optimization.micro_batch_rows, ranks)
         self.moved_by = build_optimizers(network, optimization)
+        self.weights = list(network.parameters())  # to walk through the modules takes longer than the norm
         self.step = 0
         self.num_skipped, self.last_moved = 0, -1
         self.offending: list[int] = []  # in a row, up to now
@@ -92,7 +93,7 @@ class PretrainingModule(LightningModule):
         set_learning_rate(self.moved_by, schedule(self.optimization, self.step, self.steps))
         parts = self._gradient(batch)
         loss = parts["loss"]
-        norm = gradient_norm(self.network, self.scaling)
+        norm = gradient_norm(self.weights, self.scaling)
         self.tokens_seen += self.batch_sizes.tokens(self.step)
         self.step += 1
         if fault := self._fault(loss.item(), norm.item()):
@@ -106,7 +107,7 @@ class PretrainingModule(LightningModule):
 
     def _move(self, norm: Tensor) -> None:
         if self.optimization.clip_norm is not None:
-            clip_gradient(self.network, norm, self.optimization.clip_norm)
+            clip_gradient(self.weights, norm, self.optimization.clip_norm)
         for optimizer in self._wrapped():
             optimizer.step()
             optimizer.zero_grad()

@@ -51,14 +51,15 @@ def test_first_step_moves_each_weight_by_its_own_learning_rate(parts):
 
 def test_gradient_length_is_in_units_of_sqrt_parameters_and_clipping_shortens_it(parts):
     network, scaling = parts
-    for parameter in network.parameters():
-        parameter.grad = torch.full_like(parameter, 3.0)
-    norm = gradient_norm(network, scaling)
+    weights = list(network.parameters())
+    for each in weights:
+        each.grad = torch.full_like(each, 3.0)
+    norm = gradient_norm(weights, scaling)
     assert norm.item() == pytest.approx(3.0, rel=1e-5)
-    clip_gradient(network, norm, 5.0)
-    assert gradient_norm(network, scaling).item() == pytest.approx(3.0, rel=1e-5)
-    clip_gradient(network, norm, 1.5)
-    assert gradient_norm(network, scaling).item() == pytest.approx(1.5, rel=1e-5)
+    clip_gradient(weights, norm, 5.0)
+    assert gradient_norm(weights, scaling).item() == pytest.approx(3.0, rel=1e-5)
+    clip_gradient(weights, norm, 1.5)
+    assert gradient_norm(weights, scaling).item() == pytest.approx(1.5, rel=1e-5)
 
 
 def test_a_weight_without_a_multiplier_is_refused(parts):
