@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import random
 import time
 import warnings
 from collections.abc import Callable
@@ -64,25 +65,26 @@ def train_in_turns(
             theirs.close()
             children.append(child)
             pipes[name].recv()  # the first steps are done
-        return _alternate(pipes)
+        records = _alternate(pipes)
+        for child in children:
+            child.join(10)
+        return records
     finally:
-        for child in children:  # those that are done have nothing left to do
+        for child in children:  # also those that went wrong, or do not end
             child.kill()
             child.join()
 
 
 def _alternate(pipes: dict[str, Any]) -> dict[str, Record]:
     records = {name: Record() for name in pipes}
-    waiting, turn = list(pipes), 0
+    waiting, chance = list(pipes), random.Random(0)
     while waiting:
-        first = turn % len(waiting)
-        for name in waiting[first:] + waiting[:first]:  # nobody always follows the same one
+        for name in chance.sample(waiting, len(waiting)):  # nobody always follows the same one
             time.sleep(PAUSE)
             pipes[name].send(None)
             seconds, records[name].result = pipes[name].recv()
             records[name].seconds.append(seconds)
         waiting = [name for name in waiting if records[name].result is None]
-        turn += 1
     return records
 
 

@@ -1,4 +1,4 @@
-"""What all tests share: a home of their own, no telemetry, and one Prefect server for those that ask for it."""
+"""What all tests share: a home of their own, one thread, no telemetry, and what some ask for."""
 
 from __future__ import annotations
 
@@ -34,6 +34,22 @@ def _own_home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROOTSTOCK_HOME", str(path))
         yield path
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Undo what a run with threads of its own has left behind."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return (tokens, tokenizer) of a short text."""
+    from tiny_pretraining import make_tokens
+
+    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,6 @@ LAYERS_OF_THE_ORIGINAL = {
 """Weights of the layers' matrices."""
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def on_meta(name: str):
     """Return the network of a preset without memory for its weights."""
     config = load(name)

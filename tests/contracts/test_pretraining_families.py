@@ -20,11 +20,6 @@ FIRST_ORDINARY = len(NAMES)
 BATCH_TOKENS = 256
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def shape(parametrization="u_mup") -> ModelConfig:
     return ModelConfig(width=32, depth=2, head_width=16, context_length=32, parametrization=parametrization)
 

@@ -15,17 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 from killed_training import Attempt, Kill, attempt
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from configs.component import members
 from lm_modules.training import checkpoints
 
 STEPS, SAVED_EVERY = 12, 3
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def settings(kind, **compute):

@@ -6,15 +6,10 @@ import time
 
 import psutil
 import pytest
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from lm_modules.training import checkpoints
 from tasks.processes import Cancelled, ChildDied, run_isolated
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def train(text, workdir, report, **options):

@@ -64,11 +64,6 @@ LENGTHS = [17, 40]
 NUM_WRITTEN = 64
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def born(shape, parametrization, tied):
     kind, changes = SHAPES[shape]
     settings = {

@@ -152,11 +152,6 @@ NOT_OF_THE_SHAPE = {"max_position_embeddings", "initializer_range", "dropout_rat
 FIXED_NORMS = ("q_norm", "k_norm", "embeddings.norm")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def stock_model(kind, *, tied=False, gains=False, **settings):
     """A random stock model; `gains` draws those of its norms, too, but for the norms that our network cannot fold."""
     _, build, config, fields = STOCK[kind]

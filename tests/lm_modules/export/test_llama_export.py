@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
@@ -27,16 +27,6 @@ U_MUP = {
 }
 VARIANTS = [("standard", False), ("standard", True), ("u_mup", False), ("u_mup", True), (U_MUP, False), (U_MUP, True)]
 VOCABULARY = 61
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def build(parametrization, tied, dtype=torch.float32):

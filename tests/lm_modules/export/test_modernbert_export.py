@@ -3,7 +3,7 @@
 import pytest
 import torch
 import transformers
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from configs.model import ModelConfig
 from lm_modules.data.vocabulary import Vocabulary
@@ -25,16 +25,6 @@ MODEL = {
     "local_rope_theta": 10_000,
 }
 WHOLE_WORDS = {"kind": "masked_lm", "chosen_fraction": 0.3, "whole_words": True}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,6 @@ from lm_modules.model.transformer import build_transformer
 DOCUMENTS = torch.tensor([[0] * 3 + [1] * 5 + [2] * 4, [0] * 12])
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def allowed(reach, documents=None):
     return reach.reading(torch.zeros(2, 12, 8), documents).allowed
 

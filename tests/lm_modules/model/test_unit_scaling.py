@@ -51,8 +51,7 @@ def assert_same(ours: list[Tensor], theirs: list[Tensor]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
+def _seed():
     torch.manual_seed(0)
 
 

@@ -31,11 +31,6 @@ PAIRS = {"objective": {"kind": "next_sentence", "next_sentence_weight": 2.0}, "w
 OBJECTIVES = members("lm_modules.objectives")
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def rows_for(mixture, streams):
     """Random rows, each as long as its part wants it, the rest filled up."""
     wanted = [stream.row_length for stream in mixture.streams(MODEL.context_length)]

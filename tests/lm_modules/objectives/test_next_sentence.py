@@ -15,11 +15,6 @@ CONTEXT = 32
 LENGTH = NextSentence().row_length(CONTEXT)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def rows_of(documents):
     """Rows cut from documents of these numbers and lengths; a token tells its document and its place in it."""
     numbers = [[number for number, length in row for _ in range(length)] for row in documents]

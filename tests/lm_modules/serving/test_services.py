@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from configs.component import members
 from lm_modules.export.export import export
@@ -18,11 +18,6 @@ QUESTIONS = {
     "text_to_text": "the <|sentinel_0|> fox",
     "token_labels": "the quick brown fox",
 }
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 @pytest.mark.parametrize("kind", members("lm_modules.objectives"))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from configs.component import members
 from configs.compute import ComputeConfig
@@ -16,16 +16,6 @@ AUTO = ComputeConfig(accelerator="cpu")
 PEAK = Peak(1 * TERA, "an example")
 SECONDS = compilation.COMPILE_SECONDS / compilation.USUAL_GAIN
 """The training time that is just as long with compiling as without."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def run(text, workdir, report=None, **changes):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from broken_steps import no_number_at
 from stock_bases import make_tokens_for, save_base
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -44,11 +44,6 @@ AS_IT_IS = {
     "bart": {"kind": "span_denoising", "whole_text": True},
     "t5": "span_denoising",
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
 
 
 def continued(base, tokens, workdir, report=None, **changes):
@@ -406,11 +401,6 @@ OWN = [
     ("masked_lm", U_MUP, MODERNBERT),
     ("masked_lm", U_MUP, MODERNBERT | {"tied_embeddings": True, "sliding_window": None, "local_rope_theta": None}),
 ]
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 @pytest.mark.parametrize(("objective", "parametrization", "shape"), OWN)

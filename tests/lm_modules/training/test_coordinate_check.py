@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 from tiny_pretraining import make_tokens, tiny_config
 
 from configs.component import members
@@ -14,11 +13,6 @@ from lm_modules.training.coordinate_lines import AT_BIRTH, Line, verdict
 
 WIDTHS = (32, 64, 128, 256)
 MUON = {"optimization__optimizer": "muon", "optimization__muon_learning_rate": 0.02}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -6,23 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from broken_steps import no_number_at, weights_break_at
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from lm_modules.training import checkpoints, pretraining
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.pretraining_module import Diverged
 
 EVERY_STEP = {"compute__progress_every_seconds": 0.0}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def run(text, workdir, report=lambda step, values: False, **changes):

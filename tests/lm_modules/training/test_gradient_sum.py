@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from lm_modules.objectives.causal_lm import CausalLm
 from lm_modules.training import checkpoints
@@ -43,16 +43,6 @@ class ShortInTheMiddle(CausalLm):
             if len(self.calls) == 10:  # the second micro-batch of the fifth step
                 torch.empty(2**56, dtype=torch.uint8)
         return super().losses(network, batch)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def run(text, workdir, objective=None, report=None, **changes):

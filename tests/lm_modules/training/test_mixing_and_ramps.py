@@ -36,16 +36,6 @@ TWO_OBJECTIVES = {"objective": {"kind": "mixture", "parts": WORDS_AND_PAIRS}}
 RAMP = {"optimization__batch_tokens_start": 64, "optimization__batch_ramp_steps": 6}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
-
-
 def run(text, workdir, stop_at=None, **changes):
     """Return the result and the figures of every step."""
     seen = {}

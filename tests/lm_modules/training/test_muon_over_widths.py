@@ -15,11 +15,6 @@ from lm_modules.training.optimizers import build_optimizers
 NARROW, WIDE = 64, 256
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
 def build(width, parametrization):
     shape = {"width": width, "depth": 2, "head_width": 16, "feed_forward_width": 3 * width, "context_length": 32}
     model = ModelConfig(**shape, parametrization=parametrization)

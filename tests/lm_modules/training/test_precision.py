@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from configs.compute import ComputeConfig
 from lm_modules.hardware.peak import TERA, Peak, peak
@@ -21,16 +21,6 @@ AUTO = {"compute__precision": "auto", "compute__progress_every_seconds": 0.0, "o
 CPU = ComputeConfig(accelerator="cpu")
 ALWAYS, NEVER = 0.0, 1e9
 """Speedups from which on bf16 is taken."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def run(text, workdir, report=lambda step, values: False, **changes):

@@ -40,16 +40,6 @@ pretrain(tiny_config(compute__progress_every_seconds=0.0), tokens=Path(sys.argv[
 """
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
-
-
 def run(text, workdir, report=None, seed=3, **changes):
     arguments = {} if report is None else {"report": report}
     return pretrain(tiny_config(**changes), tokens=text[0], tokenizer=text[1], workdir=workdir, seed=seed, **arguments)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from tiny_pretraining import make_tokens, tiny_config
+from tiny_pretraining import tiny_config
 
 from configs.component import members
 from configs.compute import ComputeConfig
@@ -23,16 +23,6 @@ from lm_modules.training.pretraining_module import Diverged
 from lm_modules.training.ranks import Ranks, train_together
 
 EVERY_STEP = {"compute__progress_every_seconds": 0.0}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def run(text, workdir, report=None, **changes):

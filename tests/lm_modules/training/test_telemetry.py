@@ -3,7 +3,7 @@ import time
 
 import pytest
 import torch
-from tiny_pretraining import SENTENCE, make_tokens, tiny_config
+from tiny_pretraining import SENTENCE, tiny_config
 
 from configs.component import members
 from lm_modules.data.batches import Batches
@@ -15,16 +15,6 @@ from lm_modules.training.ranks import _place_from_torchrun, train_together
 from lm_modules.training.telemetry import Telemetry
 
 WRITING = {"causal_lm", "masked_lm", "mixture", "span_denoising"}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def text(tmp_path_factory):
-    return make_tokens(tmp_path_factory.mktemp("text"))
 
 
 def run(text, workdir, report=None, **changes):
