@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 LARGEST_STACK = 2**24
-"""Numbers that are orthogonalized at once, so that large matrices go one by one and cost no more memory than before."""
+"""Numbers that are orthogonalized at once; larger matrices go one by one, so that no copy of all is in memory."""
 
-Matrix = tuple[Tensor, Tensor, float]
-"""A weight, the direction sought for it, and the learning rate of its group."""
+Matrix = tuple[Tensor, Tensor, dict[str, Any]]
+"""A weight, its momentum and its group."""
 
 
 class Muon(torch.optim.Muon):
@@ -30,24 +30,23 @@ class Muon(torch.optim.Muon):
                 loss = closure()
         shapes: dict[tuple[int, ...], list[Matrix]] = {}
         for group in self.param_groups:
-            weights = [each for each in group["params"] if each.grad is not None]
-            for weight, sought in zip(weights, self._sought(weights, group), strict=True):
-                shapes.setdefault(tuple(sorted(sought.shape)), []).append((weight, sought, group["lr"]))
+            for weight, momentum in self._decayed(group):
+                shapes.setdefault(tuple(sorted(weight.shape)), []).append((weight, momentum, group))
         settings = self.defaults["ns_coefficients"], self.defaults["ns_steps"], self.defaults["eps"]
         for matrices in shapes.values():
             for stack in _stacks(matrices):
-                _move(stack, orthogonalized(torch.stack([_wide(sought) for _, sought, _ in stack]), *settings))
+                _move(stack, orthogonalized(torch.stack([_sought(*each) for each in stack]), *settings))
         return loss
 
-    def _sought(self, weights: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
-        """Decay the weights, add their gradients to the momentum, and return the directions (Nesterov's) sought."""
-        if not weights:
-            return []
+    def _decayed(self, group: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Decay the weights that have a gradient, add it to their momentum, and give both."""
+        weights = [each for each in group["params"] if each.grad is not None]
         gradients = [each.grad for each in weights if each.grad is not None]
         momenta = [_momentum(self.state[each], each) for each in weights]
-        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
-        return list(torch._foreach_lerp(gradients, momenta, group["momentum"]))
+        if weights:
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        return zip(weights, momenta, strict=True)
 
 
 def orthogonalized(
@@ -76,12 +75,15 @@ def _stacks(matrices: list[Matrix]) -> Iterator[list[Matrix]]:
         yield matrices[start : start + number]
 
 
-def _wide(matrix: Tensor) -> Tensor:
-    return matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
+def _sought(weight: Tensor, momentum: Tensor, group: dict[str, Any]) -> Tensor:
+    """Return the direction that is sought (Nesterov's), as a wide matrix."""
+    assert weight.grad is not None
+    direction = weight.grad.lerp(momentum, group["momentum"])
+    return direction.mT if direction.shape[0] > direction.shape[1] else direction
 
 
 def _move(stack: list[Matrix], directions: Tensor) -> None:
-    for (weight, _, learning_rate), direction in zip(stack, directions, strict=True):
+    for (weight, _, group), direction in zip(stack, directions, strict=True):
         width_out, width_in = weight.shape
-        rate = learning_rate * max(1.0, width_out / width_in) ** 0.5
+        rate = group["lr"] * max(1.0, width_out / width_in) ** 0.5
         weight.add_(direction.mT if width_out > width_in else direction, alpha=-rate)
