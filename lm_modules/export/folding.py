@@ -122,8 +122,8 @@ def require_gain(gain_D: Tensor, needed: float, where: str) -> None:
     """Raise a ValueError unless all gains of a norm are the one that this parametrization needs there."""
     if not torch.allclose(gain_D, torch.full_like(gain_D, needed), rtol=1e-6, atol=0.0):
         raise ValueError(
-            f"{where} has gains from {float(gain_D.min()):.4g} to {float(gain_D.max()):.4g}; no matrix of our network "
-            f"can hold others than {needed:.4g}. Continue the model as it is: set pretraining.as_it_is to true"
+            f"{where} has gains from {float(gain_D.min()):.7g} to {float(gain_D.max()):.7g}; no matrix of our network "
+            f"can hold others than {needed:.7g}. Continue the model as it is: set pretraining.as_it_is to true"
         )
 
 

@@ -257,19 +257,22 @@ def test_gains_that_no_matrix_can_hold_are_refused(kind):
         imported(kind, stock_model(kind, tied=True, gains=True), "standard")
 
 
-def test_a_gain_between_the_embedding_and_the_stream_is_refused():
+@pytest.mark.parametrize("gain", [1.5, 1.00001])
+def test_a_gain_between_the_embedding_and_the_stream_is_refused(gain):
     stock = stock_model("modernbert")
     with torch.no_grad():
-        stock.model.embeddings.norm.weight[3] = 1.5
+        stock.model.embeddings.norm.weight[3] = gain
     with pytest.raises(
-        ValueError, match=r"model\.embeddings\.norm has gains from 1 to 1\.5; .* others than 1\. Continue"
+        ValueError, match=rf"model\.embeddings\.norm has gains from 1 to {gain}; .* others than 1\. Continue"
     ):
         imported("modernbert", stock, "standard")
 
 
 def test_norms_of_queries_and_keys_are_refused_unless_they_are_what_the_constants_need():
     stock = stock_model("qwen3")
-    with pytest.raises(ValueError, match=r"queries and keys in layer 0 has gains from 1 to 1; .* others than 0\.3536"):
+    with pytest.raises(
+        ValueError, match=r"queries and keys in layer 0 has gains from 1 to 1; .* others than 0\.3535534"
+    ):
         imported("qwen3", stock, "u_mup")
     with torch.no_grad():
         stock.model.layers[1].self_attn.q_norm.weight[3] = 1.5
