@@ -21,6 +21,7 @@ import torch
 from torch.utils.data import Dataset
 
 from configs.batch_sizes import BatchSizes
+from lm_modules.data.bits import mixed
 from lm_modules.data.packed import PackedTokens
 from lm_modules.data.rows import Rows, Stream, pattern, whole_shares
 from lm_modules.data.selection import Selection
@@ -117,15 +118,8 @@ def _feistel(values: np.ndarray, half_bits: int, round_keys: list[np.uint64]) ->
     shift, mask = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
     left, right = values >> shift, values & mask
     for round_key in round_keys:
-        left, right = right, left ^ (_mixed(right ^ round_key) & mask)
+        left, right = right, left ^ (mixed(right ^ round_key) & mask)
     return (left << shift) | right
-
-
-def _mixed(values: np.ndarray) -> np.ndarray:
-    """Return well-mixed bits: the finalizer of SplitMix64 (Steele et al. 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def open_batches(directory: Path, *, streams: Sequence[Stream], sizes: BatchSizes, seed: int) -> Batches:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 SPLITS = ("train", "validation", "test")
+Profile = Literal["web", "wrapped", "code", "docstrings", "none"]
+"""What kind of text a source has, which decides what rules fit it: prose from the web, prose with lines broken at a
+width, source code, documentation in code, or text that no rule is made for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +17,7 @@ class Document:
 
     `group` names what must not be torn apart by the split (a module, a book). `split` is set by a source that has its
     own held-out part and is respected unless a split would be empty; None leaves it to a hash of the group or the text.
+    `language` is a code of ISO 639-1 ("en"), or of 639-3 where there is none, and None until it is known.
     """
 
     id: str
@@ -21,6 +25,8 @@ class Document:
     source: str
     group: str | None = None
     split: str | None = None
+    profile: Profile = "web"
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
