@@ -33,6 +33,7 @@ from lm_modules.training.finetuned_model import save_model
 from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
 from lm_modules.training.finetuning_state import FinetuningState, identity_of, trainable
 from lm_modules.training.layers import depth_of_parameters
+from lm_modules.training.optimizers import bring_state_to_weights
 from lm_modules.training.reporting import Report
 from lm_modules.training.schedules import warmup_stable_decay
 from lm_modules.training.trainer import build_trainer, fit, resolve_precision
@@ -51,6 +52,10 @@ class FineTuning(lightning.LightningModule):
         self.num_steps = num_steps
         self.seed = seed
         self.optimizer = torch.optim.AdamW(parameter_groups(network, optimization), fused=True)
+
+    def on_train_start(self) -> None:
+        """Put what the optimizer remembers beside the weights, which have their device by now."""
+        bring_state_to_weights([self.optimizer])
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         """Return the loss of `batch["step"]`, whose dropout is drawn from the seed and that step."""

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from lm_modules.training import checkpoints
+from lm_modules.training.optimizers import bring_state_to_weights
 
 
 @dataclass
@@ -57,6 +58,7 @@ class FinetuningState:
             optimizer.state[parameter] = {
                 moment: moments[f"{moment}/{name}"] for moment in ("step", "exp_avg", "exp_avg_sq")
             }
+        bring_state_to_weights([optimizer])
 
     def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, *, is_best: bool) -> None:
         """Write the state, and the weights beside it if they are the best so far."""

@@ -70,6 +70,16 @@ def set_learning_rate(optimizers: Sequence[torch.optim.Optimizer], fraction: flo
             group["lr"] = group["peak"] * fraction
 
 
+def bring_state_to_weights(optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    """Put what the optimizers remember of each weight on the weight's device, as torch does with what it loads.
+
+    Lightning moves the moments alone: the count of steps stays where it was read, and a fused AdamW needs it beside the
+    weight.
+    """
+    for optimizer in optimizers:
+        optimizer.load_state_dict(optimizer.state_dict())
+
+
 def gradient_norm(weights: Sequence[Tensor], scaling: Scaling) -> Tensor:
     """Return the length of the whole gradient, in the parametrization's own unit."""
     gradients = [each.grad for each in weights if each.grad is not None]

@@ -25,7 +25,13 @@ from lm_modules.objectives import Batch, Objective
 from lm_modules.training.callbacks.reporting import Clock
 from lm_modules.training.followers import end_with_parent, fork_server
 from lm_modules.training.gradient_sum import GradientSum, explained_memory
-from lm_modules.training.optimizers import build_optimizers, clip_gradient, gradient_norm, set_learning_rate
+from lm_modules.training.optimizers import (
+    bring_state_to_weights,
+    build_optimizers,
+    clip_gradient,
+    gradient_norm,
+    set_learning_rate,
+)
 from lm_modules.training.ranks import Ranks
 from lm_modules.training.schedules import schedule
 
@@ -83,7 +89,8 @@ class PretrainingModule(LightningModule):
         return self.optimization.learning_rate * schedule(self.optimization, last, self.steps)
 
     def on_train_start(self) -> None:
-        """Start the clock."""
+        """Start the clock, with what the optimizers remember beside the weights, which have their device by now."""
+        bring_state_to_weights(self.moved_by)
         self.clock.start()
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

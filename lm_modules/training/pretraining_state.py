@@ -15,6 +15,7 @@ from configs.pretraining import PretrainingConfig
 from lm_modules.data.input_files import file_digest
 from lm_modules.data.packed import read_meta
 from lm_modules.training.callbacks.reporting import Clock
+from lm_modules.training.optimizers import bring_state_to_weights
 from lm_modules.training.pretraining_module import PretrainingModule
 
 
@@ -115,6 +116,7 @@ def restore_optimizers(
         parameter = parameters[name]
         # what was read is a map of the file, which would take up the disk for as long as it is used
         moved_by[parameter].state[parameter][moment] = value.clone()
+    bring_state_to_weights(optimizers)
 
 
 def restore_weights(network: nn.Module, tensors: dict[str, Tensor]) -> None:
