@@ -8,7 +8,7 @@ import torch
 from broken_steps import no_number_at, weights_break_at
 from tiny_pretraining import tiny_config
 
-from lm_modules.training import checkpoints, pretraining
+from lm_modules.training import checkpoints, pretraining_run
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.pretraining_module import Diverged
 
@@ -114,14 +114,14 @@ def test_bad_steps_behind_those_left_out_from_the_first_step_on_end_the_run_each
 
 
 def test_weights_that_are_no_numbers_from_the_beginning_end_the_run(text, tmp_path, monkeypatch):
-    begin = pretraining.begin
+    begin = pretraining_run.begin
 
     def broken(*arguments):
         network = begin(*arguments)
         next(network.parameters()).data.view(-1)[0] = torch.nan
         return network
 
-    monkeypatch.setattr(pretraining, "begin", broken)
+    monkeypatch.setattr(pretraining_run, "begin", broken)
     with pytest.raises(Diverged, match="step 4 has a loss of nan"):
         run(text, tmp_path)
 
