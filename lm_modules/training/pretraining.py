@@ -96,16 +96,22 @@ def _train(run: Run) -> None:
         try:
             if module.step < module.steps:
                 _fit(run)
-            if module.step == module.steps and run.is_broken():
-                raise Diverged(
-                    f"the weights after step {module.step} are no numbers: training diverged. Begin anew with a "
-                    "lower optimization.learning_rate, more warm-up or optimization.clip_norm"
-                )
+            if module.step == module.steps:
+                _require_a_result(run)
         except Diverged:
             if not _go_back(run):
                 raise
         else:
             return
+
+
+def _require_a_result(run: Run) -> None:
+    """Raise Diverged where the end of the budget is reached without anything to hand on."""
+    remedy = "Begin anew with a lower optimization.learning_rate, more warm-up or optimization.clip_norm"
+    if run.is_broken():
+        raise Diverged(f"the weights after step {run.module.step} are no numbers: training diverged. {remedy}")
+    if run.module.last_moved < 0:
+        raise Diverged(f"none of the {run.module.steps} steps has moved the weights: all were left out. {remedy}")
 
 
 def _fit(run: Run) -> None:

@@ -18,7 +18,7 @@ def figures(run: Run, resumed_from: int | None, checkpoint: Path) -> dict[str, A
         "skipped_steps": module.num_skipped,
         "seconds": module.clock.seconds,
         "tokens_per_second": tokens_per_second,
-        "train_loss_nats": sum(module.recent_losses) / max(len(module.recent_losses), 1),
+        "train_loss_nats": sum(losses) / len(losses) if (losses := module.recent_losses) else None,
         "validation_loss_nats": held_out["loss"],
         "validation_loss_nats_before": run.validation.before.get("loss"),
         "validation_bits_per_byte": held_out.get("bits_per_byte"),

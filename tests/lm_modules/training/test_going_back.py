@@ -10,7 +10,12 @@ from tiny_pretraining import tiny_config
 
 from lm_modules.training import checkpoints, pretraining_run
 from lm_modules.training.pretraining import Interrupted, pretrain
+from lm_modules.training.pretraining_choices import choose
+from lm_modules.training.pretraining_figures import figures
 from lm_modules.training.pretraining_module import Diverged
+from lm_modules.training.pretraining_run import Run
+from lm_modules.training.ranks import Ranks
+from lm_modules.training.reporting import keep_going
 
 EVERY_STEP = {"compute__progress_every_seconds": 0.0}
 
@@ -180,3 +185,26 @@ def test_weights_that_break_in_the_last_step_are_no_success(text, tmp_path, monk
         with pytest.raises(Diverged, match="the weights after step 24 are no numbers"):
             run(text, tmp_path, lambda step, values: asked and step == 24)
         assert 18 in steps_in(tmp_path)
+
+
+def test_a_run_in_which_no_step_moved_the_weights_is_no_success_when_the_command_is_typed_again(
+    text, tmp_path, monkeypatch
+):
+    no_number_at(monkeypatch, 1, 2, 3)
+    for _ in range(2):
+        with pytest.raises(Diverged, match="none of the 3 steps has moved the weights"):
+            run(text, tmp_path, optimization__budget_steps=3, optimization__max_skipped_steps=3)
+
+
+def test_a_single_step_that_moved_the_weights_is_enough(text, tmp_path, monkeypatch):
+    no_number_at(monkeypatch, 1, 3)
+    result = run(text, tmp_path, optimization__budget_steps=3)
+    assert result["skipped_steps"] == 2
+    assert result["train_loss_nats"] > 4
+
+
+def test_no_training_loss_is_reported_where_there_is_none(text, tmp_path):
+    begun = Run(tiny_config(), *text, tmp_path, 3, None, keep_going, Ranks())
+    choose(begun)
+    begun.validation.figures = {"loss": 5.0}
+    assert figures(begun, None, tmp_path)["train_loss_nats"] is None
