@@ -23,6 +23,7 @@ from lm_modules.training.ranks import Ranks, uses_gpu
 from lm_modules.training.reporting import Report
 from lm_modules.training.retention import Retention
 from lm_modules.training.telemetry import Telemetry
+from lm_modules.training.token_files import require_sound
 from lm_modules.training.trainer import build_trainer, threads_of_a_rank
 
 
@@ -50,6 +51,7 @@ class Run:
         self.config, self.seed, self.report, self.ranks, self._start = config, seed, report, ranks, base
         self.directory, self.retention = workdir / "checkpoints", Retention.of(config.compute)
         refuse_other_tokenizer(tokens, tokenizer)
+        require_sound(tokens)
         _refuse_too_many_ranks(config, ranks)
         self.base = None if base is None else Base.of(base)
         self.identity = identity(config, tokens, tokenizer, seed, self.base.digest if self.base else None)
