@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -15,11 +15,32 @@ Matrix = tuple[Tensor, Tensor, dict[str, Any]]
 """A weight, its momentum and its group."""
 
 
-class Muon(torch.optim.Muon):
-    """`torch.optim.Muon` with its settings and state; matrices of one shape go through Newton-Schulz together.
+HONOURED = {"params", "lr", "weight_decay", "momentum"}
+"""What a group may set; the rest is as PyTorch has it by default."""
 
-    One by one, the small matrices of a narrow model keep neither a CPU's cores nor a GPU busy.
+
+class Muon(torch.optim.Muon):
+    """`torch.optim.Muon` with its state; matrices of one shape go through Newton-Schulz together.
+
+    One by one, the small matrices of a narrow model keep neither a CPU's cores nor a GPU busy. Momentum is Nesterov's,
+    the rate is multiplied by sqrt(max(1, rows / columns)), and Newton-Schulz has PyTorch's coefficients and iterations.
     """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        lr: float = 1e-3,
+        weight_decay: float = 0.1,
+        momentum: float = 0.95,
+    ) -> None:
+        super().__init__(params, lr=lr, weight_decay=weight_decay, momentum=momentum)  # type: ignore[arg-type]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Refuse what would be ignored: settings of PyTorch's own that steps of many matrices do not heed."""
+        ignored = sorted(name for name in self.defaults.keys() & param_group.keys() if name not in HONOURED)
+        if any(param_group[name] != self.defaults[name] for name in ignored):
+            raise ValueError(f"Muon takes no {', '.join(ignored)} of a group; leave it out, or use torch.optim.Muon")
+        super().add_param_group(param_group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

@@ -16,9 +16,12 @@ def matrices(seed):
 
 
 def moved(kind, steps=4):
-    """Return the weights after some steps of two groups that differ in all that a group may, and the optimizer."""
+    """Return the weights after some steps of two groups, and the optimizer: they differ in rate, decay and momentum."""
     weights = matrices(0)
-    groups = [{"params": weights[:3], "lr": 3 * LEARNING_RATE}, {"params": weights[3:], "weight_decay": 0.5}]
+    groups = [
+        {"params": weights[:3], "lr": 3 * LEARNING_RATE},
+        {"params": weights[3:], "weight_decay": 0.5, "momentum": 0.8},
+    ]
     optimizer = kind(groups, lr=LEARNING_RATE, momentum=0.9)
     for step in range(1, steps + 1):
         for weight, gradient in zip(weights[:-1], matrices(step), strict=False):  # the last one has none
@@ -41,6 +44,16 @@ def test_steps_are_those_of_pytorch_however_many_go_at_once(largest_stack, monke
     assert state["param_groups"] == their_state["param_groups"]
     for number, each in their_state["state"].items():
         assert torch.equal(state["state"][number]["momentum_buffer"], each["momentum_buffer"])
+
+
+@pytest.mark.parametrize(
+    "setting", [{"nesterov": False}, {"adjust_lr_fn": "match_rms_adamw"}, {"ns_steps": 3}, {"eps": 1e-3}]
+)
+def test_a_setting_that_would_be_ignored_is_refused(setting):
+    with pytest.raises(TypeError, match=next(iter(setting))):
+        Muon(matrices(0), **setting)
+    with pytest.raises(ValueError, match=f"Muon takes no {next(iter(setting))} of a group"):
+        Muon([{"params": matrices(0), **setting}])
 
 
 def test_a_direction_gets_singular_values_near_one():
