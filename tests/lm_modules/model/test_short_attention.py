@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lm_modules.model.short_attention import NUMBERS_AT_ONCE, short_attention
+from lm_modules.model.short_attention import LARGEST_BLOCK, NUMBERS_AT_ONCE, SMALLEST_BLOCK, short_attention
 
 
 def masks(kind, rows, heads, length):
@@ -17,15 +17,18 @@ def masks(kind, rows, heads, length):
 
 @pytest.mark.parametrize("kind", ["none", "causal", "documents", "bias"])
 @pytest.mark.parametrize("groups", [4, 2])
-@pytest.mark.parametrize("length", [48, 200])
-def test_values_and_gradients_are_those_of_attention_in_float64(kind, groups, length):
-    rows, heads = 5, 4
+@pytest.mark.parametrize(("rows", "length"), [(5, 48), (5, 200), (9, 201)])
+def test_values_and_gradients_are_those_of_attention_in_float64(kind, groups, rows, length):
+    heads = 4
+    block = min(max(length // 2, SMALLEST_BLOCK), LARGEST_BLOCK, length) if kind == "causal" else length
+    if rows == 9:  # more than one round of rows, each of more than one block where the text is causal
+        assert rows * heads * block * length > NUMBERS_AT_ONCE
+        assert block < length or kind != "causal"
     generator = torch.Generator().manual_seed(0)
     shapes = [(rows, length, each, 16) for each in (heads, groups, groups)]
     vectors = [torch.randn(shape, generator=generator).bfloat16() for shape in shapes]
     upstream = torch.randn(rows, heads, length, 16, generator=generator).bfloat16()
     mask, found = masks(kind, rows, heads, length), {}
-    assert rows * heads * 200 * 200 > NUMBERS_AT_ONCE  # so that the longer text takes more than one round
     for dtype in (torch.bfloat16, torch.float64):
         inputs = [each.to(dtype).requires_grad_() for each in vectors]
         if kind == "bias":
