@@ -33,7 +33,7 @@ class Muon(torch.optim.Muon):
         weight_decay: float = 0.1,
         momentum: float = 0.95,
     ) -> None:
-        super().__init__(params, lr=lr, weight_decay=weight_decay, momentum=momentum)  # type: ignore[arg-type]
+        super().__init__(params, lr=lr, weight_decay=weight_decay, momentum=momentum)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Refuse what would be ignored: settings of PyTorch's own that steps of many matrices do not heed."""
