@@ -1,4 +1,4 @@
-"""What a model costs: parameters, and floating-point operations of training.
+"""What a model costs: the floating-point operations of training.
 
     operations = 6 x weights x positions  +  12 x attention width x positions x positions read        for every layer
 
@@ -12,21 +12,10 @@ counted, nor is what is computed a second time.
 from __future__ import annotations
 
 from configs.model import ModelConfig
-from configs.size import num_layer_weights, num_weights
+from configs.size import num_layer_weights
 
 FORMULA = "6 x weights x positions + 12 x attention width x positions x positions read (causal: half) for each layer"
 """The same in a line, for people who read a utilization and ask what was counted."""
-
-
-def num_parameters(model: ModelConfig, vocab_size: int) -> int:
-    """Return the number of weights; a tied matrix counts once."""
-    return num_weights(model, vocab_size)
-
-
-def training_flops_per_token(model: ModelConfig, vocab_size: int) -> float:
-    """Return the operations of one token of a decoder that reads and scores a whole row."""
-    length = model.context_length
-    return (layers_flops(model, length, causal=True) + readout_flops(model, vocab_size, length)) / length
 
 
 def layers_flops(model: ModelConfig, length: int, *, causal: bool) -> float:

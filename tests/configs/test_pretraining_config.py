@@ -4,7 +4,8 @@ from pydantic import ValidationError
 from configs.model import ModelConfig
 from configs.optimization import OptimizationConfig
 from configs.pretraining import PretrainingConfig
-from lm_modules.model.cost import num_parameters, training_flops_per_token
+from configs.size import num_weights
+from lm_modules.objectives.causal_lm import CausalLm
 
 
 def test_defaults_are_complete_and_heads_follow_from_the_width():
@@ -67,7 +68,7 @@ def test_cost_counts_the_weights_that_are_there(tied):
 
     model = ModelConfig(width=64, depth=3, head_width=16, key_value_heads=2, tied_embeddings=tied)
     network = build_transformer(model, 100, model.parametrization.scales(model, 100, 256), causal=True)
-    assert num_parameters(model, 100) == sum(parameter.numel() for parameter in network.parameters())
+    assert num_weights(model, 100) == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_cost_counts_the_operations_that_torch_counts():
@@ -85,4 +86,4 @@ def test_cost_counts_the_operations_that_torch_counts():
     counted = counter.get_total_flops() / 64
     # torch's counter does not know the attention kernel of CPUs, so the matrices alone are compared.
     attention = 12 * 2 * 64 * 32 / 2
-    assert training_flops_per_token(model, 100) - attention == pytest.approx(counted)
+    assert CausalLm().training_flops(model, 100) / 32 - attention == pytest.approx(counted)

@@ -9,9 +9,8 @@ from configs.component import members
 from configs.model import ModelConfig
 from lm_modules.data.tokenizers import SPECIAL, sentinel
 from lm_modules.data.vocabulary import Vocabulary
-from lm_modules.model.cost import attention_flops, training_flops_per_token
+from lm_modules.model.cost import attention_flops
 from lm_modules.model.scaled import initialize
-from lm_modules.objectives.causal_lm import CausalLm
 from lm_modules.objectives.masked_lm import MaskedLm
 
 NAMES = (*SPECIAL, *(sentinel(number) for number in range(32)))
@@ -44,11 +43,6 @@ def test_a_row_costs_what_torch_counts(kind, heads):
     counted = counter.get_total_flops() / ROWS - skipped_by_causality(kind, model)
     # which tokens are hidden is drawn, so the number that is read out is known only nearly
     assert objective.training_flops(model, VOCABULARY.size) == pytest.approx(counted, rel=5e-3)
-
-
-def test_a_token_of_a_decoder_is_a_row_divided_by_its_length():
-    model = ModelConfig(width=64, depth=2, head_width=16, context_length=LENGTH)
-    assert training_flops_per_token(model, 512) * LENGTH == CausalLm().training_flops(model, 512)
 
 
 def test_modernbert_has_one_matrix_more_before_its_readout():

@@ -8,7 +8,7 @@ from tiny_pretraining import SENTENCE, tiny_config
 from configs.component import members
 from lm_modules.data.batches import Batches
 from lm_modules.hardware import energy, load
-from lm_modules.model.cost import training_flops_per_token
+from lm_modules.objectives.causal_lm import CausalLm
 from lm_modules.training import checkpoints
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.ranks import _place_from_torchrun, train_together
@@ -58,7 +58,8 @@ def samples_of(seen):
 def test_utilization_is_operations_over_the_stated_peak(text, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         result, seen = run(text, tmp_path)
-    flops = training_flops_per_token(tiny_config().model, 263 + 8)
+    model = tiny_config().model
+    flops = CausalLm().training_flops(model, 263 + 8) / model.context_length
     assert result["flops_per_token"] == pytest.approx(flops, rel=0.05)
     peak = result["peak_teraflops_per_second"] * 1e12
     assert result["mfu"] == pytest.approx(result["tokens_per_second"] * result["flops_per_token"] / peak)
