@@ -43,12 +43,13 @@ class OptimizationConfig(Config):
     """Steps in a row that may be left out, because their loss or gradient is no number or their loss is a spike, before
     training goes back to its last good checkpoint and leaves them out from there."""
     warmup_steps: int | None = Field(default=None, ge=0)
-    """Steps in which the learning rate rises to its peak; null takes warmup_fraction of the budget."""
+    """Steps in which the learning rate rises to its peak; null takes warmup_fraction of the budget. Where they and the
+    decay do not fit into the budget, the peak is not reached, and the log says so."""
     warmup_fraction: float = Field(default=0.05, ge=0, le=1)
     """Part of the budget in which the learning rate rises, where warmup_steps is not given."""
     decay_fraction: float = Field(default=0.3, ge=0, le=1)
-    """Last part of the budget, in which the learning rate falls to final_fraction of its peak in a straight line, with
-    the schedule warmup_stable_decay."""
+    """Last part of the budget, in which the learning rate falls to final_fraction of its peak in a straight line; the
+    other schedules than warmup_stable_decay take no notice of it."""
     final_fraction: float = Field(default=0.0, ge=0, le=1)
     """What is left of the learning rate at the end, as a part of the peak."""
     batch_tokens: int = Field(default=8192, ge=8)
@@ -87,6 +88,11 @@ class OptimizationConfig(Config):
             )
         if self.optimizer != "muon" and self.muon_learning_rate is not None:
             raise ValueError("muon_learning_rate has no effect with optimizer adamw; set optimizer to muon")
+        if self.optimizer != "muon" and self.muon_momentum != type(self).model_fields["muon_momentum"].default:
+            raise ValueError(
+                f"muon_momentum {self.muon_momentum:g} has no effect with optimizer adamw; set optimizer to muon, or "
+                "leave muon_momentum out"
+            )
         warmup = 0.0 if self.warmup_steps is not None else self.warmup_fraction
         if self.schedule == "warmup_stable_decay" and warmup + self.decay_fraction > 1:
             raise ValueError(

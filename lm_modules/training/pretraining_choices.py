@@ -12,6 +12,7 @@ from lm_modules.training import compilation
 from lm_modules.training.callbacks.reporting import Reporting
 from lm_modules.training.compilation import Compilation
 from lm_modules.training.pretraining_run import Run
+from lm_modules.training.remarks import remarks
 from lm_modules.training.reporting import Values
 from lm_modules.training.telemetry import Telemetry
 from lm_modules.training.trainer import fit, resolve_precision
@@ -27,6 +28,9 @@ def choose(run: Run) -> None:
     _compute_in(run, resolve_precision(run.config.compute) if run.ranks.leads else None)
     _compile(run, run.ranks.told(_compilation(run)))
     run.module.steps = run.ranks.told(_num_steps(run))
+    if run.ranks.leads:
+        for each in remarks(run.config.optimization, run.module.steps):
+            logger.warning(each)
 
 
 def keep(run: Run, precision: str, compiled: bool) -> None:

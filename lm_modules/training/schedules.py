@@ -35,14 +35,17 @@ def cosine(step: int, *, steps: int, warmup_steps: int, final_fraction: float) -
 
 def schedule(config: OptimizationConfig, step: int, steps: int) -> float:
     """Return the learning rate of a step of this run, as a part of its peak."""
-    warmup = round(steps * config.warmup_fraction) if config.warmup_steps is None else config.warmup_steps
-    warmup = min(warmup, steps)
+    warmup, decay = phases(config, steps)
     if config.schedule == "cosine":
         return cosine(step, steps=steps, warmup_steps=warmup, final_fraction=config.final_fraction)
     return warmup_stable_decay(
-        step,
-        steps=steps,
-        warmup_steps=warmup,
-        decay_steps=steps - warmup if config.schedule == "linear" else round(steps * config.decay_fraction),
-        final_fraction=config.final_fraction,
+        step, steps=steps, warmup_steps=warmup, decay_steps=decay, final_fraction=config.final_fraction
     )
+
+
+def phases(config: OptimizationConfig, steps: int) -> tuple[int, int]:
+    """Return the steps of the warm-up and those of the decay of this run."""
+    warmup = round(steps * config.warmup_fraction) if config.warmup_steps is None else config.warmup_steps
+    warmup = min(warmup, steps)
+    late = config.schedule == "warmup_stable_decay"
+    return warmup, round(steps * config.decay_fraction) if late else steps - warmup

@@ -38,6 +38,14 @@ def test_warmup_and_decay_fit_into_the_budget():
         OptimizationConfig(budget_steps=10, warmup_fraction=0.5, decay_fraction=0.6)
 
 
+def test_a_momentum_of_muon_without_muon_is_refused_and_settings_survive_being_written():
+    with pytest.raises(ValidationError, match=r"muon_momentum 0.9 has no effect with optimizer adamw; set optimizer"):
+        OptimizationConfig(budget_steps=10, muon_momentum=0.9)
+    for settings in ({"optimizer": "muon", "muon_momentum": 0.9}, {"schedule": "cosine", "decay_fraction": 0.5}, {}):
+        config = OptimizationConfig(budget_steps=10, **settings)
+        assert OptimizationConfig.model_validate_json(config.model_dump_json()) == config
+
+
 def test_a_batch_is_made_of_whole_rows():
     with pytest.raises(ValidationError, match=r"batch_tokens 1000 is not a multiple.*take 1024"):
         PretrainingConfig.model_validate({"optimization": {"batch_tokens": 1000, "budget_steps": 1}})

@@ -1,0 +1,32 @@
+"""What is allowed, and yet may not be meant: said in the log when a run begins."""
+
+from __future__ import annotations
+
+from configs.optimization import OptimizationConfig
+from lm_modules.training.schedules import phases, schedule
+
+
+def remarks(optimization: OptimizationConfig, steps: int) -> list[str]:
+    """Return a sentence for each setting of the schedule that does not do in so many steps what its name promises."""
+    found = []
+    if optimization.schedule != "warmup_stable_decay" and optimization.decay_fraction != _usual("decay_fraction"):
+        found.append(
+            f"optimization.decay_fraction {optimization.decay_fraction:g} has no effect with schedule "
+            f"{optimization.schedule}, which falls from the end of the warm-up on"
+        )
+    warmup, decay = phases(optimization, steps)
+    asked = optimization.warmup_steps or 0
+    # the last step of the rise may be the first of the fall
+    if asked and (asked > warmup or warmup + decay > steps + 1):
+        reached = max(schedule(optimization, step, steps) for step in range(steps))
+        found.append(
+            f"optimization.warmup_steps {asked} and a decay of {decay} steps do not fit into {steps}: the learning "
+            f"rate reaches {reached:.3g} of its peak"
+            + (f", in a warm-up of {warmup}" if warmup < asked else "")
+            + ". Lower optimization.warmup_steps, or give optimization.warmup_fraction in its place"
+        )
+    return found
+
+
+def _usual(name: str) -> object:
+    return OptimizationConfig.model_fields[name].default
