@@ -123,8 +123,20 @@ def require_gain(gain_D: Tensor, needed: float, where: str) -> None:
     if not torch.allclose(gain_D, torch.full_like(gain_D, needed), rtol=1e-6, atol=0.0):
         raise ValueError(
             f"{where} has gains from {float(gain_D.min()):.7g} to {float(gain_D.max()):.7g}; no matrix of our network "
-            f"can hold others than {needed:.7g}. Continue the model as it is: set pretraining.as_it_is to true"
+            f"can hold others than {needed:.7g}.{_rounded(gain_D, needed)} Continue the model as it is: set "
+            "pretraining.as_it_is to true"
         )
+
+
+def _rounded(gain_D: Tensor, needed: float) -> str:
+    """Return a sentence where the gains would be right but for the number format that they were saved in."""
+    halves = (torch.tensor(needed).to(dtype).to(gain_D.dtype) for dtype in (torch.bfloat16, torch.float16))
+    if not any(bool((gain_D == each).all()) for each in halves):
+        return ""
+    return (
+        " Was it saved in half precision (bfloat16 or float16)? That rounds the gains: take the model as it was "
+        "exported, in float32."
+    )
 
 
 def multipliers(model: ModelConfig, scales: Scales, layer: int) -> dict[str, float]:

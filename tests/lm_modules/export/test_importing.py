@@ -257,6 +257,18 @@ def test_gains_that_no_matrix_can_hold_are_refused(kind):
         imported(kind, stock_model(kind, tied=True, gains=True), "standard")
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_export_of_ours_that_was_saved_in_half_precision_is_refused_with_the_reason(dtype, tied):
+    fields = STOCK["qwen3"][3] | IDS | {"tie_word_embeddings": tied}
+    model = ModelConfig(context_length=40, **importers()["qwen3"].shape(STOCK["qwen3"][2](**fields)))
+    network = OBJECTIVES["causal_lm"]().network(model, VOCABULARY, 320).eval()
+    initialize(network, torch.Generator().manual_seed(0))
+    stock = importers()["qwen3"].stock(network, model, 96, IDS)
+    with pytest.raises(ValueError, match=r"gains from 0\.35\d+ to 0\.35\d+; .* 0\.3535534\. Was it saved in half prec"):
+        imported("qwen3", stock.to(dtype).float(), "u_mup")
+
+
 @pytest.mark.parametrize("gain", [1.5, 1.00001])
 def test_a_gain_between_the_embedding_and_the_stream_is_refused(gain):
     stock = stock_model("modernbert")
@@ -276,7 +288,7 @@ def test_norms_of_queries_and_keys_are_refused_unless_they_are_what_the_constant
         imported("qwen3", stock, "u_mup")
     with torch.no_grad():
         stock.model.layers[1].self_attn.q_norm.weight[3] = 1.5
-    with pytest.raises(ValueError, match="queries and keys in layer 1"):
+    with pytest.raises(ValueError, match=r"queries and keys in layer 1.*others than 1\. Continue"):
         imported("qwen3", stock, "standard")
 
 
