@@ -41,6 +41,7 @@ TAKEN = (
     "data_wait_fraction",
     "mfu",
     "bits_per_byte",
+    "bits_per_byte_estimate",
 )
 """Names under which training reports something else."""
 

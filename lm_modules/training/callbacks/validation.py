@@ -31,6 +31,9 @@ class HeldOut:
     Where rows overlap by one, each token is a label just once.
     A row begins without memory of the one before, so the figure is a little above what the model reaches with all the
     context it can have. The first row begins with the end-of-text token, as documents do in training.
+
+    `num_bytes` is the text that its tokens stand for: counted where the tokenizer is byte-level (see `token_bytes`) or
+    the whole split is read, and else `num_bytes_is_estimated`, as many bytes a token as in the whole split.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class HeldOut:
             self._documents = np.concatenate([np.full(self.overlap, documents[0]), documents])
         whole = packed.num_bytes * self.num_tokens / packed.num_tokens
         self.num_bytes = float(whole if token_bytes is None else token_bytes[ids].sum())
+        self.num_bytes_is_estimated = token_bytes is None and self.num_tokens < packed.num_tokens
 
     def batches(self, rows: int) -> Iterator[Rows]:
         """Yield up to so many rows of length + overlap tokens."""
@@ -104,7 +108,10 @@ class Validation(Callback):
             trainer.should_stop = True
 
     def _losses(self, module: Any) -> dict[str, float]:
-        """Return the loss and its parts, means over all rows, and bits per byte where all tokens are scored."""
+        """Return the loss and its parts, means over all rows, and bits per byte where all tokens are scored.
+
+        Those are told as `bits_per_byte_estimate` where the bytes of the text are estimated.
+        """
         objective, weights = module.objective, module.objective.weights()
         totals: defaultdict[str, float] = defaultdict(float)
         counts: Counter[str] = Counter()
@@ -120,7 +127,10 @@ class Validation(Callback):
         if objective.scores_every_token:  # then a stream is one part, and the parts are in the order of the streams
             pairs = zip(means.values(), self._held_out, strict=True)
             bits = sum(mean / math.log(2) * each.num_tokens for mean, each in pairs)
-            figures["bits_per_byte"] = bits / max(sum(each.num_bytes for each in self._held_out), 1)
+            estimated = any(each.num_bytes_is_estimated for each in self._held_out)
+            figures["bits_per_byte_estimate" if estimated else "bits_per_byte"] = bits / max(
+                sum(each.num_bytes for each in self._held_out), 1
+            )
         return figures
 
 
