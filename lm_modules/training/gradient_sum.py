@@ -117,7 +117,11 @@ class GradientSum:
 
 
 def _seed(seed: int, device: torch.device) -> None:
-    """Seed what is drawn from on this device; torch.manual_seed formats a stack for each device that is not there."""
+    """Seed what is drawn from on this device alone.
+
+    `torch.manual_seed` seeds every kind of device, and for each that this machine lacks it writes down the stack of
+    calls as text, to be shown if the device turns up later: about a millisecond in every step.
+    """
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(seed)
