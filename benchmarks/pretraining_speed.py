@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ LEFT_OUT_STEPS = 4
 
 Step = Callable[[], None]
 """What a contestant calls when a step begins."""
+Part = Callable[[str], AbstractContextManager[None]]
+"""What times a part of a step by its name."""
 
 
 @dataclass(frozen=True)
@@ -136,13 +138,16 @@ def rootstock(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> fl
     return statistics.median(saving)
 
 
-def bare(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
-    """The same network, loss, clipping and optimizer in the shortest loop that trains it."""
+def bare(shape: Shape, steps: int, compiled: bool, step_begins: Step, part: Part = nullcontext) -> None:
+    """The same network, loss, clipping and optimizer in the shortest loop that trains it.
+
+    Clipping measures the gradient and finds nothing to shorten, as in the engine.
+    """
     import torch
 
     from lm_modules.data.vocabulary import Vocabulary
     from lm_modules.model.scaled import initialize
-    from lm_modules.training.optimizers import build_optimizers
+    from lm_modules.training.optimizers import build_optimizers, clip_gradient
     from lm_modules.training.trainer import resolve_precision
 
     config = our_config(shape, steps, compiled)
@@ -150,18 +155,21 @@ def bare(shape: Shape, steps: int, compiled: bool, step_begins: Step) -> None:
     initialize(network, torch.Generator().manual_seed(0))
     if compiled:
         network.compile_layers()
-    (optimizer,) = build_optimizers(network, config.optimization)
+    (optimizer,), weights = build_optimizers(network, config.optimization), list(network.parameters())
     factor = config.model.parametrization.scaling(shape.vocabulary, shape.rows * shape.context).loss_gradient
     rows, bf16 = random_rows(shape, steps), resolve_precision(config.compute) == "bf16"
     for step in range(steps):
         step_begins()
         batch = rows[step * shape.rows : (step + 1) * shape.rows]
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = network.nats(batch[:, :-1], batch[:, 1:])
-        (loss * factor).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1e9)
-        optimizer.step()
-        optimizer.zero_grad()
+        with part("passes"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                loss = network.nats(batch[:, :-1], batch[:, 1:])
+            (loss * factor).backward()
+        norm = torch.nn.utils.get_total_norm([each.grad for each in weights])
+        with part("optimizer"):
+            clip_gradient(weights, norm, 1e9)
+            optimizer.step()
+            optimizer.zero_grad()
         loss.item()
 
 
