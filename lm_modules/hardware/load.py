@@ -11,7 +11,7 @@ import torch
 from lm_modules.hardware.nvidia import MEGABYTE, gpus
 
 SECONDS = 5.0
-"""A sample costs a few milliseconds, so it is taken at most so often."""
+"""A sample costs a few milliseconds, so it is taken at most so often in the time of the work."""
 SHORTEST_SECONDS = 0.1
 """Over less, a mean says nothing."""
 
@@ -51,13 +51,20 @@ class Load:
         self._tree, self._gpus = ProcessTree(), gpus(device, count)
         psutil.cpu_percent()  # begins the first interval
         self._seconds, self._cpu_seconds = time.monotonic(), self._tree.cpu_seconds()
+        self._worked: float | None = None
 
-    def sample(self, *, last: bool = False) -> dict[str, float]:
-        """Return means since the last sample, and what is in use now; nothing if that was not long ago."""
+    def sample(self, worked: float, *, last: bool = False) -> dict[str, float]:
+        """Return means since the last sample, and what is in use now; nothing if that was not long ago.
+
+        `worked` are the seconds of work so far, by the work's own clock: what waits, as training does while it is
+        measured beside others, is not sampled meanwhile at every turn.
+        """
         now = time.monotonic()
         elapsed = now - self._seconds
-        if elapsed < (SHORTEST_SECONDS if last else SECONDS):
+        since = elapsed if last or self._worked is None else min(elapsed, worked - self._worked)
+        if since < (SHORTEST_SECONDS if last else SECONDS):
             return {}
+        self._worked = worked
         cpu_seconds = self._tree.cpu_seconds()
         values: dict[str, float | None] = {
             "system/cpu_utilization_percentage": psutil.cpu_percent(),

@@ -46,9 +46,12 @@ class Telemetry:
             return {}
         return {"mfu": tokens_per_second * self.flops_per_token / (self.peak.flops_per_second * self._num_devices)}
 
-    def sample(self, *, last: bool = False) -> dict[str, float]:
-        """Return load and energy as metrics; nothing if the last sample was not long ago and more will come."""
-        load = self._load.sample(last=last)
+    def sample(self, seconds: float, *, last: bool = False) -> dict[str, float]:
+        """Return load and energy as metrics after so many seconds of training.
+
+        Nothing if the last sample was not long ago and more will come.
+        """
+        load = self._load.sample(seconds, last=last)
         if not load and not last:
             return {}
         return load | {f"energy/{name}": value for name, value in self._consumed().items()}

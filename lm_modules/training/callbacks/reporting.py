@@ -67,7 +67,7 @@ class Reporting(Callback):
         if self._telemetry:
             utilization = self._telemetry.utilization(tokens_per_second)
             values |= {f"train/{name}": value for name, value in utilization.items()}
-            values |= {**self._telemetry.sample(last=module.step == module.steps), **self._about}
+            values |= {**self._telemetry.sample(module.clock.seconds, last=module.step == module.steps), **self._about}
             self._about = {}  # said once
         self._begin(module)
         if self._report(module.step, values | {TOTAL: module.steps}):

@@ -95,8 +95,8 @@ def test_memory_and_time_of_children_belong_to_the_tree():
 def test_a_load_is_sampled_now_and_then_and_at_the_end():
     load = Load(CPU)
     time.sleep(0.2)
-    assert load.sample() == {}
-    sample = load.sample(last=True)
+    assert load.sample(0.0) == {}
+    sample = load.sample(0.2, last=True)
     assert set(sample) == {
         "system/cpu_utilization_percentage",
         "system/process_busy_cores",
