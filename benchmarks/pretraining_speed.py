@@ -1,16 +1,17 @@
 """Tokens a second of pretraining, side by side: Rootstock, a bare loop over its model, the HF Trainer, and LitGPT.
 
     python benchmarks/pretraining_speed.py [--sizes 1M 15M] [--starts 3] [--turns 10] [--threads 2] [--only rootstock]
+                                           [--check]
 
 All train decoders of the same shape, vocabulary, context and batch, with AdamW, on the same random tokens. Every
 contestant lives in a process of its own, and they train in turns of a few steps, each while the others wait: whatever
 slows the machine for a while slows all. The first steps of each (which compile) are left out. All begin several times,
 because where a process happens to lie in memory makes it some per cent faster or slower for all of its life. Printed
-are medians of the turns, and Rootstock's ratio to each, the median over the rounds of turns: as it is, and compiled,
-which is what `compute.compile: auto` chooses for a budget of 20 tokens a parameter at these sizes. The model and
-optimizer are the peers' own: a stock Llama for the Trainer, LitGPT's Llama for LitGPT (which is left out where it is
-not installed; it asks for older packages than Rootstock, so install it beside them:
-`pip install --no-deps litgpt jsonargparse typeshed-client`).
+are medians of the turns, and Rootstock's ratio to each, the median over the rounds of turns, not compiled and compiled;
+compiled is what `compute.compile: auto` chooses for a budget of 20 tokens a parameter at these sizes. At the end stand
+the aims; `--check` makes a missed one an exit code of 1. The model and optimizer are the peers' own: a stock Llama for
+the Trainer, LitGPT's Llama for LitGPT (which is left out where it is not installed; it asks for older packages than
+Rootstock, so install it beside them: `pip install --no-deps litgpt==0.5.13 jsonargparse typeshed-client`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aims import Aim, add_check, tell
 from turns import announce_steps_of_the_engine, train_in_turns
 
 from configs.compute import ComputeConfig
@@ -296,6 +298,17 @@ CONTESTANTS: dict[str, tuple[Callable[[Shape, int, bool, Step], float | None], b
 }
 
 
+AIMS = {
+    ("rootstock", "bare"): 0.97,
+    ("rootstock, compiled", "bare, compiled"): 0.97,
+    ("rootstock, compiled", "trainer"): 1.5,
+    ("rootstock, compiled", "trainer, bf16, compiled"): 1.1,
+    ("rootstock, compiled", "litgpt"): 1.3,
+    ("rootstock, compiled", "litgpt, whole batches"): 1.1,
+}
+"""How many times as fast as another a contestant is to be, at either size."""
+
+
 def contest(name: str, shape: Shape, steps: int, step_begins: Step) -> float:
     """Train for so many steps and one more, which ends the last turn before whatever comes at the end of the work."""
     run, compiled = CONTESTANTS[name]
@@ -309,12 +322,16 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=10, help="of each contestant after each start")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", nargs="+", help="names of contestants, or how they begin")
+    add_check(parser)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     names = [each for each in CONTESTANTS if not arguments.only or each.startswith(tuple(arguments.only))]
     if importlib.util.find_spec("litgpt") is None:
         names = [each for each in names if not each.startswith("litgpt")]
-        logger.info("LitGPT is not installed and left out: pip install --no-deps litgpt jsonargparse typeshed-client")
+        logger.info(
+            "LitGPT is not installed and left out: pip install --no-deps litgpt==0.5.13 jsonargparse typeshed-client"
+        )
+    found: list[Aim] = []
     for size in arguments.sizes:
         shape = SHAPES[size]
         tokens = shape.steps_of_a_turn * shape.rows * shape.context
@@ -339,7 +356,7 @@ def main() -> None:
         for name in names:
             speeds = [tokens / each for each in seconds[name]]
             spread = f"({min(speeds):,.0f} to {max(speeds):,.0f})"
-            ratios = (ratio(seconds, own, name) for own in names if own.startswith("rootstock"))
+            ratios = (f"{ratio(seconds, own, name):.2f}" for own in names if own.startswith("rootstock"))
             logger.info("%-30s %9s  %-20s  %s", name, f"{statistics.median(speeds):,.0f}", spread, "  ".join(ratios))
         for name in names:
             if saving := records[name].result:
@@ -348,11 +365,22 @@ def main() -> None:
                 logger.info(
                     "%s: a checkpoint, every %d steps, takes %.2f s, %.1f %% more", name, steps, saving, 100 * part
                 )
+        found += aims(size, seconds)
+    tell(found, check=arguments.check)
 
 
-def ratio(seconds: dict[str, list[float]], own: str, name: str) -> str:
+def ratio(seconds: dict[str, list[float]], own: str, name: str) -> float:
     """Return how many times as fast `own` is, the median over the rounds."""
-    return f"{statistics.median(theirs / ours for theirs, ours in zip(seconds[name], seconds[own], strict=True)):.2f}"
+    return statistics.median(theirs / ours for theirs, ours in zip(seconds[name], seconds[own], strict=True))
+
+
+def aims(size: str, seconds: dict[str, list[float]]) -> list[Aim]:
+    """Return the aims of the contestants that ran."""
+    return [
+        Aim(f"{size}, {own} to {name}", ratio(seconds, own, name), bound)
+        for (own, name), bound in AIMS.items()
+        if own in seconds and name in seconds
+    ]
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Does the best learning rate stay where it is when the model is widened? A grid of learning rates over widths.
 
-    python benchmarks/transfer.py [--widths 64 128 256] [--steps 220] [--output benchmarks/results/...md]
+    python benchmarks/transfer.py [--widths 64 128 256] [--steps 220] [--output benchmarks/results/...md] [--check]
 
 Two layers with heads of 16 learn the bytes of the standard library's documentation, 16 rows of 64 a step, for 220 steps
 of AdamW: 25 of warm-up, then a straight fall to nothing, no weight decay. Every cell is one whole call of `pretrain`,
 the engine that `rootstock pretrain` runs, on one thread in float32. The grids are a factor of 2 apart and reach beyond
 the best rate on both sides; a best rate at the end of its grid is marked, since it may lie further out.
 
-With u-muP the best rate of the widest model is to be that of the narrowest, give or take one step of the grid. With the
-standard parametrization it falls as the model widens.
+With u-muP the best rates of all widths are to lie within one step of the grid; with the standard parametrization the
+best rate falls as the model widens, by more than that. `--check` makes it an exit code of 1 if they do not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import torch
+from aims import Aim, add_check, tell
 
 from configs.data_preparation import DataPreparationConfig
 from configs.pretraining import PretrainingConfig
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=220)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--hardware", default="")
+    add_check(parser)
     parser.add_argument("--output", type=Path, help="a Markdown file to write as well")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -69,6 +71,7 @@ def main() -> None:
         arguments.output.parent.mkdir(exist_ok=True)
         what = "`python benchmarks/transfer.py`: nats a byte on held-out text, the best of each column bold."
         arguments.output.write_text("\n".join([title, "", what, "", *lines]) + "\n")
+    tell(aims(grids), check=arguments.check)
 
 
 def text(directory: Path) -> tuple[Path, Path]:
@@ -139,11 +142,26 @@ def table(kind: str, losses: Losses) -> list[str]:
     return rows
 
 
+def spread_of(losses: Losses) -> int:
+    """Return how many steps of the grid the best rates of the widths lie apart."""
+    powers = [best(each) for each in losses.values()]
+    return max(powers) - min(powers)
+
+
+def aims(grids: dict[str, Losses]) -> list[Aim]:
+    """Return what the spreads are to be, as factors."""
+    stays, moves = (2.0 ** spread_of(grids[kind]) for kind in ("u_mup", "standard"))
+    return [
+        Aim("u_mup: factor between the best rates of the widths", stays, 2.0, at_most=True),
+        Aim("standard: factor between the best rates of the widths", moves, 4.0),
+    ]
+
+
 def verdict(kind: str, losses: Losses) -> str:
     """Say where the best rates lie, and what the best rate of the narrowest model costs the widest."""
     powers = {width: best(each) for width, each in losses.items()}
     narrow, wide = min(losses), max(losses)
-    spread = max(powers.values()) - min(powers.values())
+    spread = spread_of(losses)
     word = "stays" if spread <= 1 else "moves"
     places = ", ".join(f"2^{power} at {width}" for width, power in powers.items())
     cost = losses[wide][powers[narrow]] - losses[wide][powers[wide]]
