@@ -36,6 +36,18 @@ def test_a_link_of_the_documents_leads_to_a_file(path: Path) -> None:
         assert target.startswith("http") or (path.parent / target).exists(), target
 
 
+def test_every_how_to_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        targets = re.findall(r"\]\(([^)#:]+\.md)\)", page.read_text(encoding="utf-8"))
+        waiting += [path for each in targets if (path := (page.parent / each).resolve()) not in reached]
+    assert [
+        page.name for page in sorted((ROOT / "docs" / "how_to").glob("*.md")) if page.resolve() not in reached
+    ] == []
+
+
 def test_the_filter_of_the_how_to_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lm_modules.data.documents import Document
 
