@@ -25,7 +25,7 @@ from configs.data_preparation import DataPreparationConfig
 from lm_modules.data.cleaners import Cleaner
 from lm_modules.data.corpus import SplitWriter, fill_split, total
 from lm_modules.data.data_card import data_card
-from lm_modules.data.deduplication import Deduplication
+from lm_modules.data.deduplication.exact import Exact
 from lm_modules.data.documents import SPLITS, Document, Unreadable, with_valid_unicode
 from lm_modules.data.filters import Filter
 from lm_modules.data.funnel import Funnel, Ledger
@@ -145,7 +145,7 @@ class _Run:
     def _filter(self, rule: Filter, document: Document) -> tuple[str, str | None]:
         return document.text, rule.reason_to_drop(document) if rule.judges(document) else None
 
-    def _deduplicate(self, deduplication: Deduplication, document: Document) -> tuple[str, str | None]:
+    def _deduplicate(self, deduplication: Exact, document: Document) -> tuple[str, str | None]:
         key = deduplication.key(document.text)
         if key in self.seen:
             return document.text, "copy of an earlier document"

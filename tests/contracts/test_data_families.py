@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+from itertools import combinations
 
+import numpy as np
 import pytest
 
 from configs.component import Component, members
@@ -76,11 +78,43 @@ def test_filter_gives_the_same_verdict_twice(each, text: str) -> None:
     assert document == Document("1", text, "source")
 
 
-@pytest.mark.parametrize("each", all_members("deduplication"))
-def test_equal_texts_have_equal_keys_and_different_ones_do_not(each) -> None:
-    keys = {name: each.key(text) for name, text in TEXTS.items() if text.strip()}
-    assert len(set(keys.values())) == len(keys)
-    assert keys == {name: each.key(text) for name, text in TEXTS.items() if text.strip()}
+COPIED_DOCUMENTS, COPIED_PASSAGES = (
+    [each for each in all_members("deduplication") if each.values[0].copies == copies]
+    for copies in ("documents", "passages")
+)
+
+
+@pytest.mark.parametrize("each", COPIED_DOCUMENTS)
+def test_equal_texts_have_equal_sketches_and_different_ones_are_not_alike(each) -> None:
+    texts = [text for text in TEXTS.values() if text.strip()]
+    sketches = np.stack([each.sketch(text) for text in texts])
+    assert (sketches == np.stack([each.sketch(text) for text in texts])).all()
+    keys = each.keys(sketches)
+    assert (keys.dtype, keys.shape[0]) == (np.uint64, len(texts))
+    assert (keys[:3] == each.keys(sketches[:3])).all()
+    assert each.alike(sketches, sketches).all()
+    for one, other in combinations(range(len(texts)), 2):
+        shared = (keys[one] == keys[other]).any()
+        assert not (shared and each.alike(sketches[[one]], sketches[[other]])[0])
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("each", COPIED_PASSAGES)
+def test_passages_lie_in_their_text_and_equal_ones_have_equal_keys(each, text: str) -> None:
+    starts, ends, keys = each.passages(text)
+    assert (starts.dtype, ends.dtype, keys.dtype) == (np.int64, np.int64, np.uint64)
+    assert len(starts) == len(ends) == len(keys)
+    assert (starts >= 0).all()
+    assert (starts < ends).all()
+    assert (ends <= len(text)).all()
+    texts_of = {}
+    for start, end, key in zip(starts.tolist(), ends.tolist(), keys.tolist(), strict=True):
+        texts_of.setdefault(key, set()).add(" ".join(text[start:end].split()))
+    assert all(len(found) == 1 for found in texts_of.values())
+    assert each.without(text, np.zeros(len(keys), bool)) == text
+    assert len(each.without(text, np.ones(len(keys), bool))) == len(text) - len(
+        {place for start, end in zip(starts, ends, strict=True) for place in range(start, end)}
+    )
 
 
 @pytest.mark.parametrize("member", all_members("tokenizers"))
