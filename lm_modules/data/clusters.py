@@ -25,7 +25,9 @@ from lm_modules.data.key_files import KeyFiles, by_part, runs_of_equals
 KEYS_AT_ONCE = 4_000_000
 """Keys that are sorted together; with their places and order some 150 MB."""
 DOCUMENTS_AT_ONCE = 8_192
-"""Sketches of which keys are made, and pairs that are compared."""
+"""Sketches of which keys are made."""
+PAIRS_AT_ONCE = 1_024
+"""Pairs that are compared; few, since to read a sketch the machine may map 64 kB around it."""
 MOST_COMPARED = 1_000
 """Members of the largest group of which all pairs are compared."""
 NEIGHBOURS = 32
@@ -73,6 +75,7 @@ def _write_keys(
             if not len(chosen):
                 continue
             keys = rule.keys(table.of(table.starts[number] + chosen))
+            table.forget()
             if not columns:
                 columns = [folder / f"{column}.npy" for column in range(keys.shape[1])]
                 for path in columns:
@@ -96,11 +99,11 @@ def _join_groups(
     """Compare the documents that share a key, and join those that are alike."""
     order = np.argsort(keys, kind="stable")
     for first, second in _candidates(places[order], keys[order], components):
-        for begin in range(0, len(first), DOCUMENTS_AT_ONCE):
-            one, other = first[begin : begin + DOCUMENTS_AT_ONCE], second[begin : begin + DOCUMENTS_AT_ONCE]
-            # What is joined already need not be compared: joining it again changes nothing.
-            apart = components.roots(one) != components.roots(other)
-            one, other = one[apart], other[apart]
+        # What is joined already need not be compared: joining it again changes nothing.
+        apart = components.roots(first) != components.roots(second)
+        first, second = first[apart], second[apart]
+        for begin in range(0, len(first), PAIRS_AT_ONCE):
+            one, other = first[begin : begin + PAIRS_AT_ONCE], second[begin : begin + PAIRS_AT_ONCE]
             alike = rule.alike(table.of(members[one]), table.of(members[other]))
             components.join(one[alike], other[alike])
             table.forget()

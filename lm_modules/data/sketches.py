@@ -21,8 +21,8 @@ import xxhash
 from lm_modules.data.bits import mixed
 from lm_modules.data.text_words import WordNumbers, ngram_numbers, words_of
 
-SHINGLES_AT_ONCE = 128
-"""So few that their products stay in the processor's nearest cache."""
+SHINGLES_AT_ONCE = 1_024
+"""So few that their products stay in a cache of the processor."""
 MOST_FIGURES_FRACTION = 0.5
 
 DIGITS = re.compile(r"\d+")
@@ -65,7 +65,7 @@ def minima(text: str, shingle_words: int, num_numbers: int) -> np.ndarray:
     shingles_S1 = (_shingles(text, numbers_W, shingle_words) >> np.uint64(32)).astype(np.uint32)[:, None]
     factors_N, terms_N = _orders(num_numbers)
     found_N = np.full(num_numbers, 0xFFFFFFFF, np.uint32)
-    products = np.empty((SHINGLES_AT_ONCE, num_numbers), np.uint32)
+    products = np.empty((min(len(shingles_S1), SHINGLES_AT_ONCE), num_numbers), np.uint32)
     for start in range(0, len(shingles_S1), SHINGLES_AT_ONCE):
         part_S1 = shingles_S1[start : start + SHINGLES_AT_ONCE]
         products_SN = products[: len(part_S1)]
