@@ -11,7 +11,6 @@ Memory holds 17 bytes for each document, the keys of one share of one column, an
 
 from __future__ import annotations
 
-import mmap
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,8 +25,8 @@ KEYS_AT_ONCE = 4_000_000
 """Keys that are sorted together; with their places and order some 150 MB."""
 DOCUMENTS_AT_ONCE = 8_192
 """Sketches of which keys are made."""
-PAIRS_AT_ONCE = 1_024
-"""Pairs that are compared; few, since to read a sketch the machine may map 64 kB around it."""
+PAIRS_AT_ONCE = 8_192
+"""Pairs that are compared."""
 MOST_COMPARED = 1_000
 """Members of the largest group of which all pairs are compared."""
 NEIGHBOURS = 32
@@ -75,7 +74,6 @@ def _write_keys(
             if not len(chosen):
                 continue
             keys = rule.keys(table.of(table.starts[number] + chosen))
-            table.forget()
             if not columns:
                 columns = [folder / f"{column}.npy" for column in range(keys.shape[1])]
                 for path in columns:
@@ -106,7 +104,6 @@ def _join_groups(
             one, other = first[begin : begin + PAIRS_AT_ONCE], second[begin : begin + PAIRS_AT_ONCE]
             alike = rule.alike(table.of(members[one]), table.of(members[other]))
             components.join(one[alike], other[alike])
-            table.forget()
 
 
 def _candidates(
@@ -147,27 +144,30 @@ def _counted(sizes: np.ndarray) -> np.ndarray:
 
 
 class _Sketches:
-    """Reads the sketches of any documents from the files of all parts."""
+    """Reads the sketches of any documents from the files of all parts, row by row.
+
+    Not as memory maps: the machine maps whole neighbourhoods of a row that is read, in the end all files.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.parts = [np.load(path, mmap_mode="r") for path in paths]
-        self.sizes = [len(part) for part in self.parts]
+        arrays = [np.load(path, mmap_mode="r") for path in paths]
+        self.files = [(Path(path), int(array.offset)) for path, array in zip(paths, arrays, strict=True)]
+        self.sizes = [len(array) for array in arrays]
         self.starts = np.concatenate(([0], np.cumsum(self.sizes))).astype(np.int64)
+        first = arrays[0] if arrays else np.empty((0, 1), np.uint32)
+        self.width, self.dtype = first.shape[1], first.dtype
 
     def of(self, numbers: np.ndarray) -> np.ndarray:
         """Return [len(numbers), numbers of a sketch]."""
         order = np.argsort(numbers, kind="stable")
-        first = self.parts[0]
-        found = np.empty((len(numbers), first.shape[1]), first.dtype)
-        at = 0
+        found = np.empty((len(numbers), self.width), self.dtype)
+        rows = found.reshape(-1).view(np.uint8).data
+        size, places = self.width * self.dtype.itemsize, iter(order.tolist())
         for part, local in by_part(self.starts, numbers[order]):
-            found[order[at : at + len(local)]] = self.parts[part][local]
-            at += len(local)
+            path, offset = self.files[part]
+            with path.open("rb", buffering=0) as file:
+                for row in local.tolist():
+                    file.seek(offset + row * size)
+                    place = next(places) * size
+                    file.readinto(rows[place : place + size])
         return found
-
-    def forget(self) -> None:
-        """Let go of the pages that were read: they count as ours, though the machine could take them back."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            for part in self.parts:
-                if isinstance(part.base, mmap.mmap):
-                    part.base.madvise(mmap.MADV_DONTNEED)
