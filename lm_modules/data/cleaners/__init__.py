@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 
-from configs.component import Component
+from lm_modules.data.chosen import Chosen
 
 
-class Cleaner(Component):
-    """Rewrites a text; a second run changes nothing more."""
+class Cleaner(Chosen):
+    """Rewrites the texts of the documents that it is for; a second run changes nothing more."""
 
     @abstractmethod
     def clean(self, text: str) -> str:

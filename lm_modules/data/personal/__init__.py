@@ -1,0 +1,87 @@
+"""Personal data in texts: found by rules, replaced by the name of its kind.
+
+    Write to ann@site.org or +44 20 7946 0958.        before
+    Write to PI:EMAIL or PI:PHONE.                    after (the tags of ROOTS: Laurençon et al. 2022, arXiv 2303.03915)
+
+    contacts.py           e-mail addresses, phone numbers, user names
+    ip_addresses.py       addresses of machines that everybody can reach
+    numbers.py            payment cards and bank accounts, by their check digits
+    national_numbers.py   numbers that states give to persons
+    keys.py               private keys, and keys and tokens of services
+
+Only the characters that were found are replaced, never equal ones elsewhere. What a rule cannot know is not found:
+names, streets, birthdays, and numbers without a form of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+
+from lm_modules.data.personal.contacts import emails, phones, users
+from lm_modules.data.personal.ip_addresses import ip_addresses
+from lm_modules.data.personal.keys import keys
+from lm_modules.data.personal.national_numbers import national_numbers
+from lm_modules.data.personal.numbers import bank_accounts, cards
+from lm_modules.data.personal.spans import Span, apart
+
+NUMBERS: dict[str, Callable[[str, int, int], Iterator[Span]]] = {
+    "CARD": cards,
+    "IBAN": bank_accounts,
+    "NATIONAL_ID": national_numbers,
+    "PHONE": phones,
+}
+"""Finders that look from one place of a text to before another; of two that find the same, the first counts."""
+OTHERS: dict[str, Callable[[str], Iterator[Span]]] = {
+    "EMAIL": emails,
+    "IP_ADDRESS": ip_addresses,
+    "KEY": keys,
+    "USER": users,
+}
+KINDS = (*OTHERS, *NUMBERS)
+SIX_DIGITS = re.compile(r"[0-9](?:[^0-9\n]{0,3}[0-9]){5}")
+MARGIN = 40
+"""Characters around six digits in which the rest of a number stands."""
+
+
+def found(text: str, kinds: Collection[str] = KINDS) -> list[Span]:
+    """Return where personal data of some kinds stands, in order."""
+    spans = [span for kind, finder in OTHERS.items() if kind in kinds for span in finder(text)]
+    if finders := [finder for kind, finder in NUMBERS.items() if kind in kinds]:
+        spans += [span for place in _numeric(text) for finder in finders for span in finder(text, *place)]
+    return apart(spans)
+
+
+def _numeric(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the places (start, end) where digits crowd: most prose has none, so that four finders have little to do."""
+    start = end = 0
+    for match in SIX_DIGITS.finditer(text):
+        if match.start() - MARGIN > end:
+            if end:
+                yield start, end
+            start = max(match.start() - MARGIN, 0)
+        end = match.end() + MARGIN
+    if end:
+        yield start, end
+
+
+def masked(text: str, kinds: Collection[str] = KINDS) -> str:
+    """Return the text with a placeholder ("PI:EMAIL") for all personal data of some kinds.
+
+    A placeholder may complete something that was none before ("a@b.org@c.org"), so this goes on until nothing is found.
+    It ends, because no placeholder holds a digit, an "@" or a dash, and everything that is found holds one.
+    """
+    while spans := found(text, kinds):
+        parts, place = [], 0
+        for span in spans:
+            parts += [text[place : span.start], f"PI:{span.kind}"]
+            place = span.end
+        text = "".join([*parts, text[place:]])
+    return text
+
+
+def num_masked(before: str, after: str) -> Counter[str]:
+    """Return how much of each kind was replaced, for a text and what `masked` made of it."""
+    counts = {kind: after.count(f"PI:{kind}") - before.count(f"PI:{kind}") for kind in KINDS}
+    return Counter({kind: count for kind, count in counts.items() if count > 0})
