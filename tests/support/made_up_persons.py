@@ -235,19 +235,18 @@ def _german(rng: random.Random) -> str:
     return f"{text[:2]} {text[2:5]} {text[5:8]} {text[8:]}"
 
 
+def _british(rng: random.Random) -> str:
+    pairs = " ".join(_digits(rng, 2) for _ in range(3))
+    return f"{_from(rng, 'ABCEHJ', 2)} {pairs} {rng.choice('ABCD')}"
+
+
+def _social_security(rng: random.Random) -> str:
+    return f"{rng.randint(1, 665):03}-{rng.randint(1, 99):02}-{rng.randint(1, 9999):04}"
+
+
 def _national_id(rng: random.Random) -> str:
-    return rng.choice(
-        (
-            lambda: f"{rng.randint(1, 665):03}-{rng.randint(1, 99):02}-{rng.randint(1, 9999):04}",
-            lambda: (
-                lambda: (lambda: f"{_from(rng, 'ABCEHJ', 2)} {_digits(rng, 2)} {_digits(rng, 2)} {_digits(rng, 2)} A",),
-            ),
-            *(
-                lambda make=make: make(rng)
-                for make in (_spanish, _brazilian, _french, _chinese, _swedish, _belgian, _finnish, _german)
-            ),
-        )
-    )()
+    european = (_british, _spanish, _french, _swedish, _belgian, _finnish, _german)
+    return rng.choice((_social_security, _brazilian, _chinese, *european))(rng)
 
 
 def _key(rng: random.Random) -> str:

@@ -42,6 +42,8 @@ ANYWHERE = re.compile(r"\s*\b\d* ?items? in (?:your )?(?:cart|basket)\b", re.IGN
 TERMINAL = (".", "?", "!", '"', "'", "\u201d", "\u2019", "\u3002", "\uff1f", "\uff01", "\u061f", "\u0964")
 MOST_EDITED_WORDS = 10
 FEW_WORDS = 8
+MOST_CHARACTERS = 200
+"""Of a line that is looked at for such words: a page of brackets would keep these patterns busy for hours."""
 
 
 class Boilerplate(Cleaner):
@@ -84,7 +86,12 @@ class Boilerplate(Cleaner):
         drop = (
             num_words < self.min_line_words
             or (self.policies and POLICIES.search(line))
-            or (self.navigation and num_words <= FEW_WORDS and all(map(_is_navigation, SEPARATORS.split(line))))
+            or (
+                self.navigation
+                and len(line) <= MOST_CHARACTERS
+                and num_words <= FEW_WORDS
+                and all(map(_is_navigation, SEPARATORS.split(line)))
+            )
             or (self.figures_and_capitals and _is_figures_or_capitals(line, num_words))
             or (self.terminal_punctuation and (not line.endswith(TERMINAL) or line.endswith("...")))
         )
@@ -93,7 +100,7 @@ class Boilerplate(Cleaner):
     def _edited(self, line: str) -> str:
         if self.citations and "[" in line:
             line = CITATION.sub("", line)
-        if self.navigation and len(line.split(None, MOST_EDITED_WORDS)) <= MOST_EDITED_WORDS:
+        if self.navigation and len(line) <= MOST_CHARACTERS and len(line.split()) <= MOST_EDITED_WORDS:
             for pattern in (BEGINNING, ANYWHERE, END):
                 line = pattern.sub("", line)
         return line
