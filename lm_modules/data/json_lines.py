@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from lm_modules.data.documents import Unreadable
+from lm_modules.data.inputs.damage import TOO_LONG
+from lm_modules.data.inputs.lines import Line, numbered_lines
 
 EXCERPT_CHARACTERS = 200
 
@@ -15,35 +17,62 @@ EXCERPT_CHARACTERS = 200
 def json_lines(
     source: str, file: Path, fields: tuple[str, ...], numbers_too: tuple[str, ...] = ()
 ) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
-    """Yield (line number from 1, object) for each line that is an object with `fields`, each of them a string.
+    """Yield (line number from 1, object) for each line of a file that is an object with `fields`, each a string.
 
     A whole number will do for the fields in `numbers_too`; it is yielded as a string.
 
     Every other line but an empty one is yielded as `Unreadable`. If no line of the file has a field, that is a
     ValueError with the fields that are there.
     """
-    seen: set[str] = set()
-    num_lines = 0
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            num_lines += 1
-            row, reason = _parsed(line)
-            if row is not None:
-                seen.update(row)
-                row |= {field: str(row[field]) for field in numbers_too if type(row.get(field)) is int}
-                reason = _missing(row, fields)
-            if row is None or reason:
-                excerpt = line[:EXCERPT_CHARACTERS].decode("utf-8", "replace").strip()
-                yield Unreadable(source, str(file), number, reason, excerpt)
-            else:
-                yield number, row
-    if num_lines and not seen:
-        raise ValueError(f"{file}: not one of its {num_lines} lines is a JSON object; is it JSON Lines?")
-    for field in fields:
-        if num_lines and field not in seen:
-            raise ValueError(f"{file}: no line has a field {field!r}; the fields there are: {', '.join(sorted(seen))}")
+    found = FieldsFound(str(file), fields)
+    with file.open("rb") as stream:
+        yield from json_rows(source, numbered_lines(stream, None), found, numbers_too)
+    found.require()
+
+
+class FieldsFound:
+    """The fields that the objects of a file had so far."""
+
+    def __init__(self, place: str, fields: tuple[str, ...]):
+        self.place, self.fields = place, fields
+        self.seen: set[str] = set()
+        self.num_lines = 0
+
+    @property
+    def missing(self) -> list[str]:
+        """The wanted fields that no line had, if there was any line."""
+        return [field for field in self.fields if field not in self.seen] if self.num_lines else []
+
+    def require(self) -> None:
+        """Raise a ValueError if a field is missing."""
+        if not self.missing:
+            return
+        if not self.seen:
+            raise ValueError(f"{self.place}: not one of its {self.num_lines} lines is a JSON object; is it JSON Lines?")
+        raise ValueError(
+            f"{self.place}: no line has a field {self.missing[0]!r}; the fields there are: "
+            f"{', '.join(sorted(self.seen))}"
+        )
+
+
+def json_rows(
+    source: str, lines: Iterable[Line], found: FieldsFound, numbers_too: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
+    """Yield (line number, object), or `Unreadable`, for each line that is not empty, and note what fields there are."""
+    for line in lines:
+        if not line.data.strip():
+            continue
+        found.num_lines += 1
+        row, reason = (None, TOO_LONG) if line.too_long else _parsed(line.data)
+        if row is not None:
+            found.seen.update(row)
+            row |= {field: str(row[field]) for field in numbers_too if type(row.get(field)) is int}
+            reason = _missing(row, found.fields)
+        if row is None or reason:
+            excerpt = line.data[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace").strip()[:EXCERPT_CHARACTERS]
+            yield Unreadable(source, found.place, line.number, reason, excerpt)
+        else:
+            yield line.number, row
 
 
 def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str]:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import sys
+from dataclasses import asdict
 from itertools import combinations
 
 import numpy as np
 import pytest
+from source_inputs import MAKERS
 
 from configs.component import Component, members
 from lm_modules.data.documents import Document, encodable
+from lm_modules.data.inputs.parts import Part
 
 NEEDED = {
     "text_files": {"path": "texts"},
     "jsonl": {"path": "texts.jsonl"},
     "csv": {"path": "texts.csv"},
+    "arrow": {"path": "texts.arrow"},
+    "markdown": {"path": "texts"},
+    "html": {"path": "texts"},
+    "warc": {"path": "texts.warc"},
+    "code": {"path": "texts"},
     "parquet": {"path": "texts.parquet"},
     "hugging_face": {"dataset": "texts"},
     "text_lines": {"files": {"good": "good.txt", "bad": "bad.txt"}},
@@ -60,6 +70,23 @@ def test_check_refuses_inputs_that_are_not_there(member, tmp_path, monkeypatch: 
             member.check()
     else:
         member.check()
+
+
+@pytest.mark.parametrize("kind", members("lm_modules.data.sources"))
+def test_parts_of_a_source_give_its_documents_in_any_order_and_process(kind: str, tmp_path) -> None:
+    cls = members("lm_modules.data.sources")[kind]
+    source = cls.model_validate({"kind": kind, "language": "en", **MAKERS[kind](tmp_path)})
+    whole = list(source.documents())
+    assert len([each for each in whole if isinstance(each, Document)]) > 1
+    assert all(each.language == "en" for each in whole if isinstance(each, Document))
+    assert {each.source for each in whole} <= {*source.names(), source.kind}
+    for part_bytes in (1, 700, 5_000, 40_000, sys.maxsize):
+        parts = source.parts(part_bytes)
+        # another process has a source from JSON, a part from JSON or a pickle, and nothing else
+        sent = [Part.from_dict(json.loads(json.dumps(asdict(part)))) for part in parts]
+        assert sent == pickle.loads(pickle.dumps(parts)) == parts
+        found = [list(cls.model_validate_json(source.model_dump_json()).documents(part)) for part in reversed(sent)]
+        assert [each for documents in reversed(found) for each in documents] == whole
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())

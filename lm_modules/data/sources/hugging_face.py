@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from configs.base import nearest
 from lm_modules.data.documents import Document, Unreadable
 from lm_modules.data.input_files import files_fingerprint, named
+from lm_modules.data.inputs.parts import Part
 from lm_modules.data.sources import Source
 
 
@@ -32,22 +34,46 @@ class HuggingFace(Source):
     streaming: bool = True
     """Read over the network as needed; false downloads everything first."""
 
-    def documents(self) -> Iterator[Document | Unreadable]:
-        """Yield one document a row."""
-        name, checked = self.name or self.kind, False
-        for number, row in enumerate(self._rows(), start=1):
-            if not checked:
+    def parts(self, part_bytes: int) -> list[Part]:
+        """Return the shards of what is streamed, ranges of rows of what is here."""
+        return self._parts(self._rows(), part_bytes)
+
+    def _parts(self, rows: Any, part_bytes: int) -> list[Part]:
+        if hasattr(rows, "data"):
+            at_once = max(1, len(rows) * part_bytes // max(rows.data.nbytes, 1))
+            return [
+                Part(start=start, end=min(start + at_once, len(rows)), first=start + 1, num_bytes=part_bytes)
+                for start in range(0, len(rows), at_once)
+            ]
+        if rows.num_shards < 2:
+            return [Part()]
+        return [Part(start=shard, end=shard + 1) for shard in range(rows.num_shards)]
+
+    def documents(self, part: Part | None = None) -> Iterator[Document | Unreadable]:
+        """Yield one document a row; where there are several shards, its name has the number of the shard too."""
+        rows = self._rows()
+        for each in self._parts(rows, sys.maxsize) if part is None else [part]:
+            if hasattr(rows, "data"):
+                yield from self._documents(rows.select(range(each.start, each.end or len(rows))), "", each.first)
+            elif each.end is None:
+                yield from self._documents(rows, "", 1)
+            else:
+                shard = rows.shard(num_shards=rows.num_shards, index=each.start, contiguous=True)
+                yield from self._documents(shard, f"{each.start}-", 1)
+
+    def _documents(self, rows: Any, shard: str, first: int) -> Iterator[Document | Unreadable]:
+        for number, row in enumerate(rows, start=first):
+            if number == first:
                 for field in filter(None, (self.text_field, self.group_field)):
                     if field not in row:
                         raise ValueError(f"data set {self.dataset!r} has no column {field!r}{nearest(field, row)}")
-                checked = True
             text = row[self.text_field]
             if isinstance(text, str):
                 group = str(row[self.group_field]) if self.group_field else None
-                yield Document(f"{Path(self.dataset).name}/{self.split}:{number}", text, name, group)
+                yield self.document(f"{Path(self.dataset).name}/{self.split}:{shard}{number}", text, group)
             else:
                 reason = f"column {self.text_field!r} is no string"
-                yield Unreadable(name, self.dataset, number, reason, repr(text)[:200])
+                yield self.unreadable(self.dataset, number, reason, repr(text)[:200])
 
     def _rows(self) -> Any:
         import datasets

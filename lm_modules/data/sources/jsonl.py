@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Literal
 
 from lm_modules.data.documents import Document, Unreadable
-from lm_modules.data.input_files import files_fingerprint, input_files
-from lm_modules.data.json_lines import json_lines
-from lm_modules.data.sources import Source
+from lm_modules.data.inputs.encodings import Encoding
+from lm_modules.data.inputs.file_source import FileSource
+from lm_modules.data.inputs.files import InputFile
+from lm_modules.data.inputs.lines import lines_of, text_line_ranges
+from lm_modules.data.inputs.parts import Part, Range
+from lm_modules.data.inputs.streams import Stream, opened
+from lm_modules.data.json_lines import FieldsFound, json_rows
 
-SUFFIXES = (".jsonl", ".ndjson")
 
-
-class Jsonl(Source):
+class Jsonl(FileSource):
     """Objects of JSON Lines files (https://jsonlines.org); a bad line is set aside with its file and number."""
 
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
+
     kind: Literal["jsonl"] = "jsonl"
-    path: str
-    """A file, a folder (its .jsonl and .ndjson files) or a pattern."""
     text_field: str = "text"
     """The field that holds the text."""
     group_field: str | None = None
     """A string field; documents with the same value stay in the same split."""
+    encoding: Encoding = None
 
-    def documents(self) -> Iterator[Document | Unreadable]:
-        """Yield one document a line, in the order of the files."""
-        name = self.name or self.kind
-        for place, file in input_files(self.path, SUFFIXES).items():
-            for line in self._lines(file):
-                if isinstance(line, Unreadable):
-                    yield line
-                else:
-                    number, row = line
-                    group = row[self.group_field] if self.group_field else None
-                    yield Document(f"{place}:{number}", row[self.text_field], name, group)
-
-    def check(self) -> None:
-        """Raise a ValueError if there is no file, or a file has not the fields; reads the first good line of each."""
-        for file in input_files(self.path, SUFFIXES).values():
-            next((line for line in self._lines(file) if not isinstance(line, Unreadable)), None)
-
-    def _lines(self, file: Path) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
+    def read(self, stream: Stream, part: Part) -> Iterator[Document | Unreadable]:
+        """Yield one document a line."""
         fields = (self.text_field, self.group_field) if self.group_field else (self.text_field,)
-        return json_lines(self.name or self.kind, file, fields)
+        found = FieldsFound(stream.place, fields)
+        lines = lines_of(stream.binary, self.encoding, self.max_document_bytes, part)
+        for each in json_rows(self.name or self.kind, lines, found):
+            if isinstance(each, Unreadable):
+                yield each
+            else:
+                number, row = each
+                group = row[self.group_field] if self.group_field else None
+                yield self.document(f"{stream.name}:{number}", row[self.text_field], group)
+        if part.end is None:
+            # a file with no object at all is set aside line by line; one whose objects are others is a wrong setting
+            if found.seen:
+                found.require()
+        elif found.missing:
+            # the lines of other parts may have the field; if none has, this raises
+            whole = self.file_documents(part.files[0], Part())
+            next((each for each in whole if isinstance(each, Document)), None)
 
-    def fingerprint(self) -> str:
-        """Return a digest of the files' bytes."""
-        return files_fingerprint(input_files(self.path, SUFFIXES))
+    def ranges(self, file: InputFile, part_bytes: int) -> Iterable[Range]:
+        """Return ranges of whole lines."""
+        with opened(file) as stream:
+            return list(text_line_ranges(stream, self.encoding, part_bytes))

@@ -102,9 +102,18 @@ def test_parquet_rows_become_documents_and_nulls_are_set_aside(tmp_path) -> None
     assert two.line == 2
     with pytest.raises(ValueError, match="no column 'bodi'; did you mean 'body'"):
         list(Parquet(path=str(tmp_path), text_field="bodi").documents())
+
+
+def test_what_is_no_parquet_file_is_set_aside_and_refused_where_it_is_all_there_is(tmp_path) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["one"]}), tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_text("no parquet")
-    with pytest.raises(ValueError, match=r"b\.parquet is no Parquet file"):
-        list(Parquet(path=str(tmp_path), text_field="body").documents())
+    one, bad = Parquet(path=str(tmp_path)).documents()
+    assert one.text == "one"
+    assert bad.file.endswith("b.parquet")
+    assert "no parquet file" in bad.reason
+    Parquet(path=str(tmp_path)).check()
+    with pytest.raises(ValueError, match=r"b\.parquet.* no document that can be read .*no parquet file"):
+        Parquet(path=str(tmp_path / "b.parquet")).check()
 
 
 @pytest.mark.parametrize("streaming", [True, False])
