@@ -45,7 +45,7 @@ def members(stream: BinaryIO, name: str, num_bytes: int, guard: Guard) -> Iterat
     if archive_kind(name) == "zip":
         yield from _zip_members(stream, num_bytes, guard)
     else:
-        yield from _tar_members(stream)
+        yield from _tar_members(stream, num_bytes, guard)
 
 
 def _zip_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Member]:
@@ -75,7 +75,7 @@ def _zip_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Mem
                 yield info.filename, guard.watch(member, lambda so_far=packed_bytes: so_far), ""  # type: ignore[misc]
 
 
-def _tar_members(stream: BinaryIO) -> Iterator[Member]:
+def _tar_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Member]:
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarInfo) as archive:
         while (info := archive.next()) is not None:
             # tarfile would keep a list of all members
@@ -90,7 +90,7 @@ def _tar_members(stream: BinaryIO) -> Iterator[Member]:
             if problem:
                 yield info.name, None, problem
             else:
-                yield info.name, cast(BinaryIO, archive.extractfile(info)), ""
+                yield info.name, guard.watch(archive.extractfile(info), lambda: num_bytes), ""
 
 
 def _name_problem(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 BUFFER_BYTES = 1 << 18
+PIECE_BYTES = 1 << 16
 HARMLESS_BYTES = 64 << 20
 """What a file may grow to whatever its size: a gigabyte of nothing has its ratio only beyond this."""
 XZ_MEMORY_BYTES = 256 << 20
@@ -80,16 +81,23 @@ class Guard:
 
 class _Watched(io.RawIOBase):
     def __init__(self, stream: Any, guard: Guard, packed_bytes: Callable[[], int]):
-        self.stream, self.guard, self.packed_bytes = stream, guard, packed_bytes
+        self.guard, self.packed_bytes = guard, packed_bytes
+        self.place = 0
+        self.read_some = stream.read1 if isinstance(stream, io.BufferedIOBase) else stream.read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self.stream.read(len(buffer))
+        # in small pieces, because what comes in one piece with the damage is lost
+        data = self.read_some(min(len(buffer), PIECE_BYTES))
         self.guard.count(len(data), self.packed_bytes())
         buffer[: len(data)] = data
+        self.place += len(data)
         return len(data)
+
+    def tell(self) -> int:
+        return self.place
 
 
 class _Xz:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
@@ -69,8 +69,7 @@ def _local(path: str, suffixes: tuple[str, ...], follow_links: bool) -> list[Inp
     place = Path(path).expanduser()
     if has_magic(path) and not place.exists():
         folder = Path(*takewhile(lambda part: not has_magic(part), place.parts))
-        matches = glob(str(place), recursive=True)
-        if not (found := _described(map(Path, matches), folder, follow_links)):
+        if not (found := _described(_matches(folder, place.relative_to(folder)), folder, follow_links)):
             raise ValueError(f"no file matches {path!r} (in {Path.cwd()}); correct the pattern")
         return found
     if not place.exists():
@@ -87,6 +86,14 @@ def _local(path: str, suffixes: tuple[str, ...], follow_links: bool) -> list[Inp
         paths += [Path(parent, each) for each in folders if os.path.islink(Path(parent, each))]
         paths += [Path(parent, each) for each in files if has_suffix(each, suffixes)]
     return _described(paths, place, follow_links) + unlisted
+
+
+def _matches(folder: Path, pattern: Path) -> Iterator[Path]:
+    """Yield what matches a pattern in a folder; `**` goes to all depths, but through no links: they may be circles."""
+    hidden_too = any(part.startswith(".") for part in pattern.parts)
+    for path in folder.glob(str(pattern / "*" if pattern.name == "**" else pattern)):
+        if hidden_too or not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield path
 
 
 def _described(paths: Iterable[Path], folder: Path, follow_links: bool) -> list[InputFile]:
@@ -124,4 +131,4 @@ def _unlisted(error: OSError, folder: Path) -> InputFile:
 
 def local_version(status: os.stat_result) -> str:
     """Return what changes when a file of this machine does."""
-    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+    return f"{status.st_size} bytes, changed {status.st_mtime_ns}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -59,8 +60,20 @@ def _described(system: Any, place: str, folder: str, info: dict[str, Any]) -> In
 
 def version(info: dict[str, Any]) -> str:
     """Return what changes when a remote file does: its size, and the mark or the time that its system keeps."""
-    marks = [f"{name} {info[name]}" for name in (*CONTENT_MARKS, *TIME_MARKS) if info.get(name)]
+    marks = [f"{name} {_moment(info[name])}" for name in (*CONTENT_MARKS, *TIME_MARKS) if info.get(name)]
     return ", ".join([f"{info.get('size')} bytes", *marks[:1]])
+
+
+def _moment(value: Any) -> Any:
+    """Return a time as seconds, because some systems list it in one type and tell it in another."""
+    return value.timestamp() if isinstance(value, datetime) else value
+
+
+def same_version(before: str, now: str) -> bool:
+    """Return whether two versions can be of one file. What lists a file may know another mark than what opens it."""
+    (size, _, mark), (size_now, _, mark_now) = before.partition(", "), now.partition(", ")
+    same_kind = mark.partition(" ")[0] == mark_now.partition(" ")[0]
+    return size == size_now and (mark == mark_now or not same_kind)
 
 
 def tells_content(version: str) -> bool:

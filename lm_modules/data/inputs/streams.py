@@ -59,7 +59,7 @@ def _refuse_changed(file: InputFile) -> None:
         now = remote.version_now(file.place) if is_url(file.place) else local_version(os.stat(file.place))
     except OSError as error:
         raise ValueError(f"{file.place} went away while it was read; let it rest, then run again") from error
-    if now != file.version:
+    if not remote.same_version(file.version, now):
         raise ValueError(
             f"{file.place} changed while it was read ({file.version} before, {now} now); let it rest, or copy it, "
             "then run again"

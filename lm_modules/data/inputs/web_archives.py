@@ -1,7 +1,7 @@
 """Records of WARC files (ISO 28500), and the pages that servers sent in them.
 
-Written here because FastWARC 2.0.1 ends the process' thread with a panic when a stream fails under it, and warcio 1.8.1
-takes a truncated file for a whole one and holds a line of any length. Here both are errors, and memory is bounded.
+Written here because FastWARC 2.0.1 panics when a stream fails under it and ends at a response that is packed and in
+chunks, and warcio 1.8.1 takes a truncated file for a whole one and holds a line of any length. Here both are errors.
 """
 
 from __future__ import annotations
