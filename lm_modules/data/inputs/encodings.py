@@ -20,7 +20,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-DECODED_AT_ONCE = 1 << 20
+DECODED_AT_ONCE = 1 << 18
 REMEDY = "save it as UTF-8, or name its encoding (encoding: cp1252)"
 
 

@@ -34,7 +34,10 @@ def opened(file: InputFile) -> Iterator[BinaryIO]:
         with remote.open_remote(file.place) as raw, _unchanged(file):
             yield cast(BinaryIO, io.BufferedReader(raw, BUFFER_BYTES))
     else:
-        with open(file.place, "rb", buffering=BUFFER_BYTES) as stream, _unchanged(file):
+        with (
+            open(file.place, "rb", buffering=min(BUFFER_BYTES, max(file.num_bytes, 1 << 13))) as stream,
+            _unchanged(file),
+        ):
             yield stream
 
 
