@@ -1,6 +1,6 @@
 """Find, layer and validate a configuration: a preset or a YAML file, what it extends, and what `--set` changes.
 
-extends: demo                    # a preset, or a path relative to this file
+extends: demo                    # a preset, or a path relative to this file; of a list, [small, roots], the last wins
 finetuning:
   dropout: 0.2                   # mappings merge; lists and single values replace
   adapter: {kind: lora}          # another kind: the settings of the old one are dropped
@@ -94,22 +94,28 @@ def _find(name_or_path: str, directory: Path) -> Path:
     return presets()[name_or_path]
 
 
-def _layers(data: dict[str, Any], source: str, directory: Path) -> list[_Layer]:
-    """Return `data` and all that it extends, itself first."""
-    layers, seen = [_Layer(source, data)], {source}
-    while (base := layers[-1].data.get("extends")) is not None:
-        if not isinstance(base, str):
-            raise ConfigError(f"extends: must be the name of a preset or a path, not {base!r} ({layers[-1].source})")
+def _layers(data: dict[str, Any], source: str, directory: Path, above: tuple[str, ...] = ()) -> list[_Layer]:
+    """Return `data` and all that it extends, itself first; of several bases the last, which stands over the others."""
+    layers = [_Layer(source, data)]
+    for base in reversed(_bases(data, source)):
         try:
             path = _find(base, directory)
         except ConfigError as error:
-            raise ConfigError(f"extends: {error}{f' ({layers[-1].source})' if layers[-1].source else ''}") from None
-        if str(path) in seen:
-            raise ConfigError(f"extends: {path} extends itself, through {layers[-1].source}")
-        seen.add(str(path))
-        layers.append(_Layer(str(path), read_file(path)))
-        directory = path.parent
+            raise ConfigError(f"extends: {error}{f' ({source})' if source else ''}") from None
+        if str(path) in (*above, source):
+            raise ConfigError(f"extends: {path} extends itself, through {source}")
+        layers += _layers(read_file(path), str(path), path.parent, (*above, source))
     return layers
+
+
+def _bases(data: dict[str, Any], source: str) -> Sequence[str]:
+    base = data.get("extends")
+    bases = [base] if isinstance(base, str) else base or []
+    if not isinstance(bases, list | tuple) or not all(isinstance(each, str) for each in bases):
+        raise ConfigError(
+            f"extends: must be the name of a preset or a path, or a list of them, not {base!r} ({source})"
+        )
+    return bases
 
 
 def _merged(layers: list[_Layer]) -> dict[str, Any]:

@@ -31,8 +31,8 @@ class PipelineConfig(Config):
 
     model_config = ConfigDict(title="Pipeline")
 
-    extends: str | None = None
-    """A preset (or a file) that gives everything not said here."""
+    extends: str | tuple[str, ...] | None = None
+    """A preset or a file that gives everything not said here, or several, of which the last stands over the others."""
     name: str = Field(default="pipeline", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """What runs of this are called: the MLflow experiment and the Prefect runs."""
     seed: int = Field(default=0, ge=0)

@@ -117,6 +117,15 @@ def test_numbers_of_overrides_are_numbers(folder, text, value):
     assert config.finetuning.optimization.learning_rate == value
 
 
+def test_of_several_bases_the_last_stands_over_the_others(folder):
+    (folder / "second.yaml").write_text("seed: 8\nfinetuning: {dropout: 0.25}\n")
+    first, second = written(folder, "extends: base.yaml\n"), written(folder, "extends: [base.yaml, second.yaml]\n")
+    assert (second.seed, second.finetuning.dropout) == (8, 0.25)
+    assert second.finetuning.base == first.finetuning.base
+    assert written(folder, "extends: [second.yaml, base.yaml]\n").seed == first.seed
+    assert written(folder, "extends: [base.yaml, second.yaml]\nseed: 9\n").seed == 9
+
+
 def test_a_later_override_wins(folder):
     assert written(folder, "extends: base.yaml\n", "seed=1", "seed=2").seed == 2
 
@@ -132,7 +141,9 @@ def test_a_later_override_wins(folder):
         ("extends: base.yaml\nfinetuning: {adapter: lra}\n", ["finetuning.adapter", "'lora'", "mine.yaml"]),
         ("extends: base.yaml\nfinetuning: {context_length: 2}\n", ["finetuning.context_length", "8", "not 2"]),
         ("extends: bse.yaml\n", ["extends", "bse.yaml: no such file", "mine.yaml"]),
-        ("extends: [a]\n", ["extends", "['a']"]),
+        ("extends: {a: 1}\n", ["extends", "{'a': 1}"]),
+        ("extends: [base.yaml, 1]\n", ["extends", "['base.yaml', 1]"]),
+        ("extends: [base.yaml, mine.yaml]\n", ["extends itself"]),
         ("extends: mine.yaml\n", ["extends itself"]),
         ("seed: 1\nseed: 2\n", ["mine.yaml, line 2", "'seed' is repeated"]),
         ("seed: 1\n  name: x\n", ["mine.yaml, line 2"]),

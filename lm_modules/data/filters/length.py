@@ -35,7 +35,9 @@ class Length(Filter):
 
     def reason_to_drop(self, document: Document) -> str | None:
         """Return which bound the document breaks."""
-        num_characters, num_words = len(document.text), len(document.text.split())
+        from lm_modules.data.text_words import words_of
+
+        num_characters, num_words = len(document.text), len(words_of(document.text))
         if num_characters < self.min_characters:
             return f"fewer than {self.min_characters} characters"
         if self.max_characters is not None and num_characters > self.max_characters:

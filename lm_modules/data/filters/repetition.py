@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lm_modules.data.documents import Document
+from lm_modules.data.documents import Document, Profile
 from lm_modules.data.filters import Filter
+from lm_modules.data.filters._scripts import WITHOUT_SPACES
+
+if TYPE_CHECKING:
+    from lm_modules.data.filters._ngrams import Ngrams, Words
+
+NEWLINES = re.compile("\n+")
+EMPTY_LINES = re.compile("\n{2,}")
 
 
 class Repetition(Filter):
     """The repetition rules of MassiveText (Gopher: Rae et al. 2021, arXiv 2112.11446, table A1), with its thresholds.
 
-    Words are what stands between white space; characters are those of words, so indentation does not count.
     A copy is every occurrence of a line, paragraph or n-gram after its first. The rules are for prose; code repeats by
-    its nature, so name the sources that are prose in `sources`.
+    its nature.
     """
 
     kind: Literal["repetition"] = "repetition"
+    profiles: tuple[Profile, ...] | None = ("web", "wrapped")
+    """The kinds of text that it judges, where `sources` does not say which; null judges all kinds."""
+    characters: Literal["of_words", "all"] = "of_words"
+    """What characters are counted: those of words, so that indentation does not count, and what occurs once repeats
+    nothing; or all of the text, as DataTrove and FineWeb count, where a text of few words is mostly its commonest
+    n-gram and is dropped."""
     max_copied_lines: float = Field(default=0.30, ge=0, le=1)
     """Largest share of the lines that are copies."""
     max_copied_line_characters: float = Field(default=0.20, ge=0, le=1)
@@ -34,55 +46,76 @@ class Repetition(Filter):
     max_copied: dict[int, float] = Field(default={5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10})
     """Words of an n-gram -> largest share of the characters that stand in copied n-grams."""
 
+    def cannot_judge(self, language: str | None) -> str | None:
+        """Return what it leaves out where no spaces stand between words."""
+        return "n-grams of words are for scripts with spaces" if language in WITHOUT_SPACES else None
+
     def reason_to_drop(self, document: Document) -> str | None:
         """Return the first rule that the document breaks."""
-        words = document.text.split()
-        num_characters = sum(map(len, words))
-        if not num_characters:
+        from lm_modules.data.filters._ngrams import measured_words
+
+        words = measured_words(document.text)
+        if not words.words:
             return None
-        for unit, separator, most, most_characters in (
-            ("lines", "\n", self.max_copied_lines, self.max_copied_line_characters),
-            ("paragraphs", "\n\n", self.max_copied_paragraphs, self.max_copied_paragraph_characters),
+        num_characters = len(document.text) if self.characters == "all" else words.num_characters
+        reason = self._copied_parts(document.text, words.num_characters, num_characters)
+        if reason is None and document.language not in WITHOUT_SPACES:
+            reason = self._repeated_ngrams(words, num_characters)
+        return reason
+
+    def _copied_parts(self, text: str, num_visible: int, num_characters: int) -> str | None:
+        for unit, most, most_characters in (
+            ("lines", self.max_copied_lines, self.max_copied_line_characters),
+            ("paragraphs", self.max_copied_paragraphs, self.max_copied_paragraph_characters),
         ):
-            parts = [part for each in document.text.split(separator) if (part := "".join(each.split()))]
+            parts = _all_parts(text, unit) if self.characters == "all" else _visible_parts(text, unit, num_visible)
             copies = _copies(parts)
-            if len(copies) > most * len(parts):
+            if copies and len(copies) / len(parts) > most:
                 return f"more than {most:g} of the {unit} are copies"
-            if sum(map(len, copies)) > most_characters * num_characters:
+            if sum(map(len, copies)) / num_characters > most_characters:
                 return f"more than {most_characters:g} of the characters are in copied {unit}"
-        lengths = [len(word) for word in words]
-        for size, most in self.max_commonest.items():
-            if _commonest_characters(words, size) > most * num_characters:
+        return None
+
+    def _repeated_ngrams(self, words: Words, num_characters: int) -> str | None:
+        for size, most in sorted(self.max_commonest.items()):
+            if self._commonest_characters(words, words.ngrams(size)) / num_characters > most:
                 return f"more than {most:g} of the characters are in one {size}-gram"
-        for size, most in self.max_copied.items():
-            if _copied_characters(words, lengths, size) > most * num_characters:
+        for size, most in sorted(self.max_copied.items()):
+            ngrams = words.ngrams(size)
+            if not ngrams.repeat:
+                break
+            if ngrams.copied_characters(most * num_characters) / num_characters > most:
                 return f"more than {most:g} of the characters are in copied {size}-grams"
         return None
 
+    def _commonest_characters(self, words: Words, ngrams: Ngrams) -> int:
+        most, first_words = ngrams.commonest()
+        if self.characters == "all":
+            spaces = ngrams.size - 1
+            return most * (int(words.characters(first_words.min(), ngrams.size)) + spaces) if most else 0
+        return most * int(words.characters(first_words, ngrams.size).max()) if most > 1 else 0
+
+
+def _all_parts(text: str, unit: str) -> list[str]:
+    return NEWLINES.split(text) if unit == "lines" else EMPTY_LINES.split(text.strip())
+
+
+def _visible_parts(text: str, unit: str, num_visible: int) -> list[str]:
+    """Return the lines or paragraphs without their white space."""
+    if unit == "paragraphs" and "\n\n" not in text:
+        return [text]
+    plain = len(text) - text.count(" ") - text.count("\t") - text.count("\n") == num_visible  # and no other white space
+    if unit == "lines" and plain:
+        parts = text.replace(" ", "").replace("\t", "").split("\n")
+    elif plain:
+        parts = [each.replace(" ", "").replace("\t", "").replace("\n", "") for each in text.split("\n\n")]
+    else:
+        parts = ["".join(each.split()) for each in text.split("\n" if unit == "lines" else "\n\n")]
+    return list(filter(None, parts))
+
 
 def _copies(parts: Sequence[str]) -> list[str]:
+    if len(set(parts)) == len(parts):
+        return []
     seen: set[str] = set()
     return [part for part in parts if part in seen or seen.add(part)]  # type: ignore[func-returns-value]
-
-
-def _commonest_characters(words: list[str], size: int) -> int:
-    """Return the characters that the commonest n-gram covers; one that occurs once repeats nothing."""
-    counts = Counter(zip(*(words[start:] for start in range(size)), strict=False))
-    if not counts or (most := max(counts.values())) == 1:
-        return 0
-    return most * max(sum(map(len, ngram)) for ngram, count in counts.items() if count == most)
-
-
-def _copied_characters(words: list[str], lengths: list[int], size: int) -> int:
-    """Return the characters in n-grams that occurred before; none is counted twice."""
-    seen, total, position = set(), 0, 0
-    ngrams = list(zip(*(words[start:] for start in range(size)), strict=False))
-    while position < len(ngrams):
-        ngram = ngrams[position]
-        if ngram in seen:
-            total += sum(lengths[position : position + size])
-            position += size
-        else:
-            seen.add(ngram)
-            position += 1
-    return total
