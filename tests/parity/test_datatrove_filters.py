@@ -1,19 +1,22 @@
 """Filters of Gopher, C4 and FineWeb give the verdicts of DataTrove, given the same words and sentences.
 
-ROOTSTOCK_TEST_TEXTS=10000 asks for more documents than the usual 2,000.
+ROOTSTOCK_TEST_TEXTS=10000 asks for more documents than the usual 2,000, and ROOTSTOCK_TEST_DATA names a folder of texts
+to make some of them from.
 """
 
 from __future__ import annotations
 
 import os
+import random
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 datatrove_filters = pytest.importorskip("datatrove.pipeline.filters", reason="datatrove is not installed")
 
 from datatrove.data import Document as TheirDocument  # noqa: E402
-from mutated_texts import library_texts, mutated  # noqa: E402
+from mutated_texts import library_texts, mutated, texts_under  # noqa: E402
 
 from lm_modules.data.documents import Document  # noqa: E402
 from lm_modules.data.filters._sentences import num_sentences  # noqa: E402
@@ -30,7 +33,11 @@ MOST_DIFFERENCES = 0.001
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    return [text for text in mutated(library_texts(), NUM_TEXTS, seed=1) if text.strip()]
+    texts = list(library_texts())
+    if folder := os.environ.get("ROOTSTOCK_TEST_DATA"):
+        others = list(texts_under(Path(folder)))
+        texts = [*texts, *random.Random(0).sample(others, min(len(others), 2 * len(texts)))]
+    return [text for text in mutated(texts, NUM_TEXTS, seed=1) if text.strip()]
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 from lm_modules.data.sources.python_documentation import PythonDocumentation
 
@@ -19,6 +21,16 @@ def library_texts(modules: list[str] | None = MODULES) -> Iterator[str]:
     for number, text in enumerate(texts):
         joined = re.sub(r"(?<=\S)\n(?=\S)", " ", "\n\n".join(texts[number : number + 1 + number % 8]))
         yield joined if number % 2 else text
+
+
+def texts_under(folder: Path) -> Iterator[str]:
+    """Yield the .txt and .txt.gz of a folder in pieces of 3,000 characters, some with their lines joined."""
+    for path in sorted([*folder.rglob("*.txt"), *folder.rglob("*.txt.gz")]):
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = content.decode("utf-8", "replace")
+        for number, start in enumerate(range(0, len(text), 3_000)):
+            piece = text[start : start + 3_000]
+            yield re.sub(r"(?<=\S)\n(?=\S)", " ", piece) if number % 2 else piece
 
 
 def mutated(texts: Iterable[str], count: int, seed: int) -> list[str]:
