@@ -48,6 +48,20 @@ def test_every_how_to_is_reached_from_the_readme() -> None:
     ] == []
 
 
+def test_the_filter_with_languages_of_the_how_to_does_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lm_modules.data.documents import Document
+
+    [text] = [text for _, text in fenced("python") if "class NumberLines" in text]
+    (tmp_path / "number_lines_of_the_how_to.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    number_lines = import_module("number_lines_of_the_how_to").NumberLines()
+    table, chinese = (Document("1", "Year\n1999 2000\n12 13", "test", language=code) for code in (None, "zh"))
+    assert number_lines.reason_to_drop(table) == "more than 0.3 of the lines are mostly digits"
+    assert number_lines.reason_to_drop(chinese) is None
+
+
 def test_the_filter_of_the_how_to_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lm_modules.data.documents import Document
 

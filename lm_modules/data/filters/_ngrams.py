@@ -34,6 +34,10 @@ class Words:
         """Return the characters of the n-grams that begin at the words `first`."""
         return self.ends[first + size] - self.ends[first]
 
+    def longest(self, size: int) -> int:
+        """Return the most characters of an n-gram of `size` words."""
+        return int((self.ends[size:] - self.ends[:-size]).max(initial=0))
+
     def with_any(self, kind: np.uint8) -> np.ndarray:
         """Return [words], whether any character of the word is of the kind."""
         return np.bitwise_or.reduceat(kinds_of("".join(self.words)) & kind, self.ends[:-1]) > 0
@@ -67,41 +71,47 @@ class Ngrams:
         self.words, self.size = words, size
         # A number and a place in one key, because numpy sorts keys ten times as fast as it sorts places by keys.
         place_bits = np.uint64(len(numbers_N).bit_length())
-        keys_N = (numbers_N << place_bits) | np.arange(len(numbers_N), dtype=np.uint64)
-        keys_N.sort()
-        self.places_N = (keys_N & ((np.uint64(1) << place_bits) - np.uint64(1))).view(np.int64)
-        sorted_N = keys_N >> place_bits
-        self.is_first_N = np.ones(len(keys_N), bool)
+        self.keys_N = numbers_N << place_bits
+        self.keys_N |= np.arange(len(numbers_N), dtype=np.uint64)
+        self.keys_N.sort()
+        self.place_mask = (np.uint64(1) << place_bits) - np.uint64(1)
+        sorted_N = self.keys_N >> place_bits
+        self.is_first_N = np.empty(len(numbers_N), bool)
+        self.is_first_N[:1] = True
         np.not_equal(sorted_N[1:], sorted_N[:-1], out=self.is_first_N[1:])
         self.starts_G = self.is_first_N.nonzero()[0]
+
+    def places(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the first words of the n-grams at some places of the sorted ones."""
+        return (self.keys_N[chosen] & self.place_mask).view(np.int64)
 
     @property
     def repeat(self) -> bool:
         """Whether any occurs twice; if not, no longer one does."""
-        return len(self.starts_G) < len(self.places_N)
+        return len(self.starts_G) < len(self.keys_N)
 
     def counts(self) -> np.ndarray:
         """Return [different n-grams], how often each occurs."""
         ends_G = np.empty_like(self.starts_G)
-        ends_G[:-1], ends_G[-1:] = self.starts_G[1:], len(self.places_N)
+        ends_G[:-1], ends_G[-1:] = self.starts_G[1:], len(self.keys_N)
         return ends_G - self.starts_G
 
     def commonest(self) -> tuple[int, np.ndarray]:
         """Return how often the commonest occurs, and the first word of each that occurs as often."""
         counts_G = self.counts()
         most = int(counts_G.max(initial=0))
-        return most, self.places_N[self.starts_G[counts_G == most]]
+        return most, self.places(self.starts_G[counts_G == most])
 
     def copied_characters(self, most: float) -> int:
         """Return the characters in n-grams that occurred before, from left to right; none is counted twice.
 
         Where they cannot be more than `most`, 0 will do.
         """
-        if self.words.characters(self.places_N[~self.is_first_N], self.size).sum() <= most:
+        if self.words.characters(self.places(~self.is_first_N), self.size).sum() <= most:
             return 0
         group_N = self.is_first_N.cumsum()
         repeats_N = self.counts()[group_N - 1] > 1
-        places, groups = self.places_N[repeats_N], group_N[repeats_N]
+        places, groups = self.places(repeats_N), group_N[repeats_N]
         in_text = places.argsort()
         seen: set[int] = set()
         total, free = 0, 0

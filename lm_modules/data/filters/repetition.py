@@ -77,8 +77,12 @@ class Repetition(Filter):
         return None
 
     def _repeated_ngrams(self, words: Words, num_characters: int) -> str | None:
+        times = len(words.words)
         for size, most in sorted(self.max_commonest.items()):
-            if self._commonest_characters(words, words.ngrams(size)) / num_characters > most:
+            if times * (words.longest(size) + size) / num_characters <= most:
+                continue  # a longer n-gram occurs no more often than those in it, so it cannot cover enough
+            times, characters = self._commonest(words, words.ngrams(size))
+            if characters / num_characters > most:
                 return f"more than {most:g} of the characters are in one {size}-gram"
         for size, most in sorted(self.max_copied.items()):
             ngrams = words.ngrams(size)
@@ -88,12 +92,14 @@ class Repetition(Filter):
                 return f"more than {most:g} of the characters are in copied {size}-grams"
         return None
 
-    def _commonest_characters(self, words: Words, ngrams: Ngrams) -> int:
-        most, first_words = ngrams.commonest()
+    def _commonest(self, words: Words, ngrams: Ngrams) -> tuple[int, int]:
+        """Return how often the commonest n-gram occurs and how many characters it covers."""
+        times, first_words = ngrams.commonest()
+        if not times or (times == 1 and self.characters == "of_words"):
+            return times, 0
         if self.characters == "all":
-            spaces = ngrams.size - 1
-            return most * (int(words.characters(first_words.min(), ngrams.size)) + spaces) if most else 0
-        return most * int(words.characters(first_words, ngrams.size).max()) if most > 1 else 0
+            return times, times * (int(words.characters(first_words.min(), ngrams.size)) + ngrams.size - 1)
+        return times, times * int(words.characters(first_words, ngrams.size).max())
 
 
 def _all_parts(text: str, unit: str) -> list[str]:
@@ -107,8 +113,8 @@ def _visible_parts(text: str, unit: str, num_visible: int) -> list[str]:
     plain = len(text) - text.count(" ") - text.count("\t") - text.count("\n") == num_visible  # and no other white space
     if unit == "lines" and plain:
         parts = text.replace(" ", "").replace("\t", "").split("\n")
-    elif plain:
-        parts = [each.replace(" ", "").replace("\t", "").replace("\n", "") for each in text.split("\n\n")]
+    elif plain and "\0" not in text:
+        parts = text.replace("\n\n", "\0").replace(" ", "").replace("\t", "").replace("\n", "").split("\0")
     else:
         parts = ["".join(each.split()) for each in text.split("\n" if unit == "lines" else "\n\n")]
     return list(filter(None, parts))
