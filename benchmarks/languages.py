@@ -78,7 +78,7 @@ def kept_by(preset: str, code: str, texts: list[str]) -> tuple[float, Counter[st
     filters, reasons, kept = load(preset).data_preparation.filters, Counter[str](), 0
     for text in texts:
         document = Document("1", text, "text", language=code)
-        judged = (each.reason_to_drop(document) for each in filters if each.judges(document))
+        judged = (each.reason_to_drop(document) for each in filters if each.is_for(document))
         reason = next(filter(None, judged), None)
         reasons[reason or "kept"] += 1
         kept += 0 if reason else len(text)
