@@ -1,16 +1,12 @@
-"""The report card: one self-contained page, and the same in Markdown.
-
-The page has no script and asks for nothing: style and charts are inside. It follows the reader's light or dark setting,
-reads on a phone and prints.
-"""
+"""The report card: one self-contained page, and the same in Markdown."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from lm_modules.reporting import markdown
-from lm_modules.reporting.blocks import kind_of
 from lm_modules.reporting.facts import ReportFacts
+from lm_modules.reporting.page import page
 from lm_modules.reporting.sections import story
 from lm_modules.reporting.sections.summary import headlines
 from lm_modules.reporting.words import duration, moment
@@ -20,27 +16,15 @@ def write_card(facts: ReportFacts, directory: Path) -> Path:
     """Write `report.html` and `report.md` into `directory` and return the path of the page."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    page = directory / "report.html"
-    page.write_text(as_html(facts), encoding="utf-8")
+    path = directory / "report.html"
+    path.write_text(as_html(facts), encoding="utf-8")
     (directory / "report.md").write_text(as_markdown(facts), encoding="utf-8")
-    return page
+    return path
 
 
 def as_html(facts: ReportFacts) -> str:
     """Return the page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("lm_modules.reporting", package_path=""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["kind"] = kind_of
-    return environment.get_template("card.html").render(
-        title=facts.pipeline, subtitle=_subtitle(facts), headlines=headlines(facts), sections=story(facts)
-    )
+    return page("Report card", facts.pipeline, _subtitle(facts), headlines(facts), story(facts))
 
 
 def as_markdown(facts: ReportFacts) -> str:

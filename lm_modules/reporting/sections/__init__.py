@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lm_modules.reporting.blocks import Section
 from lm_modules.reporting.facts import ReportFacts
-from lm_modules.reporting.sections import corpus, fine_tuning, judgement, language_model, provenance, summary
+from lm_modules.reporting.sections import corpus, documents, fine_tuning, judgement, language_model, provenance, summary
 
 
 def story(facts: ReportFacts) -> list[Section]:
@@ -12,7 +12,8 @@ def story(facts: ReportFacts) -> list[Section]:
     sections = [
         summary.in_short(facts),
         provenance.stages(facts),
-        corpus.corpus(facts),
+        corpus.corpus(facts.data),
+        *documents.all_of(facts.data),
         corpus.tokens(facts),
         language_model.pretraining(facts),
         language_model.likelihood(facts),

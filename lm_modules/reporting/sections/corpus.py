@@ -11,9 +11,8 @@ from lm_modules.reporting.facts import ReportFacts
 from lm_modules.reporting.words import count, figure, percent, size, title
 
 
-def corpus(facts: ReportFacts) -> Section:
+def corpus(data: dict[str, Any] | None) -> Section:
     """Return the funnel from documents read to documents kept, the reasons of the drops, the lengths, the warnings."""
-    data = facts.data
     if not data:
         return Section("Corpus")
     figures: list[tuple[str, Cell]] = [
@@ -72,6 +71,17 @@ def _lengths(unit: str, percentiles: dict[str, int]) -> Drawing:
     bins = [(low, high, (after - before) / 100) for (before, low), (after, high) in pairwise(ends)]
     picture = histogram(bins, words, f"{unit}, logarithmic; the area is the share of documents")
     return Drawing(picture, f"{words}.", title=f"Length of the documents in {unit}")
+
+
+def splits(data: dict[str, Any]) -> Section:
+    """Return the size of each split in documents, characters and bytes, and how they were made."""
+    units = ("documents", "characters", "bytes")
+    rows: list[list[Cell]] = [[name, *(count(each[unit]) for unit in units)] for name, each in data["splits"].items()]
+    how = (
+        "Documents of one group are never parted. A source that holds out whole groups decides their split itself; for "
+        "all others a hash of the group, or else of the text, decides."
+    )
+    return Section("Splits", [Table(["split", *units], rows, how, frozenset(units))])
 
 
 def tokens(facts: ReportFacts) -> Section:
