@@ -45,11 +45,22 @@ def run(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: V
 
 
 @app.command()
-def prepare(preset: Preset, set_: Overrides = None, json: AsJson = False, verbose: Verbose = False) -> None:
+def prepare(
+    preset: Preset,
+    set_: Overrides = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="DOCUMENT", help="Show what every step does to the document of this id.")
+    ] = None,
+    json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Make the corpus, the tokenizer and the tokens.
 
     Example: rootstock prepare demo --set data_preparation.filters.0.min_words=5
     """
+    if explain is not None:
+        run_flow("flows.explanation:explanation", preset, set_ or [], json, verbose, document=explain)
+        return
     run_flow("flows.data_preparation:data_preparation", preset, set_ or [], json, verbose)
 
 
