@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from configs.base import Config, nearest
 from configs.component import OneOf
+from configs.decontamination import DecontaminationConfig
 from configs.held_out import require_some_training
 
 
@@ -36,6 +37,7 @@ class DataPreparationConfig(Config):
     """Sources, cleaners, filters, deduplication and split, in the order in which a document meets them."""
 
     model_config = ConfigDict(title="Data preparation")
+    without_effect: ClassVar[frozenset[str]] = frozenset({"engine"})
 
     sources: tuple[Annotated[Any, OneOf("lm_modules.data.sources")], ...] = Field(
         default=("python_documentation",), min_length=1
@@ -45,15 +47,25 @@ class DataPreparationConfig(Config):
     """What rewrites a document, in this order."""
     filters: tuple[Annotated[Any, OneOf("lm_modules.data.filters")], ...] = ("length",)
     """What drops a document, in this order; the first that objects gives the reason."""
-    deduplication: Annotated[Any, OneOf("lm_modules.data.deduplication")] | None = "exact"
-    """How copies are found; null keeps them."""
+    identify_languages: bool = True
+    """Tell the language of every document whose source does not; filters that go by the language need it."""
+    decontamination: DecontaminationConfig | None = None
+    """Whether texts of evaluation sets are looked for in what is trained on; null looks for none."""
+    deduplication: tuple[Annotated[Any, OneOf("lm_modules.data.deduplication")], ...] = ("exact",)
+    """How copies are found, of whole documents and of passages, one way after the other."""
     split: SplitConfig = SplitConfig()
     """The share that is held out."""
+    part_megabytes: float = Field(default=32, gt=0)
+    """How much text is worked on as one piece: what a process that is killed has to do again, and, for each process,
+    a measure of the memory that it needs."""
+    engine: Annotated[Any, OneOf("lm_modules.data.engines")] = "processes"
+    """Who works on the parts side by side."""
 
     @model_validator(mode="after")
-    def _filters_name_sources(self) -> Self:
-        for each in self.filters:
-            self.require_sources(each.sources or (), f"the filter {each.kind}")
+    def _members_name_sources(self) -> Self:
+        for name, members in (("cleaner", self.cleaners), ("filter", self.filters)):
+            for each in members:
+                self.require_sources(each.sources or (), f"the {name} {each.kind}")
         return self
 
     def require_sources(self, wanted: Iterable[str], where: str) -> None:
@@ -62,3 +74,15 @@ class DataPreparationConfig(Config):
         for each in wanted:
             if not any(name == each or name.startswith(f"{each}/") for name in known):
                 raise ValueError(f"{where} names the source {each!r}, which is none{nearest(each, known)}")
+
+    def deduplication_groups(self) -> list[tuple[int, ...]]:
+        """Return the numbers of the deduplications that one look at the texts is enough for.
+
+        Where passages are cut out the texts are others afterwards, and what comes later must look at them again.
+        """
+        groups: list[tuple[int, ...]] = [()]
+        for number, rule in enumerate(self.deduplication):
+            groups[-1] += (number,)
+            if rule.copies == "passages" and number + 1 < len(self.deduplication):
+                groups.append(())
+        return groups

@@ -7,6 +7,8 @@ from prefect import flow
 from configs.pipeline import PipelineConfig
 from tasks.artifacts import PreparedData
 from tasks.collect import collect
+from tasks.collect_examples import collect_examples, fingerprint_examples
+from tasks.describe import describe
 from tasks.fingerprint import fingerprint
 from tasks.import_base import import_base
 from tasks.pack import pack
@@ -28,8 +30,13 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
         base = None
         if config.tokenizer_base:  # before the long work, so that one that is not there is told at once
             base = import_base(config.tokenizer_base, prepare.run_id, "tokenization.tokenizer.base")
+        held_out = None
+        if config.data_preparation.decontamination and config.finetuning:
+            data = config.finetuning.data
+            held_out = collect_examples(data, fingerprint_examples(data), config.seed, run_id=prepare.run_id)
         content = fingerprint(config.data_preparation)
-        corpus = collect(config.data_preparation, content, config.seed, run_id=prepare.run_id)
+        corpus = collect(config.data_preparation, content, config.seed, held_out, run_id=prepare.run_id)
+        describe(corpus, run_id=prepare.run_id)
         tokenizer = tokens = None
         if config.tokenization:
             tokenizer = train_tokenizer(config.tokenization, corpus, base, run_id=prepare.run_id)

@@ -16,3 +16,5 @@ def check_inputs(config: PipelineConfig, stage: str) -> None:
     if config.data_preparation and stage != "finetune":
         for source in config.data_preparation.sources:
             source.check()
+        for rule in config.data_preparation.filters:
+            rule.check()

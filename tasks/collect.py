@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from configs.data_preparation import DataPreparationConfig
 from tasks import progress
-from tasks.artifacts import Corpus
+from tasks.artifacts import Corpus, LabelledData
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 
 
 @cached_task("lm_modules.data.preparation")
-def collect(config: DataPreparationConfig, fingerprint: str, seed: int, run_id: str) -> Corpus:
-    """Read the sources, clean, filter, deduplicate and split; file the corpus with its ledger and data card.
+def collect(
+    config: DataPreparationConfig, fingerprint: str, seed: int, held_out: LabelledData | None, run_id: str
+) -> Corpus:
+    """Read the sources, clean, filter, deduplicate and split; file the corpus with its ledger.
 
-    `fingerprint` is that of the sources' content, so that changed files are read again.
+    `fingerprint` is that of the sources' content, so that changed files are read again. Texts that `held_out` holds out
+    are looked for in what will be trained on.
     """
     with own_work_directory() as directory, progress.bar("reading", unit="document") as bar:
         report = run_isolated(
             "lm_modules.data.preparation:prepare",
-            {"config": config, "output": directory / "corpus", "seed": seed},
+            {
+                "config": config,
+                "output": directory / "corpus",
+                "seed": seed,
+                "evaluation": {held_out.facts["kind"]: held_out.local()} if held_out else None,
+            },
             name="the preparation of the corpus",
             report=bar.report,
             log=directory / "log.txt",
         )
-        return Corpus.file(directory / "corpus", run_id=run_id, name="corpus", facts=report)
+        return Corpus.file(
+            directory / "corpus", run_id=run_id, name="corpus", parents=[held_out] if held_out else [], facts=report
+        )

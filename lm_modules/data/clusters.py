@@ -73,7 +73,7 @@ def _write_keys(
             chosen = begin + np.flatnonzero(takes_part_D[begin : begin + DOCUMENTS_AT_ONCE])
             if not len(chosen):
                 continue
-            keys = rule.keys(table.of(table.starts[number] + chosen))
+            keys = rule.band_keys(table.of(table.starts[number] + chosen))
             if not columns:
                 columns = [folder / f"{column}.npy" for column in range(keys.shape[1])]
                 for path in columns:

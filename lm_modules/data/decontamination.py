@@ -22,12 +22,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field, model_validator
 
-from configs.base import Config
+from configs.decontamination import DecontaminationConfig
 from lm_modules.data.word_runs import RunsOfWords
 
 TABLE_BITS = 22
@@ -37,27 +36,6 @@ ARRAYS = (
     *("names", "items", "searched"),  # of the sets
     *("beginnings", "min_words"),  # numbers of the first words of runs, and how many words these are
 )
-
-
-class Decontamination(Config):
-    """What counts as a hit, and what becomes of a document with one."""
-
-    mode: Literal["report", "drop"] = "report"
-    """Count the documents that hold texts of evaluation sets, or drop them as well."""
-    run_words: int = Field(default=13, ge=5, le=100)
-    """So many equal words in a row make a hit."""
-    min_words: int = Field(default=4, ge=1)
-    """An evaluation text of fewer words is not looked for; the report says how many those are."""
-    min_bytes: int = Field(default=15, ge=1)
-    """Nor is one of fewer letters and digits."""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min_words > self.run_words:
-            raise ValueError(
-                f"min_words {self.min_words} is above run_words {self.run_words}; no short text would be looked for"
-            )
-        return self
 
 
 class Index:
@@ -74,7 +52,7 @@ class Index:
         self._first_items = np.concatenate([[0], np.cumsum(arrays["items"])])
 
     @classmethod
-    def of(cls, sets: Mapping[str, Iterable[str]], settings: Decontamination) -> Index:
+    def of(cls, sets: Mapping[str, Iterable[str]], settings: DecontaminationConfig) -> Index:
         """Return the index of the texts of evaluation sets, by the name of the set."""
         owners_by_run: dict[tuple[int, int, bytes], list[int]] = {}
         item, items, searched, beginnings = 0, list[int](), list[int](), set[int]()
@@ -181,6 +159,19 @@ class ContaminationCounts:
         self.documents.update(other.documents)
         for name, items in other.items.items():
             self.items[name].update(items)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts for JSON."""
+        items = {name: {str(item): count for item, count in each.items()} for name, each in self.items.items()}
+        return {"documents": dict(self.documents), "items": items}
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """Return the counts that `as_dict` gave."""
+        found = cls(Counter(content["documents"]))
+        for name, items in content["items"].items():
+            found.items[name] = Counter({int(item): count for item, count in items.items()})
+        return found
 
     def report(self, index: Index, num_worst: int = 5) -> dict[str, dict[str, Any]]:
         """Return for every set its items, those searched for and hit, the documents, and the items hit most often."""

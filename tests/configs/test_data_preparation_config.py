@@ -12,7 +12,7 @@ from configs.tokenization import TokenizationConfig
 def test_defaults_are_members_of_the_families() -> None:
     config = DataPreparationConfig()
     assert [each.kind for each in config.sources] == ["python_documentation"]
-    assert not config.deduplication.letters_only
+    assert [each.kind for each in config.deduplication] == ["exact"]
     assert TokenizationConfig().tokenizer.vocabulary_size == 8192
     assert DataPreparationConfig.model_validate_json(config.model_dump_json()) == config
 
@@ -38,3 +38,13 @@ def test_settings_import_nothing_heavy() -> None:
     code = "import sys, configs.data_preparation, configs.tokenization; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "datasets", "numpy", "pyarrow", "tokenizers", "ftfy"} & set(loaded)
+
+
+def test_texts_are_looked_at_again_where_passages_were_cut_out() -> None:
+    for deduplication, groups in {
+        (): [()],
+        ("exact", "minhash"): [(0, 1)],
+        ("exact", "paragraphs"): [(0, 1)],
+        ("exact", "paragraphs", "minhash", "lines", "exact"): [(0, 1), (2, 3), (4,)],
+    }.items():
+        assert DataPreparationConfig(deduplication=deduplication).deduplication_groups() == groups

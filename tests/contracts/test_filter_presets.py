@@ -56,6 +56,6 @@ def test_it_keeps_prose_and_drops_junk(name: str, tmp_path) -> None:
 def test_roots_keeps_clean_text_of_every_language(language: str) -> None:
     document = Document("1", " ".join(PARAGRAPHS[language].split()), "texts", language=language)
     reasons = [
-        each.reason_to_drop(document) for each in load("roots").data_preparation.filters if each.judges(document)
+        each.reason_to_drop(document) for each in load("roots").data_preparation.filters if each.is_for(document)
     ]
     assert not any(reasons)

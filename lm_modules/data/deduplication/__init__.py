@@ -31,7 +31,7 @@ class CopiedDocuments(Component):
         """Return [numbers], unsigned integers, as many for every text."""
 
     @abstractmethod
-    def keys(self, sketches: np.ndarray) -> np.ndarray:
+    def band_keys(self, sketches: np.ndarray) -> np.ndarray:
         """Return [documents, keys], uint64, from sketches [documents, numbers].
 
         Documents that share a key in the same column are candidates. Keys spread evenly over the 64 bits.

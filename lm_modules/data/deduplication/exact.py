@@ -36,7 +36,7 @@ class Exact(CopiedDocuments):
 
         return np.frombuffer(self.key(text), "<u8").astype(np.uint64)
 
-    def keys(self, sketches: np.ndarray) -> np.ndarray:
+    def band_keys(self, sketches: np.ndarray) -> np.ndarray:
         """Return [documents, 1]: the first half of the digest."""
         return sketches[:, :1]
 

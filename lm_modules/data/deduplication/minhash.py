@@ -40,7 +40,7 @@ class Minhash(CopiedDocuments):
 
         return minima(text, self.shingle_words, self.bands * self.rows)
 
-    def keys(self, sketches: np.ndarray) -> np.ndarray:
+    def band_keys(self, sketches: np.ndarray) -> np.ndarray:
         """Return [documents, bands]: a number for the minima of each band."""
         from lm_modules.data.sketches import combined
 

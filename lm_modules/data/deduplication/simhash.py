@@ -34,7 +34,7 @@ class Simhash(CopiedDocuments):
 
         return votes(text, self.window_words)
 
-    def keys(self, sketches: np.ndarray) -> np.ndarray:
+    def band_keys(self, sketches: np.ndarray) -> np.ndarray:
         """Return [documents, keys]: the bits are cut into `max_distance + 2` blocks, and a key is two of them.
 
         Bits that differ lie in at most `max_distance` blocks, so two blocks are equal: no pair is missed.

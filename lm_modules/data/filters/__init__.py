@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from configs.component import Component
-from lm_modules.data.documents import Document, Profile
+from lm_modules.data.chosen import Chosen
+from lm_modules.data.documents import Document
 
 
-class Filter(Component):
+class Filter(Chosen):
     """Keeps a document or gives the reason to drop it."""
-
-    sources: tuple[str, ...] | None = None
-    """The sources that it judges (`name` also means all of `name/part`); null judges every document.
-
-    Rules made for prose drop most of a source that is code, so name the sources that are prose.
-    """
-    profiles: tuple[Profile, ...] | None = None
-    """The kinds of text that it judges, where `sources` does not say which; null judges all kinds."""
-
-    def judges(self, document: Document) -> bool:
-        """Whether this filter is for the document's source, or else for its kind of text."""
-        if self.sources is None:
-            return self.profiles is None or document.profile in self.profiles
-        return any(document.source == name or document.source.startswith(f"{name}/") for name in self.sources)
 
     def check(self) -> None:
         """Raise a ValueError that names a file it needs and cannot use."""

@@ -96,7 +96,7 @@ def _tar_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Mem
 def _name_problem(name: str) -> str:
     """Return why a member's name is refused, or nothing."""
     place = PurePosixPath(name.replace("\\", "/"))
-    if place.is_absolute() or ".." in place.parts or place.parts[:1] and place.parts[0].endswith(":"):
+    if place.is_absolute() or ".." in place.parts or (place.parts[:1] and place.parts[0].endswith(":")):
         return "its name leads out of the archive"
     if archive_kind(name):
         return "an archive in an archive; unpack it"

@@ -37,7 +37,7 @@ def near_bits(num: int) -> np.ndarray:
 
 def compared_one_by_one(rule, sketches: np.ndarray) -> list[int]:
     """The keepers by the plain definition: every pair that shares a key and is alike belongs together."""
-    keys = rule.keys(sketches)
+    keys = rule.band_keys(sketches)
     parent = list(range(len(sketches)))
 
     def root(number: int) -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lm_modules.data.decontamination import PIECE_CHARACTERS, ContaminationCounts, Decontamination, Index
+from configs.decontamination import DecontaminationConfig
+from lm_modules.data.decontamination import PIECE_CHARACTERS, ContaminationCounts, Index
 from lm_modules.data.text_words import words_of
 from lm_modules.data.word_runs import GOES, RunsOfWords
 
@@ -26,7 +27,7 @@ FILLER = "It rained all day and nobody went out of the house, because the road t
 
 @pytest.fixture(scope="module")
 def index() -> Index:
-    return Index.of({"questions": QUESTIONS, "sentences": SENTENCES}, Decontamination())
+    return Index.of({"questions": QUESTIONS, "sentences": SENTENCES}, DecontaminationConfig())
 
 
 @pytest.mark.parametrize(
@@ -50,14 +51,15 @@ def test_texts_are_found_whole_or_by_thirteen_words(index: Index, text: str, hit
 def test_short_texts_are_told_and_not_looked_for(index: Index) -> None:
     assert index.hits("Who wrote it?") == {}
     assert index.sets()["questions"] == {"items": 3, "searched": 2}
-    assert Index.of({"q": QUESTIONS}, Decontamination(min_words=3, min_bytes=5)).hits("who wrote it") == {"q": (1,)}
+    settings = DecontaminationConfig(min_words=3, min_bytes=5)
+    assert Index.of({"q": QUESTIONS}, settings).hits("who wrote it") == {"q": (1,)}
     with pytest.raises(ValueError, match="min_words 20 is above run_words 13"):
-        Decontamination(min_words=20)
+        DecontaminationConfig(min_words=20)
 
 
 def test_an_index_of_nothing_hits_nothing() -> None:
-    assert Index.of({}, Decontamination()).hits(FILLER) == {}
-    assert Index.of({"none": []}, Decontamination()).sets() == {"none": {"items": 0, "searched": 0}}
+    assert Index.of({}, DecontaminationConfig()).hits(FILLER) == {}
+    assert Index.of({"none": []}, DecontaminationConfig()).sets() == {"none": {"items": 0, "searched": 0}}
 
 
 def test_a_saved_index_finds_the_same_and_holds_no_pickle(index: Index, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_hits_are_those_of_a_plain_search() -> None:
     words = ["alpha", "beta", "gamma", "delta"]
     draw = lambda count: [rng.choice(words) for _ in range(count)]  # noqa: E731
     items = [draw(rng.randint(1, 9)) for _ in range(150)]
-    index = Index.of({"set": map(" ".join, items)}, Decontamination(run_words=6, min_words=3, min_bytes=1))
+    index = Index.of({"set": map(" ".join, items)}, DecontaminationConfig(run_words=6, min_words=3, min_bytes=1))
     num_hits = 0
     for _ in range(100):
         text = draw(rng.randint(0, 60))
@@ -171,7 +173,7 @@ def test_planted_questions_of_real_sets_are_found_and_novels_hold_none() -> None
     if not (root := os.environ.get("ROOTSTOCK_TEST_DATA")):
         pytest.skip("ROOTSTOCK_TEST_DATA names no folder of data sets")
     sets, rng = evaluation_sets(Path(root)), random.Random(1)
-    settings = Decontamination()
+    settings = DecontaminationConfig()
     index = Index.of(sets, settings)
     books = [gzip.decompress(path.read_bytes()).decode() for path in sorted(Path(root, "gutenberg-mini").glob("*.gz"))]
     chunks = [book[start : start + 4000] for book in books for start in range(0, len(book), 4000)]

@@ -264,7 +264,7 @@ def test_code(text: str, expected: str | None) -> None:
 
 def test_rules_for_prose_leave_code_alone_and_those_for_code_prose() -> None:
     for kind, cls in members("lm_modules.data.filters").items():
-        judged = {profile for profile in ("web", "code") if cls().judges(Document("1", "", "s", profile=profile))}
+        judged = {profile for profile in ("web", "code") if cls().is_for(Document("1", "", "s", profile=profile))}
         assert judged == {"length": {"web", "code"}, "code": {"code"}}.get(kind, {"web"}), kind
 
 

@@ -131,8 +131,8 @@ def test_a_truncated_file_gives_what_is_whole_and_names_the_rest(suffix: str, tm
     kept = [text for id, text in texts.items() if id.startswith("a.")]
     assert kept == [json.loads(line)["text"] for line in whole[: len(kept)]]
     assert (
-        "truncated: it ends before its end mark; this line and all after it are lost"
-        == reasons[f"a.jsonl.{suffix}:{len(kept) + 1}"]
+        reasons[f"a.jsonl.{suffix}:{len(kept) + 1}"]
+        == "truncated: it ends before its end mark; this line and all after it are lost"
     )
     assert any(id.startswith("b.") for id in texts)
     (tmp_path / f"c.txt.{suffix}").write_bytes(packed[: len(packed) * 3 // 4])

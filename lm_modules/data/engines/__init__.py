@@ -1,0 +1,17 @@
+"""Who does the work on the parts of a corpus: one engine a file."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+
+from configs.component import Component
+
+
+class Engine(Component):
+    """Gives an executor (PEP 3148), to which the work on each part is handed as a function and its arguments."""
+
+    @abstractmethod
+    def executor(self, most: int) -> AbstractContextManager[Executor | None]:
+        """Open an executor for at most so many pieces of work at a time; None means to do them here, in order."""
