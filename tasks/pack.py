@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shutil import rmtree
+
 from configs.tokenization import TokenizationConfig
 from tasks.artifacts import Corpus, Tokenizer, Tokens
 from tasks.caching import cached_task, own_work_directory
@@ -10,7 +12,7 @@ from tasks.processes import run_isolated
 
 @cached_task("lm_modules.data.packed")
 def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, run_id: str) -> Tokens:
-    """Encode every split and file the tokens."""
+    """Encode every split and file the tokens; files of the corpus that were encoded before a kill are not again."""
     with own_work_directory() as directory:
         report = run_isolated(
             "lm_modules.data.packed:pack",
@@ -19,10 +21,13 @@ def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, run_i
                 "corpus": corpus.local(),
                 "tokenizer": tokenizer.local(),
                 "output": directory / "tokens",
+                "parts": directory / "parts",
             },
             name="the packing of the tokens",
             log=directory / "log.txt",
         )
-        return Tokens.file(
+        tokens = Tokens.file(
             directory / "tokens", run_id=run_id, name="tokens", parents=[corpus, tokenizer], facts=report
         )
+        rmtree(directory / "parts")
+        return tokens

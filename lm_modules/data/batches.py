@@ -23,6 +23,8 @@ from torch.utils.data import Dataset
 from configs.batch_sizes import BatchSizes
 from lm_modules.data.bits import mixed
 from lm_modules.data.packed import PackedTokens
+from lm_modules.data.packing import Plan
+from lm_modules.data.planned_rows import PlannedText, plan_rows, row_figures
 from lm_modules.data.rows import Rows, Stream, pattern, whole_shares
 from lm_modules.data.selection import Selection
 
@@ -32,7 +34,7 @@ class Batches(Dataset):
 
     def __init__(self, packed: PackedTokens, *, streams: Sequence[Stream], sizes: BatchSizes, seed: int) -> None:
         self.packed, self.sizes = packed, sizes
-        self.streams = [_StreamRows(packed, stream, seed) for stream in streams]
+        self.streams = [_rows_of(packed, stream, seed) for stream in streams]
         self._shares = np.array(whole_shares([stream.weight for stream in streams]))
         self._pattern = np.array(pattern(tuple(self._shares.tolist())))
 
@@ -43,26 +45,39 @@ class Batches(Dataset):
         streams_B = self._pattern[places]
         if len(self.streams) == 1:
             [stream] = self.streams
-            return Rows.of(*stream.rows(numbers))
+            tokens, documents, text_lengths = stream.rows(numbers)
+            return Rows.of(tokens, documents, text_lengths=text_lengths)
         length = max(each.row_length for each in self.streams)
         tokens_BL, documents_BL = (torch.zeros((len(numbers), length), dtype=torch.long) for _ in range(2))
-        lengths_B = torch.zeros(len(numbers), dtype=torch.long)
+        lengths_B, text_lengths_B = (torch.zeros(len(numbers), dtype=torch.long) for _ in range(2))
         for number, stream in enumerate(self.streams):
             chosen = streams_B == number
             earlier = np.cumsum(self._pattern == number)[places[chosen]] - 1
-            own, own_documents = stream.rows(turns[chosen] * self._shares[number] + earlier)
+            own, own_documents, own_lengths = stream.rows(turns[chosen] * self._shares[number] + earlier)
             tokens_BL[chosen, : stream.row_length], lengths_B[chosen] = own, stream.row_length
+            if own_lengths is not None:
+                text_lengths_B[chosen] = own_lengths
             if own_documents is not None:
                 documents_BL[chosen, : stream.row_length] = own_documents
         asked = any(each.by_document for each in self.streams)
-        return Rows(tokens_BL, lengths_B, torch.from_numpy(streams_B), documents_BL if asked else None)
+        padded = text_lengths_B if any(isinstance(each, _PlannedRows) for each in self.streams) else None
+        return Rows(tokens_BL, lengths_B, torch.from_numpy(streams_B), documents_BL if asked else None, padded)
+
+    def figures(self) -> dict[str, float]:
+        """Return how rows are filled: by the name of the stream where there are several."""
+        found: dict[str, float] = {}
+        for each in self.streams:
+            prefix = f"{each.stream.name}/" if each.stream.name else ""
+            found |= {f"{prefix}{name}": value for name, value in each.figures().items()}
+        return found
 
 
 class _StreamRows:
     """The rows of one stream, numbered over the whole run; neighbours share `overlap` tokens (a label is then read)."""
 
     def __init__(self, packed: PackedTokens, stream: Stream, seed: int) -> None:
-        self.text, self.by_document = Selection(packed, stream.sources), stream.by_document
+        self.stream = stream
+        self.packed, self.text, self.by_document = packed, Selection(packed, stream.sources), stream.by_document
         self.row_length, self.stride = stream.row_length, stream.row_length - stream.overlap
         # An epoch begins at an offset below the stride, so one row less fits than without.
         self.num_rows = (self.text.num_tokens - stream.overlap - (self.stride - 1)) // self.stride
@@ -71,15 +86,19 @@ class _StreamRows:
                 f"the training split has {self.text.num_tokens} tokens{f' for {stream.name}' * bool(stream.name)}, "
                 f"too few for rows of {stream.row_length}; add text or shorten model.context_length"
             )
-        self._key = (packed.fingerprint, seed, "epoch", *([stream.name] if stream.name else []))
+        self._key = _key(packed, stream, seed)
 
-    def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return tokens, and numbers of documents if they are asked for, [rows, length] each."""
+    def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Return tokens, and numbers of documents if they are asked for, [rows, length] each; None: all is text."""
         starts_B = self._starts(numbers)
         tokens_BL = torch.from_numpy(self.text.tokens(starts_B, self.row_length))
         if not self.by_document:
-            return tokens_BL, None
-        return tokens_BL, torch.from_numpy(self.text.documents(starts_B, self.row_length))
+            return tokens_BL, None, None
+        return tokens_BL, torch.from_numpy(self.text.documents(starts_B, self.row_length)), None
+
+    def figures(self) -> dict[str, float]:
+        """Return how the rows are filled."""
+        return row_figures(self.packed, self.stream)
 
     def _starts(self, numbers: np.ndarray) -> np.ndarray:
         epochs, positions = np.divmod(numbers, self.num_rows)
@@ -90,6 +109,44 @@ class _StreamRows:
             row = shuffled(positions[chosen], self.num_rows, key)
             starts[chosen] = row * self.stride + key % self.stride
         return starts
+
+
+class _PlannedRows:
+    """The rows of one stream that a packing has planned, in another order every epoch."""
+
+    def __init__(self, packed: PackedTokens, stream: Stream, seed: int, plan: Plan) -> None:
+        self.stream, self.row_length, self.by_document = stream, stream.row_length, stream.by_document
+        self.text, self.num_rows = PlannedText(packed, plan, stream.overlap), plan.num_rows
+        if self.num_rows < 1:
+            raise ValueError(
+                f"the training split has no text{f' for {stream.name}' * bool(stream.name)}; add documents"
+            )
+        self._key = _key(packed, stream, seed)
+
+    def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Return tokens, numbers of documents if they are asked for, and how many tokens of each row are text."""
+        epochs, positions = np.divmod(numbers, self.num_rows)
+        chosen_B = np.empty_like(numbers)
+        for epoch in np.unique(epochs):
+            of_epoch = epochs == epoch
+            key = derived_seed(*self._key, int(epoch))
+            chosen_B[of_epoch] = shuffled(positions[of_epoch], self.num_rows, key)
+        tokens_BL, documents_BL, lengths_B = map(torch.from_numpy, self.text.rows(chosen_B, self.row_length))
+        return tokens_BL, documents_BL if self.by_document else None, lengths_B
+
+    def figures(self) -> dict[str, float]:
+        """Return how the rows are filled."""
+        return self.text.plan.figures()
+
+
+def _rows_of(packed: PackedTokens, stream: Stream, seed: int) -> _StreamRows | _PlannedRows:
+    plan = plan_rows(packed, stream)
+    return _StreamRows(packed, stream, seed) if plan is None else _PlannedRows(packed, stream, seed, plan)
+
+
+def _key(packed: PackedTokens, stream: Stream, seed: int) -> tuple[object, ...]:
+    """Return what the order of a stream's rows follows from, beside the epoch."""
+    return packed.fingerprint, seed, "epoch", *([stream.name] if stream.name else [])
 
 
 def derived_seed(*parts: object) -> int:

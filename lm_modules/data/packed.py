@@ -14,22 +14,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
+import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from configs.tokenization import TokenizationConfig
-from lm_modules.data.corpus import read_corpus
-from lm_modules.data.documents import SPLITS, Document
+from lm_modules.data.documents import SPLITS
 from lm_modules.data.input_files import file_digest
-from lm_modules.data.special_tokens import end_of_text_id
 
-CHARACTERS_ENCODED_AT_ONCE = 1_000_000
+if TYPE_CHECKING:
+    from lm_modules.data.packing import Packing
+
+CONCATENATE = {"kind": "concatenate"}
+"""The packing of tokens that name none."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,15 @@ class PackedTokens:
     document_sources: np.ndarray | None = None
     """[num_documents], places in `source_names`; None in a directory that was packed without them."""
     source_names: tuple[str, ...] = ()
+    packing: dict[str, Any] = field(default_factory=lambda: CONCATENATE)
+    """How rows are made of the documents: the settings of a member of `lm_modules.data.packing`."""
+    rounds: tuple[int, ...] = ()
+    """Documents up to the end of each round; those of a later one were read before. Empty where none is repeated."""
+    directory: Path | None = None
+
+    def __reduce__(self) -> Any:
+        """Travel to another process as a path: a memory map would be copied."""
+        return PackedTokens.open, (self.directory, self.split)
 
     @classmethod
     def open(cls, directory: Path, split: str) -> PackedTokens:
@@ -70,13 +81,16 @@ class PackedTokens:
         return cls(
             tokens=tokens,
             split=split,
-            document_starts=np.load(Path(directory) / f"{split}.documents.npy"),
+            document_starts=np.load(Path(directory) / f"{split}.documents.npy", mmap_mode="r"),
             document_sources=np.load(Path(directory) / f"{split}.sources.npy") if known_sources else None,
             source_names=tuple(known_sources["names"]) if known_sources else (),
             num_bytes=sizes["num_bytes"],
             vocab_size=meta["vocab_size"],
             end_of_text_id=meta["end_of_text_id"],
             fingerprint=meta["fingerprint"],
+            packing=meta.get("packing", CONCATENATE),
+            rounds=tuple(meta.get("rounds", {}).get(split, ())),
+            directory=Path(directory),
         )
 
     @property
@@ -106,103 +120,110 @@ def write_packed(
     vocab_size: int,
     end_of_text_id: int,
     tokenizer_digest: str = "",
+    packing: Packing | None = None,
 ) -> dict[str, Any]:
     """Write one split and renew meta.json, which it returns.
 
     `documents` yields (token ids without the end-of-text token, UTF-8 bytes of the text, source if it is known); they
     are written as they come, so memory holds one document. Called once a split, with the same vocabulary.
     """
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    dtype = np.dtype("<u2" if vocab_size <= 65536 else "<u4")
-    starts, num_bytes = [0], 0
-    names: dict[str, int] = {}
-    sources = array("i")
-    with (directory / f"{split}.bin").open("wb") as file:
-        for ids, size_bytes, *source in documents:
-            row = np.empty(len(ids) + 1, dtype)
-            row[:-1] = ids
-            row[-1] = end_of_text_id
-            row.tofile(file)
-            starts.append(starts[-1] + len(row))
-            num_bytes += size_bytes
-            sources.extend(names.setdefault(each, len(names)) for each in source)
-    np.save(directory / f"{split}.documents.npy", np.array(starts, np.int64))
-    sizes = {"num_tokens": starts[-1], "num_documents": len(starts) - 1, "num_bytes": num_bytes}
-    meta_path = directory / "meta.json"
-    before = json.loads(meta_path.read_text()) if meta_path.exists() else {}
-    splits, all_sources = before.get("splits", {}), before.get("sources", {})
-    all_sources.pop(split, None)
-    if len(sources) == len(starts) - 1:
-        np.save(directory / f"{split}.sources.npy", np.array(sources, np.int32))
-        all_sources[split] = {"names": list(names), "sha256": file_digest(directory / f"{split}.sources.npy")}
-    splits[split] = sizes | {"sha256": file_digest(directory / f"{split}.bin")}
-    meta = {
-        "dtype": dtype.str,
-        "vocab_size": vocab_size,
-        "end_of_text_id": end_of_text_id,
-        "tokenizer_digest": tokenizer_digest,
-        "fingerprint": hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest(),
-        "splits": {name: splits[name] for name in SPLITS if name in splits},
-        # outside the fingerprint: the order of batches follows from it, and does not depend on the names of sources
-        "sources": {name: all_sources[name] for name in SPLITS if name in all_sources},
-    }
-    meta_path.write_text(json.dumps(meta, indent=2) + "\n")
-    return meta
+    writer = PackedWriter(directory, split, vocab_size, end_of_text_id, tokenizer_digest, packing)
+    for ids, size_bytes, *source in documents:
+        row = np.empty(len(ids) + 1, np.int64)
+        row[:-1], row[-1] = ids, end_of_text_id
+        if len(ids) and not 0 <= row.min() <= row.max() < vocab_size:
+            raise ValueError(f"token {row.max()} is beyond the vocabulary of {vocab_size}; give the right vocab_size")
+        writer.write_tokens(row.astype(writer.dtype))
+        writer.write_documents(np.array([len(row)]), size_bytes, source)
+    return writer.close()
 
 
-def pack(config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path) -> dict[str, Any]:
+class PackedWriter:
+    """Writes one split of a tokens directory as its tokens come; memory holds 12 bytes a document."""
+
+    def __init__(
+        self,
+        directory: Path,
+        split: str,
+        vocab_size: int,
+        end_of_text_id: int,
+        tokenizer_digest: str,
+        packing: Packing | None = None,
+    ) -> None:
+        self.directory, self.split = Path(directory), split
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.dtype = np.dtype("<u2" if vocab_size <= 65536 else "<u4")
+        self.meta = {
+            "dtype": self.dtype.str,
+            "vocab_size": vocab_size,
+            "end_of_text_id": end_of_text_id,
+            "tokenizer_digest": tokenizer_digest,
+        }
+        self.packing = CONCATENATE if packing is None else packing.model_dump(mode="json")
+        self.file = (self.directory / f"{split}.bin").open("wb")
+        self.digest = hashlib.sha256()
+        self.lengths, self.sources, self.names = array("q"), array("i"), dict[str, int]()
+        self.num_bytes = 0
+        self.rounds: list[int] = []
+
+    def write_tokens(self, tokens: np.ndarray) -> None:
+        """Add tokens of the split's type."""
+        self.file.write(tokens.data)
+        self.digest.update(tokens.data)
+
+    def write_documents(self, lengths: np.ndarray, num_bytes: int, sources: Sequence[str]) -> None:
+        """Add documents whose tokens were written, with the source of each if it is known."""
+        self.lengths.frombytes(np.asarray(lengths, np.int64).tobytes())
+        self.num_bytes += num_bytes
+        self.sources.extend(self.names.setdefault(each, len(self.names)) for each in sources)
+
+    def end_round(self) -> None:
+        """Say that what follows are documents that were written before, once more."""
+        self.rounds.append(len(self.lengths))
+
+    def close(self) -> dict[str, Any]:
+        """Finish the split; renew meta.json and return it."""
+        directory, split = self.directory, self.split
+        self.file.close()
+        starts = np.zeros(len(self.lengths) + 1, np.int64)
+        np.cumsum(np.frombuffer(self.lengths, np.int64), out=starts[1:])
+        np.save(directory / f"{split}.documents.npy", starts)
+        sizes = {"num_tokens": int(starts[-1]), "num_documents": len(self.lengths), "num_bytes": self.num_bytes}
+        meta_path = directory / "meta.json"
+        before = json.loads(meta_path.read_text()) if meta_path.exists() else {}
+        splits, all_sources = before.get("splits", {}), before.get("sources", {})
+        all_sources.pop(split, None)
+        if len(self.sources) == len(self.lengths):
+            np.save(directory / f"{split}.sources.npy", np.frombuffer(self.sources, np.int32))
+            all_sources[split] = {
+                "names": list(self.names),
+                "sha256": file_digest(directory / f"{split}.sources.npy"),
+            }
+        splits[split] = sizes | {"sha256": self.digest.hexdigest()}
+        rounds = before.get("rounds", {}) | ({split: self.rounds} if len(self.rounds) > 1 else {})
+        meta = self.meta | {
+            "fingerprint": hashlib.sha256(json.dumps(splits, sort_keys=True).encode()).hexdigest(),
+            "splits": {name: splits[name] for name in SPLITS if name in splits},
+            # outside the fingerprint: the order of batches follows from it, and does not depend on the names of sources
+            "sources": {name: all_sources[name] for name in SPLITS if name in all_sources},
+            "packing": self.packing,
+            "rounds": rounds,
+        }
+        meta_path.write_text(json.dumps(meta, indent=2) + "\n")
+        return meta
+
+
+def pack(
+    config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path, parts: Path | None = None
+) -> dict[str, Any]:
     """Encode every split of a corpus into a tokens directory; return meta.json with how well the tokenizer fits.
 
-    Every document is encoded as text: a special token that is written in it stays text.
+    Every document is encoded as text: a special token that is written in it stays text. Files of the corpus that are
+    encoded already, in `parts`, are not encoded again; without it they are kept for the time being.
     """
-    from lm_modules.data.tokenization import corpus_tokenizer
+    from lm_modules.data.joining import pack_parts
 
-    started = time.perf_counter()
-    encoder = corpus_tokenizer(tokenizer)
-    end_of_text = end_of_text_id(Path(tokenizer))
-    digest, vocab_size = file_digest(Path(tokenizer) / "tokenizer.json"), 1 + max(encoder.get_vocab().values())
-    used = np.zeros(vocab_size, bool)
-    meta: dict[str, Any] = {}
-    for split in SPLITS:
-        meta = write_packed(
-            output,
-            split,
-            _encoded(encoder, read_corpus(corpus, split), used),
-            vocab_size=vocab_size,
-            end_of_text_id=end_of_text,
-            tokenizer_digest=digest,
-        )
-    sizes = meta["splits"]
-    return meta | {
-        "bytes_per_token": {
-            split: round(each["num_bytes"] / each["num_tokens"], 4)
-            for split, each in sizes.items()
-            if each["num_tokens"]
-        },
-        "unused_tokens": int(vocab_size - used.sum()),
-        "seconds": round(time.perf_counter() - started, 2),
-    }
-
-
-def _encoded(encoder: Any, documents: Iterable[Document], used: np.ndarray) -> Iterator[tuple[np.ndarray, int, str]]:
-    """Yield (token ids, bytes, source) of each document, encoded in batches on all cores; mark in `used` its tokens."""
-    for batch in _batches(documents):
-        texts = [document.text for document in batch]
-        for document, encoding in zip(batch, encoder.encode_batch_fast(texts, add_special_tokens=False), strict=True):
-            ids = np.array(encoding.ids, np.int64)
-            used[ids] = True
-            yield ids, len(document.text.encode()), document.source
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    batch: list[Document] = []
-    num_characters = 0
-    for document in documents:
-        batch.append(document)
-        num_characters += len(document.text)
-        if num_characters >= CHARACTERS_ENCODED_AT_ONCE:
-            yield batch
-            batch, num_characters = [], 0
-    if batch:
-        yield batch
+    if parts is not None:
+        return pack_parts(config, corpus, tokenizer, output, parts)
+    with tempfile.TemporaryDirectory(dir=Path(output).parent, prefix=f"{Path(output).name}.parts-") as place:
+        return pack_parts(config, corpus, tokenizer, output, Path(place))

@@ -54,12 +54,20 @@ class Rows:
     """[batch], the number of the stream that each row belongs to."""
     documents: Tensor | None = None
     """[batch, length], the number of each token's document, counted over the split; None where no stream asks."""
+    text_lengths: Tensor | None = None
+    """[batch], how many tokens of each row are text: those behind them are padding; None where all are text."""
 
     @classmethod
-    def of(cls, tokens_BL: Tensor, documents_BL: Tensor | None = None, stream: int = 0) -> Rows:
+    def of(
+        cls,
+        tokens_BL: Tensor,
+        documents_BL: Tensor | None = None,
+        stream: int = 0,
+        text_lengths: Tensor | None = None,
+    ) -> Rows:
         """Return rows of one length and one stream."""
         lengths_B = tokens_BL.new_full((len(tokens_BL),), tokens_BL.shape[1])
-        return cls(tokens_BL, lengths_B, lengths_B.new_full(lengths_B.shape, stream), documents_BL)
+        return cls(tokens_BL, lengths_B, lengths_B.new_full(lengths_B.shape, stream), documents_BL, text_lengths)
 
     @classmethod
     def unrelated(cls, tokens_BL: Tensor, end_of_text_id: int) -> Rows:
@@ -77,7 +85,15 @@ class Rows:
         lengths_B = self.lengths[chosen_B]
         length = int(lengths_B.max()) if len(lengths_B) else 0
         documents_BL = None if self.documents is None else self.documents[chosen_B, :length]
-        return Rows(self.tokens[chosen_B, :length], lengths_B, self.streams[chosen_B], documents_BL)
+        text_lengths_B = None if self.text_lengths is None else self.text_lengths[chosen_B]
+        return Rows(self.tokens[chosen_B, :length], lengths_B, self.streams[chosen_B], documents_BL, text_lengths_B)
+
+    def text(self) -> Tensor:
+        """Return [batch, length], whether each token is text rather than padding."""
+        import torch
+
+        lengths_B = self.lengths if self.text_lengths is None else self.text_lengths
+        return torch.arange(self.tokens.shape[1]) < lengths_B[:, None]
 
 
 def whole_shares(weights: Sequence[float]) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ class Selection:
         self.packed = packed
         starts, ends = packed.document_starts[:-1], packed.document_starts[1:]
         if sources is not None:
-            chosen = _chosen(packed, sources)
+            chosen = chosen_documents(packed, sources)
             starts, ends = starts[chosen], ends[chosen]
         begins = np.ones(len(starts), bool)  # documents without a gap between them are one piece
         begins[1:] = starts[1:] != ends[:-1]
@@ -60,7 +60,7 @@ class Selection:
         return found[0] if len(found) == 1 else np.concatenate(found)
 
 
-def _chosen(packed: PackedTokens, sources: tuple[str, ...]) -> np.ndarray:
+def chosen_documents(packed: PackedTokens, sources: tuple[str, ...]) -> np.ndarray:
     """Return which documents are of these sources, booleans [num_documents]."""
     if packed.document_sources is None:
         raise ValueError(

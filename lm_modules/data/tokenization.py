@@ -7,14 +7,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.tokenization import TokenizationConfig
+from configs.tokenization import AFTERWARDS, TokenizationConfig
 from lm_modules.data.corpus import read_corpus
+from lm_modules.data.documents import Document
+from lm_modules.data.encoding import corpus_tokenizer
 from lm_modules.data.input_files import file_digest
 from lm_modules.data.special_tokens import special_tokens
+from lm_modules.data.tokenizer_table import TokenizerTable
 from lm_modules.data.tokenizers import END_OF_TEXT, MASK, PAD, SEPARATOR
 from lm_modules.data.tokenizers.pretrained import Pretrained
 
@@ -33,18 +37,19 @@ def train_tokenizer(config: TokenizationConfig, corpus: Path, output: Path, base
     """
     started = time.perf_counter()
     sampled = {"documents": 0, "characters": 0}
-    num_characters = _training_characters(corpus)
+    _num_characters(corpus, "train")
     taken = isinstance(config.tokenizer, Pretrained)
     if taken:
         if base is None:
             raise ValueError("a pretrained tokenizer is taken from a model; set tokenization.tokenizer.base")
         config.tokenizer.take(base, Path(output))
     else:
-        trained = config.tokenizer.train(_sample(corpus, num_characters, config.training_characters, sampled))
+        sample = _sample(corpus, "train", config.training_characters, sampled)
+        trained = config.tokenizer.train(document.text for document in sample)
         save_tokenizer(trained, output)
     tokenizer = corpus_tokenizer(output)
     training_seconds = time.perf_counter() - started
-    held_out = _round_trip(tokenizer, corpus, count_changed=taken)
+    held_out, table = _held_out(tokenizer, corpus, config.reference, count_changed=taken)
     special = dict(special_tokens(Path(output)))
     report = {
         "kind": config.tokenizer.kind,
@@ -52,10 +57,11 @@ def train_tokenizer(config: TokenizationConfig, corpus: Path, output: Path, base
         "special_tokens": {END_OF_TEXT: special.get(END_OF_TEXT), PAD: special.get(PAD)},
         "trained_on": sampled,
         "held_out": held_out,
+        "table": table,
         "bytes_per_token": held_out["bytes_per_token"],
         "tokenizer_digest": file_digest(Path(output) / "tokenizer.json"),
         "versions": {"tokenizers": version("tokenizers"), "transformers": version("transformers")},
-        "config": config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json", exclude=set(AFTERWARDS)),
     }
     (Path(output) / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     # Not in the file, so that equal tokenizers have equal digests.
@@ -79,63 +85,42 @@ def save_tokenizer(tokenizer: tokenizers.Tokenizer, output: Path) -> None:
     stock.save_pretrained(str(output))
 
 
-def corpus_tokenizer(directory: Path) -> tokenizers.Tokenizer:
-    """Return the tokenizer of a directory, set so that "<|endoftext|>" written in a document is text like any other."""
-    from tokenizers import Tokenizer
-
-    path = Path(directory) / "tokenizer.json"
-    if not path.exists():
-        raise ValueError(f"{directory} has no tokenizer.json; train a tokenizer first, or name a fast one")
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.encode_special_tokens = True
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _training_characters(corpus: Path) -> int:
-    """Return the characters of the train split; none is a ValueError."""
-    num_characters = json.loads((Path(corpus) / "report.json").read_text())["splits"]["train"]["characters"]
-    if not num_characters:
+def _num_characters(corpus: Path, split: str) -> int:
+    """Return the characters of a split; a train split without any is a ValueError."""
+    sizes = json.loads((Path(corpus) / "report.json").read_text())["splits"]
+    num_characters = sizes.get(split, {}).get("characters", 0)
+    if split == "train" and not num_characters:
         raise ValueError(
             f"the corpus in {corpus} has no text to train a tokenizer on; add documents to its train split"
         )
     return num_characters
 
 
-def _sample(corpus: Path, num_characters: int, most_characters: int, sampled: dict[str, int]) -> Iterator[str]:
-    """Yield train documents spread evenly over the corpus, at most so many characters, and count them in `sampled`.
+def _sample(corpus: Path, split: str, most_characters: int, sampled: dict[str, int]) -> Iterator[Document]:
+    """Yield documents spread evenly over a split, at most so many characters, and count them in `sampled`.
 
     A document is taken whole if it fits; of one that is longer than the whole sample, as much as fits.
     """
-    passed = 0
-    for document in read_corpus(corpus, "train"):
+    passed, num_characters = 0, _num_characters(corpus, split)
+    for document in read_corpus(corpus, split):
         passed += len(document.text)
-        allowed = most_characters * passed // num_characters - sampled["characters"]
+        allowed = most_characters * passed // max(num_characters, 1) - sampled["characters"]
         text = document.text[:allowed] if len(document.text) > most_characters else document.text
         if text and len(text) <= allowed:
             sampled["documents"] += 1
             sampled["characters"] += len(text)
-            yield text
+            yield replace(document, text=text)
 
 
-def _round_trip(tokenizer: tokenizers.Tokenizer, corpus: Path, *, count_changed: bool) -> dict[str, Any]:
-    """Encode and decode held-out text, compare, and return the counts; a changed text is counted or a ValueError."""
-    num_documents = num_characters = num_bytes = num_tokens = num_changed = 0
-    for document in read_corpus(corpus, "validation"):
-        ids = tokenizer.encode(document.text, add_special_tokens=False).ids
-        if tokenizer.decode(ids, skip_special_tokens=False) != document.text:
-            num_changed += 1
-            if not count_changed:
-                raise ValueError(
-                    f"document {document.id!r} is not the same after encoding and decoding; choose another kind"
-                )
-        num_documents += 1
-        num_characters += len(document.text)
-        num_bytes += len(document.text.encode())
-        num_tokens += len(ids)
-        if num_characters >= ROUND_TRIP_CHARACTERS:
-            break
-    per_token = round(num_bytes / num_tokens, 4) if num_tokens else None
-    counts = {"documents": num_documents, "bytes": num_bytes, "tokens": num_tokens, "bytes_per_token": per_token}
-    return counts | ({"changed_documents": num_changed} if count_changed else {})
+def _held_out(
+    tokenizer: tokenizers.Tokenizer, corpus: Path, reference: str | None, *, count_changed: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return counts of held-out text and the table beside the reference; a changed text is counted or a ValueError."""
+    table = TokenizerTable(tokenizer, reference)
+    table.add(_sample(corpus, "validation", ROUND_TRIP_CHARACTERS, {"documents": 0, "characters": 0}))
+    if table.changed and not count_changed:
+        raise ValueError(
+            f"document {table.changed[0]!r} is not the same after encoding and decoding; choose another kind"
+        )
+    changed = {"changed_documents": len(table.changed)} if count_changed else {}
+    return table.totals() | changed, table.as_dict()

@@ -6,7 +6,7 @@
     words     Reading   the  tokenizer  's  file42
 
 A word is a run of letters and digits; a byte outside ASCII counts as a letter, so that in a script without spaces a
-whole clause is one. In WordPiece what continues a word says so itself.
+whole clause is one. In BERT's WordPiece what continues a word says so itself.
 """
 
 # B batch, L length, V vocabulary
@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lm_modules.data.byte_level import BYTE_OF
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 GOES_ON, MAY_GO_ON = 1, 2
 """Bits of a token: it continues a word that the token before left open; it leaves a word open."""
-
-PRINTABLE = [*range(33, 127), *range(161, 173), *range(174, 256)]
-"""Bytes that a byte-level tokenizer writes as the character of that number; the others follow from 256 on."""
 
 
 def word_parts(tokenizer: dict[str, Any], size: int) -> str:
@@ -31,8 +30,8 @@ def word_parts(tokenizer: dict[str, Any], size: int) -> str:
     vocabulary = model["vocab"]
     if not isinstance(vocabulary, dict):
         vocabulary = {text: number for number, (text, _) in enumerate(vocabulary)}
-    if model["type"] == "WordPiece":
-        prefix = model["continuing_subword_prefix"]
+    prefix = model.get("continuing_subword_prefix")
+    if model["type"] == "WordPiece" and prefix:
         bits = {number: MAY_GO_ON + GOES_ON * text.startswith(prefix) for text, number in vocabulary.items()}
     else:
         byte_level = (tokenizer.get("decoder") or {}).get("type") == "ByteLevel"
@@ -59,6 +58,7 @@ def first_of_word(tokens_BL: Tensor, parts: str) -> Tensor:
 
 
 def _is_letter_byte(character: str) -> bool:
-    number = ord(character)
-    byte = number if number in PRINTABLE else [each for each in range(256) if each not in PRINTABLE][number - 256]
+    byte = BYTE_OF.get(character)
+    if byte is None:  # no byte: part of a special token
+        return character.isalnum()
     return byte >= 128 or chr(byte).isalnum()

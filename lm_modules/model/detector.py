@@ -37,9 +37,10 @@ class Detector(nn.Module):
         drawn_N = torch.searchsorted(cumulative_NV, chance_N[:, None]).squeeze(1)
         return drawn_N.clamp(max=logits_NV.shape[-1] - 1)
 
-    def forward(self, tokens_BL: Tensor) -> Tensor:
-        """Return [batch, length]: above zero where a token looks replaced."""
-        return self.answer(self.discriminator.before_readout(self.discriminator.hidden(tokens_BL))).squeeze(-1)
+    def forward(self, tokens_BL: Tensor, documents_BL: Tensor | None = None) -> Tensor:
+        """Return [batch, length]: above zero where a token looks replaced; `documents_BL` tells text and padding."""
+        hidden_BLD = self.discriminator.hidden(tokens_BL, documents_BL)
+        return self.answer(self.discriminator.before_readout(hidden_BLD)).squeeze(-1)
 
     def compile_layers(self) -> None:
         """Compile the layers of both."""

@@ -42,6 +42,8 @@ class Objective(Component):
     """Whether the loss is that of the whole text as it stands, so that its bits per byte can be told."""
     stock_class: ClassVar[str | None] = None
     """The class of `transformers` whose models can be trained on this as they are; None where it needs our network."""
+    reads_padding: ClassVar[bool] = False
+    """Whether rows may end in padding, which it then neither scores nor lets other tokens read."""
     holds: ClassVar[Mapping[str, str]] = {}
     """The objectives, by kind, whose whole network is a part of this one's, and the name of that part."""
 

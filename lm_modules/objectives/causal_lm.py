@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from lm_modules.objectives import Batch, Objective
+from lm_modules.objectives import NOT_SCORED, Batch, Objective
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from configs.model import ModelConfig
+    from lm_modules.data.rows import Rows
     from lm_modules.data.vocabulary import Vocabulary
 
 PROMPT_TOKENS, WRITTEN_TOKENS, TEMPERATURE = 16, 48, 0.8
@@ -38,6 +39,7 @@ class CausalLm(Objective):
     overlap: ClassVar[int] = 1
     continues_text: ClassVar[bool] = True
     stock_class: ClassVar[str | None] = "AutoModelForCausalLM"
+    reads_padding: ClassVar[bool] = True
 
     kind: Literal["causal_lm"] = "causal_lm"
     """Predict the next token."""
@@ -62,6 +64,13 @@ class CausalLm(Objective):
         batch = {"tokens": tokens_BL[:, :-1], "labels": tokens_BL[:, 1:]}
         if self.isolate_documents:
             batch["documents"] = (batch["tokens"] == vocabulary.end_of_text_id).cumsum(dim=1)
+        return batch
+
+    def corrupt_rows(self, rows: Rows, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Do the same, and score no padding; as it is behind the text, nothing reads it either."""
+        batch = self.corrupt(rows.tokens, vocabulary, generator)
+        if rows.text_lengths is not None:
+            batch["labels"] = batch["labels"].masked_fill(~rows.text()[:, 1:], NOT_SCORED)
         return batch
 
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:

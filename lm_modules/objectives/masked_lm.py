@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from configs.model import ModelConfig
+    from lm_modules.data.rows import Rows
     from lm_modules.data.vocabulary import Vocabulary
     from lm_modules.model.transformer import Transformer
 
@@ -30,6 +31,7 @@ class MaskedLm(Objective):
 
     model_config = ConfigDict(title="Masked language modelling")
     stock_class: ClassVar[str | None] = "AutoModelForMaskedLM"
+    reads_padding: ClassVar[bool] = True
 
     kind: Literal["masked_lm"] = "masked_lm"
     """Find hidden tokens."""
@@ -78,6 +80,11 @@ class MaskedLm(Objective):
             "labels": tokens_BL.masked_fill(~chosen_BL, NOT_SCORED),
         }
 
+    def corrupt_rows(self, rows: Rows, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Do the same; text and padding, of which no token is chosen, do not read each other."""
+        batch = self.corrupt(rows.tokens, vocabulary, generator)
+        return batch if rows.text_lengths is None else batch | {"documents": rows.text().long()}
+
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> Transformer:
         """Return the encoder."""
         from lm_modules.model.modernbert import build_modernbert
@@ -90,7 +97,7 @@ class MaskedLm(Objective):
 
     def losses(self, network: Any, batch: Batch) -> dict[str, Tensor]:
         """Return {"loss": mean nats per chosen token}."""
-        return {"loss": network.nats(batch["tokens"], batch["labels"])}
+        return {"loss": network.nats(batch["tokens"], batch["labels"], batch.get("documents"))}
 
     def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
         """Return the operations of the layers, and of the readout of what is to be found."""

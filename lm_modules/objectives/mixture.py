@@ -103,6 +103,11 @@ class Mixture(Objective):
         return all(part.objective.scores_every_token for part in self.parts.values())
 
     @property
+    def reads_padding(self) -> bool:  # type: ignore[override]
+        """Whether all parts do."""
+        return all(part.objective.reads_padding for part in self.parts.values())
+
+    @property
     def stock_class(self) -> str | None:  # type: ignore[override]
         """What all parts have in common; parts of different ones are a ValueError."""
         (first, expected), *others = ((name, part.objective.stock_class) for name, part in self.parts.items())

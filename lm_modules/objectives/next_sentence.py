@@ -36,6 +36,7 @@ class NextSentence(Objective):
 
     model_config = ConfigDict(title="Masked language modelling with next sentence")
     holds: ClassVar[Mapping[str, str]] = {"masked_lm": "encoder"}
+    reads_padding: ClassVar[bool] = True
 
     kind: Literal["next_sentence"] = "next_sentence"
     """Find hidden tokens, and tell whether two segments belong together."""

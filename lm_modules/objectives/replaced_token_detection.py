@@ -10,7 +10,7 @@ The generator learns to find hidden tokens; the discriminator, which is kept, an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from configs.model import ModelConfig
+    from lm_modules.data.rows import Rows
     from lm_modules.data.vocabulary import Vocabulary
 
 
@@ -29,6 +30,7 @@ class ReplacedTokenDetection(Objective):
     """A generator that is thrown away and a discriminator that is kept."""
 
     model_config = ConfigDict(title="Replaced token detection")
+    reads_padding: ClassVar[bool] = True
 
     kind: Literal["replaced_token_detection"] = "replaced_token_detection"
     """Tell which tokens were replaced."""
@@ -51,6 +53,11 @@ class ReplacedTokenDetection(Objective):
         chance_BL = torch.rand(tokens_BL.shape, generator=generator)
         return batch | {"text": tokens_BL, "chance": chance_BL}
 
+    def corrupt_rows(self, rows: Rows, vocabulary: Vocabulary, generator: torch.Generator) -> Batch:
+        """Do the same; text and padding do not read each other."""
+        batch = self.corrupt(rows.tokens, vocabulary, generator)
+        return batch if rows.text_lengths is None else batch | {"documents": rows.text().long()}
+
     def network(self, model: ModelConfig, vocabulary: Vocabulary, batch_tokens: int) -> nn.Module:
         """Return generator and discriminator."""
         from lm_modules.model.detector import Detector
@@ -68,20 +75,24 @@ class ReplacedTokenDetection(Objective):
         """Return mean nats per hidden token (generator) and per token (discriminator)."""
         import torch.nn.functional as F
 
-        hidden_BLD = network.generator.hidden(batch["tokens"])
+        documents_BL = batch.get("documents")
+        hidden_BLD = network.generator.hidden(batch["tokens"], documents_BL)
         generated_BL = network.generate(hidden_BLD, batch["labels"], batch["text"], batch["chance"])
-        replaced_BL = generated_BL != batch["text"]
+        replaced, answers = generated_BL != batch["text"], network(generated_BL, documents_BL)
+        if documents_BL is not None:
+            replaced, answers = replaced[documents_BL == 1], answers[documents_BL == 1]
         return {
             "generator": network.generator.nats_of(hidden_BLD, batch["labels"]),
-            "discriminator": F.binary_cross_entropy_with_logits(network(generated_BL).float(), replaced_BL.float()),
+            "discriminator": F.binary_cross_entropy_with_logits(answers.float(), replaced.float()),
         }
 
     def num_scored(self, batch: Batch) -> dict[str, Tensor]:
-        """Return hidden tokens and all tokens."""
+        """Return hidden tokens and all tokens that are no padding."""
         import torch
 
-        hidden = self.masked_lm.num_scored(batch)["loss"]
-        return {"generator": hidden, "discriminator": torch.tensor(batch["text"].numel())}
+        hidden, documents_BL = self.masked_lm.num_scored(batch)["loss"], batch.get("documents")
+        num_tokens = torch.tensor(batch["text"].numel()) if documents_BL is None else documents_BL.sum()
+        return {"generator": hidden, "discriminator": num_tokens}
 
     def weights(self) -> dict[str, float]:
         """Return the weights of both."""

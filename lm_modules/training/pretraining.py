@@ -22,6 +22,7 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from configs.pretraining import PretrainingConfig
+from lm_modules.data.packed import CONCATENATE
 from lm_modules.training import checkpoints
 from lm_modules.training.callbacks.checkpointing import Checkpointing
 from lm_modules.training.callbacks.reporting import Reporting
@@ -82,6 +83,8 @@ def _finish(run: Run) -> dict[str, Any]:
     resumed_from = resume(run)
     if resumed_from is None:
         choose(run)
+    if run.ranks.leads and run.batches.packed.packing != CONCATENATE:
+        run.report(module.step, {f"rows/{name}": value for name, value in run.batches.figures().items()})
     _train(run)
     checkpoint = run.directory / checkpoints.step_name(module.step)
     if module.step < module.steps:

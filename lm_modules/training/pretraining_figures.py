@@ -28,6 +28,7 @@ def figures(run: Run, resumed_from: int | None, checkpoint: Path) -> dict[str, A
         **run.telemetry.figures(tokens_per_second),
         "resumed_from_step": resumed_from,
         "begins_with": _begins_with(run),
+        **run.batches.figures(),
         "checkpoint": str(checkpoint),
     }
 

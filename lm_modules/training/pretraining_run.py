@@ -18,7 +18,7 @@ from lm_modules.training.callbacks.validation import HeldOut, Validation, token_
 from lm_modules.training.continuation import Base, begin, require_same_tokenizer, resolved
 from lm_modules.training.going_back import is_broken
 from lm_modules.training.pretraining_module import PretrainingModule
-from lm_modules.training.pretraining_state import identity, refuse_other_tokenizer
+from lm_modules.training.pretraining_state import identity, refuse_other_tokenizer, refuse_padding
 from lm_modules.training.ranks import Ranks, uses_gpu
 from lm_modules.training.reporting import Report
 from lm_modules.training.retention import Retention
@@ -65,6 +65,7 @@ class Run:
         ]
         self.batches = open_batches(tokens, streams=streams, sizes=config.batch_sizes, seed=seed)
         packed = self.batches.packed
+        refuse_padding(config, packed)
         self.vocabulary = Vocabulary.of(tokenizer, packed.vocab_size, packed.end_of_text_id)
         if self.base is not None:
             self.vocabulary = self.vocabulary.widened(self.base.vocab_size)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from configs.pretraining import PretrainingConfig
 from lm_modules.data.input_files import file_digest
-from lm_modules.data.packed import read_meta
+from lm_modules.data.packed import CONCATENATE, PackedTokens, read_meta
 from lm_modules.training.callbacks.reporting import Clock
 from lm_modules.training.optimizers import bring_state_to_weights
 from lm_modules.training.pretraining_module import PretrainingModule
@@ -30,8 +30,10 @@ def identity(
     optimization = config.optimization.model_copy(update={"micro_batch_rows": None})
     meta, streams = read_meta(tokens), config.objective.streams(config.model.context_length)
     sources = meta.get("sources") if any(stream.sources for stream in streams) else None
+    packing = meta.get("packing", CONCATENATE)
     return {
         "tokens": meta["fingerprint"],
+        **({"packing": _digest(json.dumps([packing, meta.get("rounds")]))} if packing != CONCATENATE else {}),
         **({"sources": _digest(json.dumps(sources))} if sources else {}),
         "tokenizer": file_digest(tokenizer / "tokenizer.json"),
         "model": _digest(config.model.model_dump_json()),
@@ -40,6 +42,16 @@ def identity(
         "seed": str(seed),
         "base": "random weights" if base is None else f"{base}{' as it is' if config.as_it_is else ''}",
     }
+
+
+def refuse_padding(config: PretrainingConfig, packed: PackedTokens) -> None:
+    """Raise a ValueError if rows are padded and the objective, or a stock model of it, would read the padding."""
+    as_it_is = config.as_it_is and config.objective.stock_class != "AutoModelForCausalLM"
+    if packed.packing != CONCATENATE and (as_it_is or not config.objective.reads_padding):
+        raise ValueError(
+            f"tokenization.packing {packed.packing['kind']} fills rows up with padding, which "
+            f"{config.objective.kind}{' of a stock model' * bool(as_it_is)} would read; set it to concatenate"
+        )
 
 
 def refuse_other_tokenizer(tokens: Path, tokenizer: Path) -> None:

@@ -10,6 +10,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 from source_inputs import MAKERS
 
 from configs.component import Component, members
@@ -56,7 +57,7 @@ def all_members(family: str) -> list:
     ]
 
 
-FAMILIES = ("sources", "cleaners", "filters", "deduplication", "tokenizers", "labelled")
+FAMILIES = ("sources", "cleaners", "filters", "deduplication", "tokenizers", "packing", "labelled")
 
 
 @pytest.mark.parametrize("member", [each for family in FAMILIES for each in all_members(family)])
@@ -163,3 +164,53 @@ def test_tokenizer_gives_every_text_back(member) -> None:
             text = f"{text} <|endoftext|> {text[:100]}"
             ids = tokenizer.encode(text).ids
             assert tokenizer.decode(ids, skip_special_tokens=True) == text, name
+
+
+@pytest.mark.parametrize("capacity", [1, 7, 64])
+@pytest.mark.parametrize("member", all_members("packing"))
+def test_packing_places_every_token_once_and_no_row_is_too_long(member, capacity: int) -> None:
+    lengths = np.random.default_rng(0).integers(1, 3 * capacity, 200)
+    ends = np.cumsum(lengths)
+    plan = member.plan(ends - lengths, ends, capacity)
+    if plan is None:  # one stream, of which nothing is left out
+        return
+    places = [np.arange(start, start + length) for start, length in zip(plan.starts, plan.lengths, strict=True)]
+    assert np.sort(np.concatenate(places)).tolist() == list(range(ends[-1]))
+    used = np.add.reduceat(plan.lengths, plan.rows[:-1])
+    assert plan.rows[-1] == len(plan.starts)
+    assert 0 < used.min() <= used.max() <= capacity
+    assert plan.num_cut == (lengths > capacity).sum()
+    again = member.plan(ends - lengths, ends, capacity)
+    assert np.array_equal(again.starts, plan.starts)
+    assert np.array_equal(again.rows, plan.rows)
+
+
+@pytest.mark.parametrize("member", [each for each in all_members("tokenizers") if each.id != "pretrained"])
+def test_tokenizer_has_the_special_tokens_first_and_a_vocabulary_of_64s(member) -> None:
+    from lm_modules.data.tokenizers import SPECIAL, sentinel
+
+    member = member.model_copy(update={"sentinels": 3})
+    tokenizer = member.train(iter([TEXTS["prose"], TEXTS["code"], TEXTS["scripts"]]))
+    assert tokenizer.get_vocab_size() == member.vocabulary_size
+    assert member.vocabulary_size % 64 == 0
+    assert sorted(tokenizer.get_vocab().values()) == list(range(member.vocabulary_size))
+    assert [tokenizer.token_to_id(name) for name in SPECIAL] == list(range(len(SPECIAL)))
+    assert all(tokenizer.token_to_id(sentinel(number)) is not None for number in range(3))
+
+
+@pytest.mark.parametrize("member", [each for each in all_members("tokenizers") if each.id != "pretrained"])
+def test_words_are_told_from_the_tokens(member) -> None:
+    import json
+
+    from lm_modules.data.words import first_of_word, word_parts
+
+    text = "Reading the tokenizer's file42, twice"
+    tokenizer = member.train(iter([TEXTS["prose"], TEXTS["code"]]))
+    content = json.loads(tokenizer.to_str())
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    first = first_of_word(torch.tensor([ids]), word_parts(content, tokenizer.get_vocab_size()))[0].tolist()
+    groups: dict[int, list[int]] = {}
+    for place, begin in enumerate(first):
+        groups.setdefault(begin, []).append(ids[place])
+    words = [tokenizer.decode(each).strip() for each in groups.values()]
+    assert {"Reading", "the", "file42", "twice"} <= set(words)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from lm_modules.data.tokenizers import SPECIAL, TokenizerTraining, sentinel
+from lm_modules.data.byte_level import ByteLevelTraining, alphabet, cut_by, filled_up
+from lm_modules.data.tokenizers import SPECIAL, sentinel
 
 if TYPE_CHECKING:
     import tokenizers
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 NUM_RESERVED = 1
 
 
-class ByteBpe(TokenizerTraining):
+class ByteBpe(ByteLevelTraining):
     """Sennrich et al. 2016 (arXiv 1508.07909) over bytes, as in GPT-2 (Radford et al. 2019, section 2.2).
 
     Digits are split, as in Llama (Touvron et al. 2023, arXiv 2302.13971, section 2.1). Training is deterministic: the
@@ -23,35 +24,23 @@ class ByteBpe(TokenizerTraining):
     """
 
     kind: Literal["byte_bpe"] = "byte_bpe"
-    vocabulary_size: int = Field(default=8192, ge=320, multiple_of=64)
-    """Number of tokens, special ones included; a multiple of 64 keeps the output layer fast."""
     min_frequency: int = Field(default=2, ge=1)
     """Pairs that occur less often are not merged."""
-    sentinels: int = Field(default=0, ge=0)
-    """Tokens that stand for spans taken out of a text; span denoising needs one for each span of a row."""
-    split_digits: bool = True
-    """Give every digit a token of its own."""
 
     def train(self, texts: Iterator[str]) -> tokenizers.Tokenizer:
         """Return the trained tokenizer; too small a text leaves reserved tokens in place of the missing merges."""
-        from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+        from tokenizers import Tokenizer, decoders, models, trainers
 
         tokenizer = Tokenizer(models.BPE())
-        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        digits = [pre_tokenizers.Digits(individual_digits=True)] if self.split_digits else []
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*digits, byte_level])
+        tokenizer.pre_tokenizer = cut_by(self.split_digits, self.whitespace)
         tokenizer.decoder = decoders.ByteLevel()
         sentinels = [sentinel(number) for number in range(self.sentinels)]
-        special = [*SPECIAL, *(f"<|reserved_{index}|>" for index in range(NUM_RESERVED)), *sentinels]
         trainer = trainers.BpeTrainer(
             vocab_size=self.vocabulary_size,
             min_frequency=self.min_frequency,
-            special_tokens=special,
-            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            special_tokens=[*SPECIAL, *(f"<|reserved_{index}|>" for index in range(NUM_RESERVED)), *sentinels],
+            initial_alphabet=alphabet(),
             show_progress=False,
         )
         tokenizer.train_from_iterator(texts, trainer)
-        missing = self.vocabulary_size - tokenizer.get_vocab_size()
-        names = [f"<|reserved_{NUM_RESERVED + index}|>" for index in range(missing)]
-        tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
-        return tokenizer
+        return filled_up(tokenizer, self.vocabulary_size, NUM_RESERVED)
