@@ -9,7 +9,6 @@ from pydantic import ConfigDict, Field, model_validator
 from configs.base import Config
 from configs.component import OneOf
 
-
 AFTERWARDS = frozenset({"packing", "mixing"})
 """Settings of tokenization that say what is done with the tokenizer, and leave it as it is."""
 

@@ -19,13 +19,14 @@ import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lm_modules.data.special_tokens import end_of_text_id
 from lm_modules.data.byte_level import BYTE_OF, PATTERNS, cut_by
+from lm_modules.data.special_tokens import end_of_text_id
 
 if TYPE_CHECKING:
     import tiktoken
@@ -182,7 +183,7 @@ def _ranks(content: dict[str, Any]) -> dict[bytes, int] | None:
     if not plain or not all(byte in model["vocab"] for byte in BYTE_OF):
         return None
     ids = [model["vocab"][name] for name in _merged(model)]
-    if any(later <= earlier for earlier, later in zip(ids, ids[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(ids)):
         return None
     return {bytes(BYTE_OF[each] for each in name): model["vocab"][name] for name in (*BYTE_OF, *_merged(model))}
 

@@ -85,14 +85,17 @@ def splits(data: dict[str, Any]) -> Section:
 
 
 def tokens(facts: ReportFacts) -> Section:
-    """Return the figures of the tokenizer and the size of each split in documents, tokens and bytes."""
+    """Return how the tokenizer fits the text, the size of each split, and what is read more or less than once."""
     blocks: list[Block] = []
     if facts.tokenizer:
         simple = {key: value for key, value in facts.tokenizer.items() if isinstance(value, int | float | str)}
         simple |= {"tokenizer_digest": str(facts.tokenizer.get("tokenizer_digest", "-"))[:12]}
         blocks.append(Figures([(title(key), figure(key, value)) for key, value in simple.items()]))
+        if table := facts.tokenizer.get("table"):
+            blocks.append(_fit(table))
     if facts.tokens:
         blocks.append(_splits(facts.tokens))
+        blocks += [_epochs(kind, rows) for kind, rows in facts.tokens.get("mixture", {}).items() if _are_mixed(rows)]
     return Section("Tokens", blocks)
 
 
@@ -105,3 +108,39 @@ def _splits(meta: dict[str, Any]) -> Table:
     columns = ["split", "documents", "tokens", "text", "bytes a token"]
     caption = f"{8 * int(meta['dtype'][-1])}-bit integers on disk; a vocabulary of {count(meta['vocab_size'])} tokens."
     return Table(columns, rows, caption, frozenset(columns[1:]))
+
+
+def _fit(table: dict[str, Any]) -> Table:
+    """Return how a tokenizer fits each language and source, beside another."""
+    rows: list[list[Cell]] = []
+    for kind in ("all", "languages", "sources"):
+        for name, each in table[kind].items() if kind != "all" else [("all", table["all"])]:
+            keys = ("bytes_per_token", "tokens_per_word", "reference_bytes_per_token", "reference_tokens_per_word")
+            found = ["-" if each[key] is None else f"{each[key]:.2f}" for key in keys]
+            rows.append([{"languages": "language", "sources": "source"}.get(kind, ""), name, *found])
+    other = table["reference"]
+    columns = [
+        "",
+        "held-out text",
+        "bytes a token",
+        "tokens a word",
+        f"bytes a token, {other}",
+        f"tokens a word, {other}",
+    ]
+    share = table["one_token_words"]
+    caption = f"{percent(share)} of the words are one token." if share is not None else ""
+    return Table(columns, rows, caption, frozenset(columns[2:]))
+
+
+def _are_mixed(rows: dict[str, dict[str, float]]) -> bool:
+    return any(each["epochs"] != 1 for each in rows.values())
+
+
+def _epochs(kind: str, rows: dict[str, dict[str, float]]) -> Table:
+    total = sum(each["tokens"] for each in rows.values()) or 1
+    cells: list[list[Cell]] = [
+        [name, count(int(each["tokens"])), percent(each["tokens"] / total), f"{each['epochs']:.2f}"]
+        for name, each in rows.items()
+    ]
+    columns = [kind, "training tokens", "share", "epochs"]
+    return Table(columns, cells, "How often training reads the documents in one pass.", frozenset(columns[1:]))
