@@ -105,6 +105,16 @@ class PipelineConfig(Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _padding_is_not_read(self) -> PipelineConfig:
+        packing = self.tokenization.packing.kind if self.tokenization else "concatenate"
+        if packing != "concatenate" and self.pretraining and not self.pretraining.objective.reads_padding:
+            raise ValueError(
+                f"tokenization.packing {packing} fills rows up with padding, which {self.pretraining.objective.kind} "
+                "would read; set it to concatenate"
+            )
+        return self
+
     @property
     def tokenizer_base(self) -> str | None:
         """The model whose tokenizer is taken over; None where one is trained."""

@@ -37,6 +37,10 @@ logger = logging.getLogger(__name__)
 CHARACTERS_ENCODED_AT_ONCE = 1_000_000
 CHARACTERS_COMPARED = 100_000
 """So much of the first batch is cut by both, in case a new version of either cuts in another way."""
+LONG_TEXT = 2_000_000
+"""Characters beyond which a document is encoded in pieces: the tokenizer takes a hundred bytes for a token."""
+CUT = re.compile("(?<=[A-Za-z])(?= [A-Za-z])")
+"""Before the space of such a word every tokenizer cuts that takes a text apart at words or finer."""
 LONG_BLANK = re.compile(r"\s{100000}")
 """tiktoken's regular expressions run out of stack on white space of some 500,000 characters."""
 
@@ -66,6 +70,7 @@ class Encoder:
         self.threads = threads or _num_cores()
         content = json.loads((Path(directory) / "tokenizer.json").read_text(encoding="utf-8"))
         self._fast = _fast(content, self.tokenizer)
+        self._cuts_words = _cuts_words(content)
         self._compared = self._fast is None
 
     def encoded(self, batches: Iterable[list[Any]]) -> Iterator[tuple[list[Any], list[np.ndarray]]]:
@@ -82,6 +87,8 @@ class Encoder:
 
     def encode(self, texts: list[str], pool: ThreadPoolExecutor | None = None) -> list[np.ndarray]:
         """Return the tokens of each text, unsigned integers; a special token that is written in it stays text."""
+        if self._cuts_words and any(len(text) > LONG_TEXT for text in texts):
+            return [self._in_pieces(text, pool) if len(text) > LONG_TEXT else self.encode([text])[0] for text in texts]
         if self._fast is None:
             return self._encode_plainly(texts)
         if not self._compared:
@@ -94,6 +101,20 @@ class Encoder:
         for number, tokens in enumerate(pool.map(self._encode_fast, pieces)):
             found[number :: self.threads] = tokens
         return found
+
+    def _in_pieces(self, text: str, pool: ThreadPoolExecutor | None) -> np.ndarray:
+        found, start = [], 0
+        while start < len(text):
+            place = CUT.search(text, start + CHARACTERS_ENCODED_AT_ONCE)
+            end = place.start() if place else len(text)
+            piece = text[start:end]
+            # one without such a place, as the last may be, is taken as it is
+            found += self.encode([piece], pool) if len(piece) <= LONG_TEXT else self._encoded_whole(piece)
+            start = end
+        return np.concatenate(found)
+
+    def _encoded_whole(self, text: str) -> list[np.ndarray]:
+        return self._encode_plainly([text]) if self._fast is None else self._encode_fast([text])
 
     def _encode_plainly(self, texts: list[str]) -> list[np.ndarray]:
         encodings = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
@@ -167,10 +188,27 @@ def _patterns() -> dict[str, str]:
     return {_steps(json.loads(cut_by(*rules).__getstate__())): pattern for rules, pattern in PATTERNS.items()}
 
 
+def _cuts_words(content: dict[str, Any]) -> bool:
+    """Return whether the tokenizer is one of bytes that takes a text apart at words, or at characters."""
+    steps = _steps(content.get("pre_tokenizer") or {})
+    if content.get("normalizer") or any(not each["special"] for each in content["added_tokens"]):
+        return False
+    of_characters = '"use_regex": false' in steps and not content["model"].get("merges")
+    return of_characters or any(steps.startswith(known[:-1]) for known in _patterns())
+
+
 def _steps(pre_tokenizer: dict[str, Any]) -> str:
     """Return the steps of a pre-tokenizer as text, without what only offsets depend on."""
-    steps = pre_tokenizer.get("pretokenizers", [pre_tokenizer])
-    return json.dumps([{key: each[key] for key in sorted(each) if key != "trim_offsets"} for each in steps])
+    kept = [{key: each[key] for key in sorted(each) if key != "trim_offsets"} for each in _flat(pre_tokenizer)]
+    return json.dumps(kept)
+
+
+def _flat(pre_tokenizer: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if "pretokenizers" in pre_tokenizer:
+        for each in pre_tokenizer["pretokenizers"]:
+            yield from _flat(each)
+    else:
+        yield pre_tokenizer
 
 
 def _ranks(content: dict[str, Any]) -> dict[bytes, int] | None:

@@ -70,3 +70,10 @@ def test_the_tokenizer_is_that_of_the_base_unless_another_is_named() -> None:
     other = load("small", [*taken, "tokenization.tokenizer.base=other"])
     assert other.tokenizer_base == "other"
     assert load("small").tokenizer_base is None
+
+
+def test_a_packing_that_pads_is_for_objectives_that_do_not_read_padding() -> None:
+    padded = ["tokenization.packing=best_fit", "evaluation.language_model=null"]
+    assert load("small", padded).tokenization
+    with pytest.raises(ConfigError, match="best_fit fills rows up with padding, which span_denoising would read"):
+        load("small", [*padded, "pretraining.objective=span_denoising"])

@@ -73,6 +73,25 @@ def test_endless_white_space_is_left_to_the_tokenizer(tmp_path: Path) -> None:
     assert np.array_equal(encoder.encode([text])[0], encoder._encode_plainly([text])[0])
 
 
+@pytest.mark.parametrize("kind", ["byte_bpe", "word_piece", "unigram", "characters", "bytes"])
+def test_a_long_document_is_encoded_in_pieces_to_the_same_tokens(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from configs.component import members
+
+    save_tokenizer(members("lm_modules.data.tokenizers")[kind]().train(iter(SAMPLE)), tmp_path)
+    encoder = Encoder(tmp_path)
+    expected = encoder._encode_plainly(SAMPLE)
+    monkeypatch.setattr("lm_modules.data.encoding.LONG_TEXT", 600)
+    monkeypatch.setattr("lm_modules.data.encoding.CHARACTERS_ENCODED_AT_ONCE", 300)
+    pieces: list[str] = []
+    plainly, fast = encoder._encode_plainly, encoder._encode_fast
+    for name, way in (("_encode_plainly", plainly), ("_encode_fast", fast)):
+        monkeypatch.setattr(encoder, name, lambda texts, way=way: pieces.extend(texts) or way(texts))
+    assert all(np.array_equal(*each) for each in zip(encoder.encode(SAMPLE), expected, strict=True))
+    assert len(pieces) > len(SAMPLE) + 20
+
+
 def bpe(folder: Path, merges: list[tuple[str, str]], **changes: object) -> Encoder:
     names = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
     names += [name for name in dict.fromkeys(map("".join, merges)) if name not in names]
