@@ -23,8 +23,8 @@ from torch.utils.data import Dataset
 from configs.batch_sizes import BatchSizes
 from lm_modules.data.bits import mixed
 from lm_modules.data.packed import PackedTokens
-from lm_modules.data.packing import Plan
 from lm_modules.data.planned_rows import PlannedText, plan_rows, row_figures
+from lm_modules.data.row_plan import Plan
 from lm_modules.data.rows import Rows, Stream, pattern, whole_shares
 from lm_modules.data.selection import Selection
 

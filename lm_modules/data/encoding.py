@@ -41,7 +41,7 @@ LONG_TEXT = 2_000_000
 """Characters beyond which a document is encoded in pieces: the tokenizer takes a hundred bytes for a token."""
 CUT = re.compile("(?<=[A-Za-z])(?= [A-Za-z])")
 """Before the space of such a word every tokenizer cuts that takes a text apart at words or finer."""
-LONG_BLANK = re.compile(r"\s{100000}")
+LONG_BLANK = re.compile(r"(?<!\s)\s{100000}")
 """tiktoken's regular expressions run out of stack on white space of some 500,000 characters."""
 
 

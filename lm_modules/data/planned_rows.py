@@ -19,7 +19,8 @@ import numpy as np
 
 from configs.component import members
 from lm_modules.data.packed import PackedTokens
-from lm_modules.data.packing import Packing, Plan
+from lm_modules.data.packing import Packing
+from lm_modules.data.row_plan import Plan
 from lm_modules.data.rows import Stream
 from lm_modules.data.selection import chosen_documents
 

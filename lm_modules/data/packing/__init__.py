@@ -8,56 +8,19 @@ Rows can only be planned when their length is known, that is when training begin
 the documents and of the row alone, and takes a second for a million documents.
 """
 
-# N pieces of documents, R rows
+# N pieces of documents
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from configs.component import Component
 
+if TYPE_CHECKING:
+    import numpy as np
 
-@dataclass(frozen=True)
-class Plan:
-    """Which pieces of the text stand in which row, one behind the other."""
-
-    starts: np.ndarray
-    """[pieces], int64: where each begins in the text, in the order of the rows."""
-    lengths: np.ndarray
-    """[pieces], int64: the tokens of each."""
-    rows: np.ndarray
-    """[rows + 1], int64: the first piece of each row, and at the end the number of pieces."""
-    capacity: int
-    """Tokens that a row holds."""
-    num_cut: int
-    """Documents that are longer than a row, and cut."""
-
-    @property
-    def num_rows(self) -> int:
-        """How many rows there are."""
-        return len(self.rows) - 1
-
-    @property
-    def utilization(self) -> float:
-        """The part of all places that holds text."""
-        return float(self.lengths.sum()) / max(self.num_rows * self.capacity, 1)
-
-    def figures(self) -> dict[str, float]:
-        """Return how the rows are filled, for people to read."""
-        return {"row_utilization": self.utilization, "documents_cut": self.num_cut, "rows": self.num_rows}
-
-    def and_then(self, other: Plan) -> Plan:
-        """Return the rows of both."""
-        return Plan(
-            np.concatenate([self.starts, other.starts]),
-            np.concatenate([self.lengths, other.lengths]),
-            np.concatenate([self.rows[:-1], other.rows + len(self.starts)]),
-            self.capacity,
-            self.num_cut + other.num_cut,
-        )
+    from lm_modules.data.row_plan import Plan
 
 
 class Packing(Component):
@@ -66,33 +29,3 @@ class Packing(Component):
     @abstractmethod
     def plan(self, starts_N: np.ndarray, ends_N: np.ndarray, capacity: int) -> Plan | None:
         """Return the rows of documents that begin and end here; None where the text is one stream."""
-
-
-def planned(
-    starts_N: np.ndarray, lengths_N: np.ndarray, row_of_N: np.ndarray, capacity: int, full: Plan | None
-) -> Plan:
-    """Return the plan in which each piece stands in its row, behind the `full` rows that documents were cut into.
-
-    In a row pieces stand in the order given.
-    """
-    order_N = np.argsort(row_of_N, kind="stable")
-    num_rows = int(row_of_N.max()) + 1 if len(row_of_N) else 0
-    rows_R = np.zeros(num_rows + 1, np.int64)
-    np.cumsum(np.bincount(row_of_N, minlength=num_rows), out=rows_R[1:])
-    rest = Plan(starts_N[order_N], lengths_N[order_N], rows_R, capacity, 0)
-    return rest if full is None else full.and_then(rest)
-
-
-def full_rows(starts_N: np.ndarray, ends_N: np.ndarray, capacity: int) -> tuple[Plan, np.ndarray, np.ndarray]:
-    """Cut documents that are longer than a row into full ones.
-
-    Return those rows, and begin and length of what is left of each document: all of one that fits.
-    """
-    lengths_N = ends_N - starts_N
-    full_N = np.where(lengths_N > capacity, lengths_N // capacity, 0)
-    total = int(full_N.sum())
-    within_F = np.arange(total) - np.repeat(np.cumsum(full_N) - full_N, full_N)
-    starts_F = np.repeat(starts_N, full_N) + within_F * capacity
-    cut = Plan(starts_F, np.full(total, capacity), np.arange(total + 1), capacity, int((full_N > 0).sum()))
-    left_N = lengths_N - full_N * capacity
-    return cut, (ends_N - left_N)[left_N > 0], left_N[left_N > 0]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from lm_modules.data.packing import Packing
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Concatenate(Packing):

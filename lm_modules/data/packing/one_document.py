@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
+from lm_modules.data.packing import Packing
 
-from lm_modules.data.packing import Packing, Plan, full_rows, planned
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lm_modules.data.row_plan import Plan
 
 
 class OneDocument(Packing):
@@ -20,5 +23,9 @@ class OneDocument(Packing):
 
     def plan(self, starts_N: np.ndarray, ends_N: np.ndarray, capacity: int) -> Plan:
         """Return a row for each document, behind those that longer ones fill."""
+        import numpy as np
+
+        from lm_modules.data.row_plan import full_rows, planned
+
         full, starts_N, lengths_N = full_rows(starts_N, ends_N, capacity)
         return planned(starts_N, lengths_N, np.arange(len(starts_N)), capacity, full)

@@ -13,10 +13,11 @@ from configs.batch_sizes import BatchSizes
 from configs.component import members
 from lm_modules.data.batches import Batches
 from lm_modules.data.packed import PackedTokens, write_packed
-from lm_modules.data.packing.best_fit import BestFit, best_fit_decreasing
+from lm_modules.data.packing.best_fit import BestFit
 from lm_modules.data.packing.concatenate import Concatenate
 from lm_modules.data.packing.one_document import OneDocument
 from lm_modules.data.planned_rows import row_figures
+from lm_modules.data.row_plan import best_fit_decreasing
 from lm_modules.data.rows import Rows, Stream
 from lm_modules.data.vocabulary import Vocabulary
 

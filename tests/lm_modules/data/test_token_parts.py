@@ -25,7 +25,7 @@ CONFIG = TokenizationConfig.model_validate({"tokenizer": "bytes"})
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tokenizer")
+    folder = tmp_path_factory.mktemp("of_bytes")
     save_tokenizer(Bytes().train(iter([])), folder)
     return folder
 
