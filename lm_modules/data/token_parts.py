@@ -40,13 +40,6 @@ class TokenPart:
     about: dict[str, Any]
 
     @property
-    def tokens(self) -> np.ndarray:
-        """[num_tokens], unsigned integers, mapped."""
-        path = self.directory / "tokens.bin"
-        dtype = np.dtype(self.about["dtype"])
-        return np.memmap(path, dtype=dtype, mode="r") if path.stat().st_size else np.empty(0, dtype)
-
-    @property
     def documents(self) -> np.ndarray:
         """[num_documents], of ROW, mapped."""
         return np.load(self.directory / "documents.npy", mmap_mode="r" if self.about["documents"] else None)
@@ -123,11 +116,17 @@ def _key(source: str, name: str) -> int:
 
 
 def copied(part: TokenPart, chosen: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Yield the tokens of a part, or of the chosen of its documents (booleans), in pieces that memory holds."""
-    tokens = part.tokens
-    for start, end in [(0, len(tokens))] if chosen is None else _runs(part.documents["tokens"], chosen):
-        for first in range(start, end, TOKENS_COPIED_AT_ONCE):
-            yield tokens[first : min(first + TOKENS_COPIED_AT_ONCE, end)]
+    """Yield the tokens of a part, or of the chosen of its documents (booleans), in pieces that memory holds.
+
+    They are read rather than mapped: pages of a map count as memory in use for as long as it is open.
+    """
+    dtype = np.dtype(part.about["dtype"])
+    whole = [(0, part.about["tokens"])]
+    with (part.directory / "tokens.bin").open("rb") as file:
+        for start, end in whole if chosen is None else _runs(part.documents["tokens"], chosen):
+            file.seek(start * dtype.itemsize)
+            for first in range(start, end, TOKENS_COPIED_AT_ONCE):
+                yield np.fromfile(file, dtype, min(TOKENS_COPIED_AT_ONCE, end - first))
 
 
 def _runs(lengths: np.ndarray, chosen: np.ndarray) -> Iterator[tuple[int, int]]:
