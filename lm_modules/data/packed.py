@@ -128,13 +128,17 @@ def write_packed(
     are written as they come, so memory holds one document. Called once a split, with the same vocabulary.
     """
     writer = PackedWriter(directory, split, vocab_size, end_of_text_id, tokenizer_digest, packing)
-    for ids, size_bytes, *source in documents:
-        row = np.empty(len(ids) + 1, np.int64)
-        row[:-1], row[-1] = ids, end_of_text_id
-        if len(ids) and not 0 <= row.min() <= row.max() < vocab_size:
-            raise ValueError(f"token {row.max()} is beyond the vocabulary of {vocab_size}; give the right vocab_size")
-        writer.write_tokens(row.astype(writer.dtype))
-        writer.write_documents(np.array([len(row)]), size_bytes, source)
+    with writer.file:  # also where a document is refused
+        for ids, size_bytes, *source in documents:
+            row = np.empty(len(ids) + 1, np.int64)
+            row[:-1], row[-1] = ids, end_of_text_id
+            if row.min() < 0 or row.max() > np.iinfo(writer.dtype).max:
+                raise ValueError(
+                    f"{directory}: token ids {row.min()} to {row.max()} do not fit {writer.dtype.itemsize} bytes, "
+                    f"which a vocabulary of {vocab_size} has; give the right vocab_size"
+                )
+            writer.write_tokens(row.astype(writer.dtype))
+            writer.write_documents(np.array([len(row)]), size_bytes, source)
     return writer.close()
 
 

@@ -126,6 +126,11 @@ def test_large_vocabularies_take_four_bytes(vocab_size: int, dtype: str, tmp_pat
     assert packed.document_starts.tolist() == [0, 3, 4]
 
 
+def test_a_token_that_its_bytes_cannot_hold_is_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"token ids 0 to 70000 do not fit 2 bytes, which a vocabulary of 300 has"):
+        write_packed(tmp_path, "train", [([5, 70_000], 2)], vocab_size=300, end_of_text_id=0)
+
+
 def test_fingerprint_follows_the_tokens(tmp_path) -> None:
     def fingerprint(name: str, tokens: list[int]) -> str:
         write_packed(tmp_path / name, "train", [(tokens, 1)], vocab_size=64, end_of_text_id=0)
