@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from configs.tokenization import TokenizationConfig
-from lm_modules.data.corpus import SplitWriter, read_file
+from lm_modules.data.corpus import SplitWriter, read_documents
 from lm_modules.data.documents import SPLITS, Document
 from lm_modules.data.encoding import Encoder, batched
 from lm_modules.data.packed import pack
@@ -68,7 +68,7 @@ def main() -> None:
         tokenizer = {"kind": arguments.kind, "vocabulary_size": arguments.vocabulary}
         config = TokenizationConfig.model_validate({"tokenizer": tokenizer, "training_characters": 5_000_000})
         train_tokenizer(config, corpus, folder / "tokenizer")
-        batches = list(batched(read_file(corpus / "train.parquet")))
+        batches = list(batched(read_documents(corpus / "train.parquet")))
         encoder = Encoder(folder / "tokenizer")
         fast = Encoder.encode
 

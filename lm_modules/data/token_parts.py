@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from lm_modules.data.corpus import read_file
+from lm_modules.data.corpus import read_documents
 from lm_modules.data.encoding import Encoder, batched
 from lm_modules.data.input_files import file_digest
 
@@ -80,7 +80,7 @@ def _encode(encoder: Encoder, file: Path, directory: Path) -> dict[str, Any]:
     end = np.array([encoder.end_of_text_id], encoder.dtype)
     rows = array("B")
     with (directory / "tokens.bin").open("wb") as out:
-        for batch, encoded in encoder.encoded(batched(read_file(file))):
+        for batch, encoded in encoder.encoded(batched(read_documents(file))):
             found = np.zeros(len(batch), ROW)
             for row, (document, tokens) in enumerate(zip(batch, encoded, strict=True)):
                 if len(tokens) and int(tokens.max()) >= encoder.vocab_size:
