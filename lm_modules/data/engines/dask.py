@@ -7,6 +7,8 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Literal
 
+from pydantic import Field
+
 from lm_modules.data.engines import Engine
 
 
@@ -20,6 +22,8 @@ class Dask(Engine):
     kind: Literal["dask"] = "dask"
     address: str
     """The scheduler, as `tcp://host:8786`."""
+    timeout_seconds: float = Field(default=10, gt=0)
+    """How long to wait for its answer."""
 
     @contextmanager
     def executor(self, most: int) -> Iterator[Executor | None]:
@@ -29,7 +33,7 @@ class Dask(Engine):
         except ImportError as error:
             raise ValueError("engine dask needs a package that is missing: pip install 'dask[distributed]'") from error
         try:
-            client = Client(self.address, set_as_default=False)
+            client = Client(self.address, timeout=self.timeout_seconds, set_as_default=False)
         except OSError as error:
             raise ValueError(f"no Dask scheduler answers at {self.address} ({error}); correct address") from error
         with client, client.get_executor(pure=False) as executor:
