@@ -21,11 +21,11 @@ A language model pretrained {origin} with Rootstock ({objective}). It is an unmo
 from transformers import {auto_class}, AutoTokenizer
 
 model = {auto_class}.from_pretrained("path/to/this/directory")
-tokenizer = AutoTokenizer.from_pretrained("path/to/this/directory")
+{after_loading}tokenizer = AutoTokenizer.from_pretrained("path/to/this/directory")
 {use}
 ```
 
-| | |
+{remark}| | |
 |---|---|
 | layers, width, heads | {depth}, {width}, {heads} |
 | vocabulary, context | {vocab_size:,} tokens, {context_length:,} tokens |
@@ -36,6 +36,19 @@ tokenizer = AutoTokenizer.from_pretrained("path/to/this/directory")
 | difference from the training graph | at most {difference:.1e} in a logit, float32 |
 
 {knowledge}
+"""
+
+UNTIED = "model.config.tie_word_embeddings = False  # see below\n"
+UNTIED_REMARK = """The embedding and the readout are two matrices. The `config.json` of this architecture cannot say so:
+`transformers` warns when it loads the model, and loads both as they are. Whatever ties weights anew, such as
+`resize_token_embeddings`, would put the embedding in the place of the readout: set `model.config.tie_word_embeddings`
+to False first, each time the model is loaded.
+
+"""
+"""For a model whose two matrices differ although its configuration calls them tied: T5 under transformers 5."""
+
+DISCRIMINATOR_REMARK = """This is the discriminator; the generator, which replaced tokens in training, is no part of it.
+
 """
 
 FROM_SCRATCH = "It has read the training text above and nothing else, and knows no facts to rely on."
@@ -68,12 +81,15 @@ def model_card(
     """Return the card of a model that was made of the checkpoint with this state; `codec` is its tokenizer."""
     shape, base = state["config"]["model"], state["config"]["base"]
     figures = {name: f"{value:.4f}" for name, value in state["validation"].items()}
+    untied = _is_called_tied_wrongly(model)
     return CARD.format(
         parameters=num_parameters,
         architecture=type(model).__name__,
         task=task,
         auto_class=auto_class,
         use=_use(task, state, codec),
+        after_loading=UNTIED if untied else "",
+        remark=UNTIED_REMARK if untied else DISCRIMINATOR_REMARK if task == "token-classification" else "",
         origin="from scratch" if base is None else f"from the weights of `{base}` on",
         knowledge=FROM_SCRATCH if base is None else CONTINUED,
         objective=state["config"]["objective"]["kind"],
@@ -91,6 +107,12 @@ def model_card(
         fingerprint=state["identity"]["tokens"][:16],
         difference=difference,
     )
+
+
+def _is_called_tied_wrongly(model: Any) -> bool:
+    readout = model.get_output_embeddings()
+    called_tied = readout is not None and getattr(model.config, "tie_word_embeddings", False)
+    return bool(called_tied and readout.weight is not model.get_input_embeddings().weight)
 
 
 def _use(task: str, state: dict[str, Any], codec: Any) -> str:
