@@ -1,17 +1,20 @@
 """What the command line shows while it works: on a terminal bars that move, elsewhere a plain line now and then.
 
+What our code logs as a notice or a warning is a line among them, whichever process of the work it comes from.
+
 Everything goes to standard error, so that standard output holds results alone.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
@@ -19,7 +22,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
-from tasks.progress import Bar, Shown, listen
+from lm_modules.progress import NOTICE
+from tasks.home import without_credentials
+from tasks.progress import Bar, Listener, Shown, listen
 
 SECONDS_BETWEEN_LINES = 15.0
 STARTING = "starting ..."
@@ -31,12 +36,46 @@ REPORT_ONLY = ("largest logit difference of the export",)
 def screen() -> Iterator[None]:
     """Show the progress of everything inside the block."""
     if not sys.stderr.isatty():
-        with listen(PlainScreen()):
+        with _listening(PlainScreen()):
             yield
         return
     terminal = TerminalScreen()
-    with terminal.progress, listen(terminal):
+    with terminal.progress, _listening(terminal):
         yield
+
+
+class Screen(Listener, Protocol):
+    """Shows the progress, and lines between."""
+
+    def say(self, line: str) -> None:
+        """Show a line that stays."""
+
+
+@contextmanager
+def _listening(shown: Screen) -> Iterator[None]:
+    notices = Notices(shown)
+    logging.getLogger().addHandler(notices)
+    try:
+        with listen(shown):
+            yield
+    finally:
+        logging.getLogger().removeHandler(notices)
+
+
+class Notices(logging.Handler):
+    """Shows what our own code logs from notices upwards; the log has the rest, and what libraries say."""
+
+    OURS = ("flows", "tasks", "lm_modules")
+
+    def __init__(self, shown: Screen) -> None:
+        super().__init__(NOTICE)
+        self._shown = shown
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show its first line; a traceback is for the log."""
+        if record.name.partition(".")[0] in self.OURS:
+            first = record.getMessage().strip().partition("\n")[0]
+            self._shown.say(without_credentials(first))
 
 
 class PlainScreen:
@@ -68,6 +107,10 @@ class PlainScreen:
     def bar_ended(self, bar: Bar) -> None:
         """Forget the bar; its lines stay."""
         self._spoke.pop(bar.number, None)
+
+    def say(self, line: str) -> None:
+        """Show it under the stage that is running."""
+        self._say(f"  {line}")
 
     def _say(self, line: str) -> None:
         with self._lock:
@@ -124,6 +167,10 @@ class TerminalScreen:
     def bar_ended(self, bar: Bar) -> None:
         """Take the bar away."""
         self._take_away(bar.number)
+
+    def say(self, line: str) -> None:
+        """Show it above the bars."""
+        self.progress.console.print(Text(f"  {line}"), soft_wrap=True)
 
     def _row(self, description: str) -> int:
         return self.progress.add_task(description, total=None, so_far="", note="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 
 Values = Mapping[str, float | str]
@@ -12,6 +13,12 @@ Report = Callable[[int, Values], bool]
 
 TOTAL = "progress/total"
 """Work that knows its number of steps reports it under this name, which is for whoever shows progress: no metric."""
+
+NOTICE = logging.INFO + 5
+"""Level of a log line that is no warning, and yet for whoever waits for the work: that a run is continued, say.
+
+It and all that is graver reaches the screen as a line of its own, also from the process of a training."""
+logging.addLevelName(NOTICE, "NOTICE")
 
 
 def keep_going(step: int, values: Values) -> bool:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lm_modules.progress import Values
+from lm_modules.progress import NOTICE, Values
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class Link:
 
 
 class _ToParent(logging.Handler):
-    """Hands warnings and errors to the parent, whose logging knows where people look."""
+    """Hands notices, warnings and errors to the parent, whose logging knows where people look."""
 
     def __init__(self, link: Link) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(NOTICE)
         self._link = link
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -127,7 +127,7 @@ def run_isolated(
         grace_seconds: How long a child that has to end may take to save its work before it is killed.
         threads: Threads of PyTorch in the child; null leaves its choice.
         log: File to which all output of the child is added, `<home>/logs/children.log` by default: the screen is not
-            theirs. Warnings and errors also come to this process's logging.
+            theirs. Notices, warnings and errors also come to this process's logging.
         cancelled: When it is set, the child is ended and `Cancelled` raised; for callers in a thread, which no signal
             can reach. By default the end of the block `children_end_together` around the caller.
 

@@ -1,10 +1,12 @@
 import io
+import logging
 import re
 
 from rich.console import Console
 from rich.text import Text
 
-from flows.screen import PlainScreen, TerminalScreen
+from flows.screen import Notices, PlainScreen, TerminalScreen
+from lm_modules.progress import NOTICE
 from tasks import progress
 
 
@@ -105,3 +107,27 @@ def test_large_figures_have_thousands_and_what_is_for_the_report_is_left_out(cap
     with progress.listen(PlainScreen()), progress.stage("pretrain") as shown:
         shown.figures = {"tokens per second": 10041.7, "largest logit difference of the export": 1e-6, "steps": 600}
     assert capsys.readouterr().err.endswith("s, tokens per second 10,042, steps 600\n")
+
+
+def shown_lines(shown, capsys):
+    """Log what may come from a training, and return what is seen of it."""
+    notices = Notices(shown)
+    root = logging.getLogger()
+    root.addHandler(notices)
+    try:
+        logger = logging.getLogger("lm_modules.training.pretraining")
+        logger.setLevel(logging.INFO)
+        logger.info("precision float32: no other is faster")
+        logger.log(NOTICE, "continuing from step %d", 51)
+        logger.warning("step 7 has a loss of nan: it is left out\nTraceback ...")
+        logging.getLogger("transformers").warning("a thousand words of a library")
+    finally:
+        root.removeHandler(notices)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_notices_and_warnings_of_our_code_are_lines_between_the_bars(capsys):
+    expected = ["continuing from step 51", "step 7 has a loss of nan: it is left out"]
+    assert [each.strip() for each in shown_lines(PlainScreen(), capsys)] == expected
+    terminal = TerminalScreen(Console(stderr=True, width=60, force_terminal=False))
+    assert [each.strip() for each in shown_lines(terminal, capsys)] == expected

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lm_modules.progress import NOTICE
+
 
 def add(left: int, right: int) -> dict[str, int]:
     return {"sum": left + right, "pid": os.getpid(), "group": os.getpgid(0)}
@@ -51,6 +53,7 @@ def leave() -> None:
 def speak() -> None:
     print("to the screen", flush=True)
     logging.getLogger("speech").info("a detail")
+    logging.getLogger("speech").log(NOTICE, "a notice")
     logging.getLogger("speech").warning("a warning")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lm_modules.progress import NOTICE
 from tasks.home import home
 from tasks.processes import Cancelled, ChildDied, ChildFailed, run_isolated
 
@@ -101,7 +102,7 @@ def test_exit_without_result_is_named() -> None:
         run_isolated("quick_work:leave", {}, name="it")
 
 
-def test_output_goes_to_the_log_and_warnings_also_to_the_parents_logging(
+def test_output_goes_to_the_log_and_notices_and_warnings_also_to_the_parents_logging(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = tmp_path / "deep" / "log.txt"
@@ -110,8 +111,8 @@ def test_output_goes_to_the_log_and_warnings_also_to_the_parents_logging(
     assert "to the screen\n" in text
     assert "INFO speech: a detail" in text
     assert "WARNING speech: a warning" in text
-    assert [(each.name, each.getMessage()) for each in caplog.records] == [("speech", "a warning")]
-    assert caplog.records[0].levelno == logging.WARNING
+    assert [each.getMessage() for each in caplog.records] == ["a notice", "a warning"]
+    assert [(each.name, each.levelno) for each in caplog.records] == [("speech", NOTICE), ("speech", logging.WARNING)]
     assert capfd.readouterr() == ("", "")
 
 
