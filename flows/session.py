@@ -93,6 +93,7 @@ def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, ve
             f"{servers.prefect_url} and {servers.mlflow_url}/#/experiments" if servers else shlex.join(_program("up"))
         )
         value = result.model_dump(mode="json") if hasattr(result, "model_dump") else dict(result)
+        _add_directories(value)
         if hasattr(result, "figures"):
             value["metrics"] = result.figures()
         if hasattr(result, "page"):
@@ -111,13 +112,24 @@ def _try_it(value: dict[str, Any]) -> list[str]:
     return [f"Try it: {shlex.join(_program('generate', uri, '--prompt', 'It is'))}"] if uri else []
 
 
+def _add_directories(value: dict[str, Any]) -> None:
+    """Put beside each logged model the directory that `transformers` opens, where MLflow keeps it on this machine."""
+    from tasks.logged_models import stored_at
+
+    for each in [each for each in value.values() if isinstance(each, dict)]:
+        _add_directories(each)
+    uri = value.get("uri")
+    if isinstance(uri, str) and uri.startswith("models:/m-") and (directory := stored_at(uri)):
+        value["directory"] = str(directory)
+
+
 def _lines(value: dict[str, Any], path: str = "") -> list[str]:
     """Return where the things that a stage made lie, one a line."""
     lines = []
     for key, each in value.items():
         if isinstance(each, dict):
             lines += _lines(each, f"{path}{key} ")
-        elif key in ("uri", "version", "alias", "reason", "path") and each is not None:
+        elif key in ("uri", "directory", "version", "alias", "reason", "path") and each is not None:
             lines.append(f"{path}{'' if key == 'uri' else key + ' '}{each}")
     return lines
 

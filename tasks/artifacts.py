@@ -203,25 +203,30 @@ class Pretrained(BaseModel):
         """Return the figures that sum it up."""
         trained, check = self.checkpoint.facts, self.model.facts
         bits, before = trained["validation_bits_per_byte"], trained.get("validation_loss_nats_before")
+        passes = trained.get("passes_over_the_text")
+        what = "parameters of the discriminator" if check["task"] == "token-classification" else "parameters"
         return {
-            **({"validation bits per byte": bits} if bits is not None else {}),
             "validation loss": trained["validation_loss_nats"],
+            **({"validation bits per byte": bits} if bits is not None else {}),
             **({"validation loss of the base": before, "begins with": trained["begins_with"]} if before else {}),
-            "parameters": trained["num_parameters"],
+            what: check["num_parameters"],
             "steps": trained["steps"],
+            **({"passes over the text": passes} if passes is not None else {}),
             "tokens per second": trained["tokens_per_second"],
-            **({"MFU": self._utilization()} if trained.get("mfu") else {}),
+            **({"MFU": f"{trained['mfu']:.1%}"} if trained.get("mfu") else {}),
             "largest logit difference of the export": check["max_logit_difference"],
         }
 
-    def _utilization(self) -> str:
-        """Return the model FLOPs utilization, and what it is made of."""
-        trained = self.checkpoint.facts
-        return (
-            f"{trained['mfu']:.1%} = tokens per second x {trained['flops_per_token'] / 1e6:,.4g} MFLOP "
-            f"({trained['flops_formula']}) / (devices x {trained['peak_teraflops_per_second']:,.3g} TFLOP/s, "
-            f"{trained['peak_source']})"
-        )
+
+def utilization(trained: dict[str, Any]) -> str | None:
+    """Return what the model FLOPs utilization of a checkpoint's facts is made of; None where it is not known."""
+    if not trained.get("mfu"):
+        return None
+    return (
+        f"MFU {trained['mfu']:.1%} = tokens per second x {trained['flops_per_token'] / 1e6:,.4g} MFLOP "
+        f"({trained['flops_formula']}) / (devices x {trained['peak_teraflops_per_second']:,.3g} TFLOP/s, "
+        f"{trained['peak_source']})"
+    )
 
 
 class Finetuned(BaseModel):

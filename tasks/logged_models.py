@@ -197,6 +197,16 @@ def _download(model_id: str, target: Path) -> None:
     shutil.rmtree(part)
 
 
+def stored_at(uri: str) -> Path | None:
+    """Return the stock directory of a model `models:/m-<id>` where MLflow keeps it on this machine, else None."""
+    client, model_id = tracking.client(), uri.removeprefix("models:/")
+    stored = filing.local_path(client.get_logged_model(model_id).artifact_location)
+    if stored is None:
+        return None
+    inside = next(each.path for each in client.list_logged_model_artifacts(model_id, "artifacts") if each.is_dir)
+    return stored / inside
+
+
 def resolve(uri: str) -> str:
     """Return the logged model `models:/m-<id>` that a name with an alias or a version stands for."""
     path = uri.removeprefix("models:/")

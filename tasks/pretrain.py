@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 
 from configs.pretraining import PretrainingConfig
-from lm_modules.progress import Values
+from lm_modules.progress import NOTICE, Values
 from tasks import filing, progress, tracking
-from tasks.artifacts import Checkpoint, Model, Tokenizer, Tokens
+from tasks.artifacts import Checkpoint, Model, Tokenizer, Tokens, utilization
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 from tasks.spool import MetricSpool
+
+logger = logging.getLogger(__name__)
 
 
 @cached_task("lm_modules.training.pretraining")
@@ -62,6 +65,10 @@ def pretrain(
             log=directory / "log.txt",
             grace_seconds=math.inf,  # a step and its checkpoint may take minutes; a second Ctrl-C ends at once
         )
+        if splits := tokens.facts.get("splits"):
+            result["passes_over_the_text"] = result["tokens_seen"] / splits["train"]["num_tokens"]
+        if words := utilization(result):
+            logger.log(NOTICE, words)
         return Checkpoint.file(
             Path(result.pop("checkpoint")),
             run_id=run.id,

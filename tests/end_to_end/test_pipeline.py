@@ -117,13 +117,13 @@ def test_every_stage_has_a_finished_run_that_names_its_prefect_run(run_id: str) 
     }
 
 
-def test_the_stage_says_what_the_utilization_is_made_of(run_id: str) -> None:
-    from tasks.artifacts import Pretrained
+def test_the_utilization_is_said_with_what_it_is_made_of(run_id: str) -> None:
+    from tasks.artifacts import Pretrained, utilization
 
     pretrained = Pretrained.model_validate(_result(run_id, "pretrain"))
     trained = pretrained.checkpoint.facts
-    words = str(pretrained.figures()["MFU"])
-    assert words.startswith(f"{trained['mfu']:.1%} = tokens per second x ")
+    words = utilization(trained) or ""
+    assert words.startswith(f"MFU {pretrained.figures()['MFU']} = tokens per second x ")
     assert trained["flops_formula"] in words
     assert trained["peak_source"] in words
 

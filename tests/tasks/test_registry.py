@@ -84,6 +84,9 @@ def test_the_stock_directory_comes_back_by_every_name(log, directories: dict[str
         assert digest_directory(logged_models.fetch_model(name)) == digest_directory(directories["classifier"])
     assert logged_models.fetch_model(str(tmp_path)) == tmp_path
     assert filing.exists(uri)
+    stored = logged_models.stored_at(uri)
+    assert stored
+    assert digest_directory(stored) == digest_directory(directories["classifier"])
     assert not filing.exists("models:/m-0123456789abcdef0123456789abcdef")
     logged = tracking.client().get_logged_model(uri.removeprefix("models:/"))
     assert str(logged.status) == "READY"
