@@ -7,7 +7,7 @@ pretraining.optimization: unknown key 'larning_rate'; did you mean 'learning_rat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,14 +26,45 @@ def describe(error: ValidationError, data: Any, origin: Callable[[Steps], str]) 
     `data` is what was validated; `origin` says where the value at a path was written, or "" when nobody wrote it.
     """
     by_path: dict[Steps, list[str]] = {}
-    for each in error.errors(include_url=False):
+    for each in _own(error.errors(include_url=False)):
         steps = _steps(each["loc"], data)
-        if not _is_about_another_type(each["type"], each.get("input")):
+        if example := _example(each, steps):
+            by_path.setdefault(steps, []).append(example)
+        elif not _is_about_another_type(each["type"], each.get("input")):
             by_path.setdefault(steps, []).append(_message(each))
         else:
             by_path.setdefault(steps, [])
     lines = [_line(steps, messages, origin) for steps, messages in by_path.items()]
     return ConfigError("\n".join(lines))
+
+
+def _own(errors: Sequence[Any]) -> list[Any]:
+    """Return the errors without those that follow from another: a list is too short for want of its wrong entries."""
+    return [
+        each
+        for each in errors
+        if each["type"] != "too_short"
+        or not any(len(other["loc"]) > len(each["loc"]) and _begins(other["loc"], each["loc"]) for other in errors)
+    ]
+
+
+def _begins(location: tuple[Any, ...], start: tuple[Any, ...]) -> bool:
+    return location[: len(start)] == start
+
+
+def _example(error: Any, steps: Steps) -> str | None:
+    """Return what is wrong with a list of members of a family, and how one is written; None if it is no such thing."""
+    from configs.list_examples import list_example
+    from configs.pipeline import PipelineConfig
+
+    if error["type"] not in ("tuple_type", "too_short"):
+        return None
+    given = error.get("input")
+    example = list_example(PipelineConfig, steps, given)
+    if example is None:
+        return None
+    wrong = f"must be a list, not {_short(given)}" if error["type"] == "tuple_type" else "needs at least one entry"
+    return f"{wrong}; write {example}"
 
 
 def dotted(steps: Iterable[str | int]) -> str:
@@ -55,8 +86,12 @@ def _message(error: Any) -> str:
         return "is missing; it has no default"
     if error["type"] in ("value_error", "assertion_error"):
         return message
-    shown = repr(error.get("input"))
-    return f"{message[0].lower()}{message[1:]}, not {shown if len(shown) <= 80 else shown[:77] + '...'}"
+    return f"{message[0].lower()}{message[1:]}, not {_short(error.get('input'))}"
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
 
 
 def _is_about_another_type(error_type: str, value: Any) -> bool:

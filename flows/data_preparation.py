@@ -6,6 +6,7 @@ from prefect import flow
 
 from configs.pipeline import PipelineConfig
 from tasks.artifacts import PreparedData
+from tasks.check_base import check_base
 from tasks.collect import collect
 from tasks.collect_examples import collect_examples, fingerprint_examples
 from tasks.describe import describe
@@ -34,6 +35,9 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
         if config.data_preparation.decontamination and config.finetuning:
             data = config.finetuning.data
             held_out = collect_examples(data, fingerprint_examples(data), config.seed, run_id=prepare.run_id)
+        if config.pretraining and config.pretraining.base:
+            model = import_base(config.pretraining.base, prepare.run_id, "pretraining.base")
+            check_base(config.pretraining, model)
         content = fingerprint(config.data_preparation)
         corpus = collect(config.data_preparation, content, config.seed, held_out, run_id=prepare.run_id)
         describe(corpus, run_id=prepare.run_id)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
 from configs.tokenization import AFTERWARDS, TokenizationConfig
 from tasks.artifacts import Corpus, Model, Tokenizer
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
+
+logger = logging.getLogger(__name__)
+
+ROUNDING = 64
+"""A vocabulary is a multiple of this, so as many tokens may be left over in one of the right size."""
 
 
 def train_tokenizer(config: TokenizationConfig, corpus: Corpus, base: Model | None, run_id: str) -> Tokenizer:
@@ -32,5 +42,20 @@ def learn_tokenizer(config: TokenizationConfig, corpus: Corpus, base: Model | No
             name="the training of the tokenizer",
             log=directory / "log.txt",
         )
+        report["warnings"] = warnings(directory / "tokenizer", report["vocabulary_size"])
+        for each in report["warnings"]:
+            logger.warning(each)
         parents = [corpus] if base is None else [corpus, base]
         return Tokenizer.file(directory / "tokenizer", run_id=run_id, name="tokenizer", parents=parents, facts=report)
+
+
+def warnings(tokenizer: Path, vocabulary_size: int) -> list[str]:
+    """Return a sentence if the text gave far fewer tokens than were asked for: reserved ones stand in their places."""
+    added: list[dict[str, Any]] = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+    used = vocabulary_size - sum(each["content"].startswith("<|reserved_") for each in added)
+    if vocabulary_size - used <= ROUNDING:
+        return []
+    return [
+        f"the text gives {used:,} of {vocabulary_size:,} tokens; the rest is never used: set "
+        f"tokenization.tokenizer.vocabulary_size to {-(-(used + 1) // ROUNDING) * ROUNDING}, or add text"
+    ]

@@ -220,9 +220,10 @@ class _Preparation:
         for split in [name for name, fraction in fractions.items() if fraction and not sizes[name]]:
             if len(splitter.nearest_train) < 2:
                 raise ValueError(
-                    f"{num_documents} documents are too few for the splits, or lie in too few groups that "
-                    f"must not be parted (dropped: {dropped}): nothing is left for {split}; add text, or cut it "
-                    "into more documents or groups"
+                    f"{num_documents} document{' is' if num_documents == 1 else 's are'} too few for the splits, or "
+                    f"too few groups that must not be parted (dropped: {dropped}): nothing is left for {split}; add "
+                    "text, or cut it into more documents or groups (text files by a smaller document_characters of the "
+                    "source)"
                 )
             key = next(iter(splitter.nearest_train))
             _, name = splitter.nearest_train.pop(key)

@@ -35,7 +35,7 @@ from lm_modules.model.scaled import ScaledEmbedding, initialize, scaled_linear
 from lm_modules.model.transformer import Layer, Transformer
 from lm_modules.objectives import Batch
 from lm_modules.progress import TOTAL, Report, keep_going
-from lm_modules.training.coordinate_lines import AT_BIRTH, Line, refuse_impossible, sentence, verdict
+from lm_modules.training.coordinate_lines import AT_BIRTH, Line, refuse_impossible, remarks, sentence, verdict
 from lm_modules.training.coordinate_picture import draw
 from lm_modules.training.optimizers import build_optimizers, set_learning_rate
 from lm_modules.training.pretraining_module import Corruption
@@ -88,7 +88,7 @@ def coordinate_check(
     rows = [line.as_dict() for line in lines.values()]
     (output / "coordinate_check.json").write_text(json.dumps({"verdicts": found, "lines": rows}, indent=1) + "\n")
     draw(list(lines.values()), output / "coordinate_check.png")
-    words = [sentence(kind, each) for kind, each in found.items()]
+    words = [*(sentence(kind, each) for kind, each in found.items()), *remarks(widths)]
     return {"widths": sorted(set(widths)), "steps": steps, "verdicts": found, "words": words}
 
 

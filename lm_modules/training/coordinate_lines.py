@@ -75,6 +75,20 @@ class Line:
         }
 
 
+FEWEST_WIDTHS = 3
+"""Through two points goes a line, whatever they are: a third one tells noise from a power of the width."""
+
+
+def remarks(widths: Sequence[int]) -> list[str]:
+    """Return what weakens the verdict of a check of these widths."""
+    if len(set(widths)) >= FEWEST_WIDTHS:
+        return []
+    return [
+        f"{len(set(widths))} widths cannot tell noise from a fault: a line that moves may have come out so by chance. "
+        "Measure three or more, each twice the one before"
+    ]
+
+
 def refuse_impossible(widths: Sequence[int], steps: int, head_width: int) -> None:
     """Raise a ValueError that says why these widths and steps cannot be measured."""
     if len(set(widths)) < 2:

@@ -167,11 +167,28 @@ def test_a_mistake_in_a_file_is_named_with_its_place_and_remedy(folder, text, wo
         ("seed.x=1", ["3 has no setting 'x'"]),
         ("seed", ["path.to.key=value"]),
         ("seed=[1", ["--set seed"]),
+        (
+            "data_preparation.sources=notes.txt",
+            ["a list, not 'notes.txt'; write [{kind: text_files, path: notes.txt}]"],
+        ),
+        ("data_preparation.sources=a.jsonl", ["write [{kind: jsonl, path: a.jsonl}] (--set)"]),
+        (
+            "data_preparation.sources={kind: jsonl, path: a}",
+            ["must be a list", "write [{kind: jsonl, path: a}] (--set)"],
+        ),
+        ("data_preparation.sources=[]", ["needs at least one entry; write [python_documentation]"]),
+        ("data_preparation.filters=length", ["write [length]"]),
+        ("evaluation.metrics=accuracy", ["evaluation.metrics", "write [accuracy]"]),
     ],
 )
 def test_a_mistake_in_an_override_is_named(folder, override, words):
     message = refused(folder, "extends: base.yaml\n", override)
     assert all(word in message for word in words), message
+
+
+def test_a_wrong_entry_of_a_list_has_one_line(folder):
+    message = refused(folder, "extends: base.yaml\n", "data_preparation.sources=[text_file]")
+    assert message == "data_preparation.sources.0: unknown kind 'text_file'; did you mean 'text_files'? (--set)"
 
 
 def test_every_problem_has_its_line_with_the_file_that_wrote_it(folder):

@@ -106,7 +106,8 @@ def test_output_goes_to_the_log_and_notices_and_warnings_also_to_the_parents_log
     tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     log = tmp_path / "deep" / "log.txt"
-    run_isolated("quick_work:speak", {}, name="speak", log=log)
+    with caplog.at_level(NOTICE):
+        run_isolated("quick_work:speak", {}, name="speak", log=log)
     text = log.read_text()
     assert "to the screen\n" in text
     assert "INFO speech: a detail" in text

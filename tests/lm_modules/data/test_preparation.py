@@ -176,9 +176,8 @@ def test_a_few_documents_still_fill_every_split_and_the_report_says_so(tmp_path,
 
 
 def test_too_few_documents_are_refused_with_the_remedy(tmp_path) -> None:
-    with pytest.raises(
-        ValueError, match=r"1 documents are too few for the splits.*nothing is left for validation; add text"
-    ):
+    words = r"1 document is too few for the splits.*nothing is left for validation; add text.*smaller document_char"
+    with pytest.raises(ValueError, match=words):
         prepare(config_for(write_texts(tmp_path / "texts", 1)), tmp_path / "corpus", seed=0)
 
 

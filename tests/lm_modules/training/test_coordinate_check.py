@@ -53,7 +53,9 @@ def test_every_objective_is_measured_whole_and_keeps_its_activations(kind, text,
     # a pair has one answer a row, too few numbers for a size
     judged = [line for line in mine if line["part"] != "gradient" and line["name"] != "answer"]
     assert not [line["name"] for line in judged if line["moves"]]
-    assert len(found["words"]) == 2
+    *verdicts, remark = found["words"]
+    assert len(verdicts) == 2
+    assert remark.startswith("2 widths cannot tell noise from a fault")
 
 
 def test_the_head_of_a_pair_does_not_outgrow_the_readout_with_the_width(text, tmp_path):
