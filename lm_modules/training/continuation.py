@@ -24,7 +24,7 @@ from transformers.models.auto import modeling_auto
 
 from configs.component import members
 from configs.model import ModelConfig
-from configs.pretraining import PretrainingConfig
+from configs.pretraining import HIGHEST_STANDARD_RATE, PretrainingConfig
 from lm_modules.data.input_files import file_digest
 from lm_modules.data.vocabulary import Vocabulary
 from lm_modules.model.scaled import initialize, scales_of
@@ -45,8 +45,6 @@ MODEL_TYPES = {
     "AutoModelForSeq2SeqLM": modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
 }
 """The model types that each class of `transformers` opens."""
-HIGHEST_LEARNING_RATE = 0.05
-"""With the standard parametrization a higher one destroys any model; such rates are meant for u_mup."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +252,7 @@ def _require_trainable_as_it_is(config: PretrainingConfig, stock: Any) -> None:
             f"pretraining.base: {objective.kind} trains an {objective.stock_class}, and a {stock.model_type} is none; "
             "take the objective that fits the base, or another base"
         )
-    if learning_rate > HIGHEST_LEARNING_RATE:
+    if learning_rate > HIGHEST_STANDARD_RATE:
         raise ValueError(
             f"pretraining.optimization.learning_rate {learning_rate:g} is one for u_mup; a stock model that is "
             "continued as it is needs one of 1e-5 to 1e-3"

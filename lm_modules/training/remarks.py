@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from configs.optimization import OptimizationConfig
+from configs.pretraining import PretrainingConfig
 from lm_modules.training.schedules import phases, schedule
+
+LOWEST_RATE_OF_U_MUP = 0.01
+"""From random weights, a lower one learns about as little as one that is a hundred times too low can."""
 
 
 def remarks(optimization: OptimizationConfig, steps: int) -> list[str]:
@@ -26,6 +30,17 @@ def remarks(optimization: OptimizationConfig, steps: int) -> list[str]:
             + ". Lower optimization.warmup_steps, or give optimization.warmup_fraction in its place"
         )
     return found
+
+
+def rate_remarks(config: PretrainingConfig) -> list[str]:
+    """Return a sentence if random weights begin with a learning rate that is meant for the other parametrization."""
+    rate, kind = config.optimization.learning_rate, config.model.parametrization.kind
+    if kind != "u_mup" or config.base is not None or rate >= LOWEST_RATE_OF_U_MUP:
+        return []
+    return [
+        f"optimization.learning_rate {rate:g} is one for the standard parametrization; with u_mup, where about 1 is "
+        "usual at any width, hardly anything is learned with it"
+    ]
 
 
 def _usual(name: str) -> object:

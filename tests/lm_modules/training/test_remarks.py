@@ -8,7 +8,7 @@ from tiny_pretraining import tiny_config
 from configs.loading import load, presets
 from configs.optimization import OptimizationConfig
 from lm_modules.training.pretraining import pretrain
-from lm_modules.training.remarks import remarks
+from lm_modules.training.remarks import rate_remarks, remarks
 
 
 def test_a_warmup_and_a_decay_that_overlap_are_said_with_the_peak_that_is_reached():
@@ -50,3 +50,23 @@ def test_the_log_has_it_when_a_run_begins(text, tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         pretrain(config, tokens=text[0], tokenizer=text[1], workdir=tmp_path, seed=0)
     assert "warmup_steps 2 and a decay of 2 steps do not fit into 2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimization__learning_rate": 1e-3}, True),
+        ({"optimization__learning_rate": 0.01}, False),
+        ({"optimization__learning_rate": 1e-3, "model__parametrization": "standard"}, False),
+        ({"optimization__learning_rate": 1e-3, "base": "a/model"}, False),  # to go on, a low one may be meant
+    ],
+)
+def test_a_learning_rate_for_the_other_parametrization_is_said(changes, said):
+    found = rate_remarks(tiny_config(**changes))
+    assert [("0.001 is one for the standard parametrization" in each) for each in found] == [True] * said
+
+
+@pytest.mark.parametrize("name", presets())
+def test_no_preset_has_a_learning_rate_for_the_other_parametrization(name):
+    config = load(name).pretraining
+    assert config is None or rate_remarks(config) == []
