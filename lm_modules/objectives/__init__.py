@@ -6,6 +6,7 @@ network the export folds. One LightningModule trains all of them.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -104,6 +105,10 @@ class Objective(Component):
     def weights(self) -> dict[str, float]:
         """Return what each part's mean is multiplied by in the loss."""
         return {"loss": 1.0}
+
+    def guessing(self, vocab_size: int) -> dict[str, float]:
+        """Return, by part, the mean in nats of an answer that finds all possibilities alike; here these are tokens."""
+        return dict.fromkeys(self.weights(), math.log(vocab_size))
 
     def training_flops(self, model: ModelConfig, vocab_size: int) -> float | None:
         """Return the operations of one row, forward and backward (see `lm_modules.model.cost`); None if not known."""

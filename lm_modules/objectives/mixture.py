@@ -214,6 +214,14 @@ class Mixture(Objective):
             for key, weight in self.parts[name].objective.weights().items()
         }
 
+    def guessing(self, vocab_size: int) -> dict[str, float]:
+        """Return those of the parts."""
+        return {
+            _named(name, key): nats
+            for name in self.shares
+            for key, nats in self.parts[name].objective.guessing(vocab_size).items()
+        }
+
     def training_flops(self, model: ModelConfig, vocab_size: int) -> float | None:
         """Return the mean over the rows of a batch."""
         total = 0.0

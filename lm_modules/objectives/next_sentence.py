@@ -11,6 +11,7 @@ whole corpus; here it is that of another row of the batch, as it must follow fro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -112,6 +113,10 @@ class NextSentence(Objective):
     def weights(self) -> dict[str, float]:
         """Return the weights of both questions."""
         return {"masked_lm": 1.0, "next_sentence": self.next_sentence_weight}
+
+    def guessing(self, vocab_size: int) -> dict[str, float]:
+        """Return that of a token and that of a yes or no."""
+        return super().guessing(vocab_size) | {"next_sentence": math.log(2)}
 
     def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
         """Return the operations of the encoder, and of the answer to each pair."""

@@ -10,6 +10,7 @@ The generator learns to find hidden tokens; the discriminator, which is kept, an
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -97,6 +98,10 @@ class ReplacedTokenDetection(Objective):
     def weights(self) -> dict[str, float]:
         """Return the weights of both."""
         return {"generator": 1.0, "discriminator": self.discriminator_weight}
+
+    def guessing(self, vocab_size: int) -> dict[str, float]:
+        """Return that of a token and that of a yes or no."""
+        return super().guessing(vocab_size) | {"discriminator": math.log(2)}
 
     def training_flops(self, model: ModelConfig, vocab_size: int) -> float:
         """Return the operations of both, and of one more readout of the generator, forward, to draw from."""

@@ -28,6 +28,7 @@ from lm_modules.training.callbacks.checkpointing import Checkpointing
 from lm_modules.training.callbacks.reporting import Reporting
 from lm_modules.training.callbacks.stopping import Stopping
 from lm_modules.training.going_back import last_good, to_leave_out
+from lm_modules.training.guessing import worse_than_guessing
 from lm_modules.training.pretraining_choices import choose
 from lm_modules.training.pretraining_figures import figures
 from lm_modules.training.pretraining_filing import begin_again, resume, save, take_up
@@ -86,6 +87,9 @@ def _finish(run: Run) -> dict[str, Any]:
     if run.ranks.leads and run.batches.packed.packing != CONCATENATE:
         run.report(module.step, {f"rows/{name}": value for name, value in run.batches.figures().items()})
     _train(run)
+    if run.ranks.leads and module.step == module.steps:
+        for each in worse_than_guessing(run.config.objective, run.vocabulary.size, run.validation.figures):
+            logger.warning(each)
     checkpoint = run.directory / checkpoints.step_name(module.step)
     if module.step < module.steps:
         raise Interrupted(module.step, module.steps, checkpoint)
@@ -160,6 +164,6 @@ def _go_back(run: Run) -> bool:
         take_up(run, path, checkpoints.read_state(path))
     module.left_out, module.clock = left_out, clock
     numbers = ", ".join(str(step + 1) for step in sorted(steps))
-    place = path or "the first step"
+    place = f"step {module.step} ({path})" if path else "the first step"
     logger.warning("going back to %s; from there on these steps are left out: %s", place, numbers)
     return True

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import copy
 import logging
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
 
+from lm_modules.progress import NOTICE
 from lm_modules.training import compilation
 from lm_modules.training.callbacks.reporting import Reporting
 from lm_modules.training.compilation import Compilation
 from lm_modules.training.pretraining_run import Run
-from lm_modules.training.remarks import remarks
+from lm_modules.training.remarks import rate_remarks, remarks
 from lm_modules.training.reporting import Values
 from lm_modules.training.telemetry import Telemetry
 from lm_modules.training.trainer import fit, resolve_precision
 
 logger = logging.getLogger(__name__)
 
-TIMED_STEPS = 6
-"""Steps that are timed, the first two left out, where the budget is in minutes."""
+TIMED_STEPS = 12
+"""Steps that are timed where the budget is in minutes."""
+WARM_UP_STEPS = 2
+"""The first of them, which are left out: they compile, and fill caches."""
 
 
 def choose(run: Run) -> None:
@@ -29,7 +35,7 @@ def choose(run: Run) -> None:
     _compile(run, run.ranks.told(_compilation(run)))
     run.module.steps = run.ranks.told(_num_steps(run))
     if run.ranks.leads:
-        for each in remarks(run.config.optimization, run.module.steps):
+        for each in [*remarks(run.config.optimization, run.module.steps), *rate_remarks(run.config)]:
             logger.warning(each)
 
 
@@ -71,7 +77,10 @@ def _num_steps(run: Run) -> int:
     seconds = _seconds_per_step(run)
     full_steps = int(optimization.budget_minutes * 60 / seconds)
     steps = max(1, run.config.batch_sizes.steps_for(full_steps * optimization.batch_tokens))
-    logger.info("a step takes %.3f s: %d steps fill %g minutes", seconds, steps, optimization.budget_minutes)
+    if run.ranks.leads:
+        words = "a step takes %.3g s: %d steps fill %g minute%s"
+        minutes = optimization.budget_minutes
+        logger.log(NOTICE, words, seconds, steps, minutes, "" if minutes == 1 else "s")
     return steps
 
 
@@ -92,4 +101,9 @@ def _seconds_per_step(run: Run) -> float:
 
     trainer = run.trainer([Reporting(stamp, 0.0)])
     fit(trainer, timed, timed.loader(run.batches, timed.step, timed.steps))
-    return (stamps[-1] - stamps[1]) / (len(stamps) - 2)
+    return typical_seconds(stamps)
+
+
+def typical_seconds(stamps: Sequence[float]) -> float:
+    """Return the median time of a step, of the moments at which steps ended: a few slow ones do not count."""
+    return statistics.median(end - start for start, end in pairwise(stamps[WARM_UP_STEPS - 1 :]))

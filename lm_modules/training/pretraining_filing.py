@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from lm_modules.progress import NOTICE
 from lm_modules.training import checkpoints
 from lm_modules.training.disk_space import save_where_space_is
 from lm_modules.training.going_back import GOOD, is_settled
@@ -69,7 +70,8 @@ def resume(run: Run) -> int | None:
     take_up(run, path, state)
     keep(run, state["precision"], state["compiled"])
     run.telemetry.energy.kilowatt_hours = state["energy_kilowatt_hours"]
-    logger.info("continuing from %s", path)
+    if run.ranks.leads:
+        logger.log(NOTICE, "continuing from step %d of %d (%s)", run.module.step, run.module.steps, path)
     return run.module.step
 
 
