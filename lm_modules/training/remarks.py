@@ -7,7 +7,9 @@ from configs.pretraining import PretrainingConfig
 from lm_modules.training.schedules import phases, schedule
 
 LOWEST_RATE_OF_U_MUP = 0.01
-"""From random weights, a lower one learns about as little as one that is a hundred times too low can."""
+"""From random weights hardly anything is learned with a lower one (see docs/log.md)."""
+HIGHEST_RATE_WITH_MUON = 0.2
+"""Of Muon, and of AdamW beside it in the standard parametrization: what is learned suffers above, yet no run breaks."""
 
 
 def remarks(optimization: OptimizationConfig, steps: int) -> list[str]:
@@ -33,14 +35,25 @@ def remarks(optimization: OptimizationConfig, steps: int) -> list[str]:
 
 
 def rate_remarks(config: PretrainingConfig) -> list[str]:
-    """Return a sentence if random weights begin with a learning rate that is meant for the other parametrization."""
-    rate, kind = config.optimization.learning_rate, config.model.parametrization.kind
-    if kind != "u_mup" or config.base is not None or rate >= LOWEST_RATE_OF_U_MUP:
-        return []
-    return [
-        f"optimization.learning_rate {rate:g} is one for the standard parametrization; with u_mup, where about 1 is "
-        "usual at any width, hardly anything is learned with it"
-    ]
+    """Return a sentence for each learning rate that is far from what its parametrization and its optimizer need."""
+    optimization, kind = config.optimization, config.model.parametrization.kind
+    rate, found = optimization.learning_rate, []
+    if kind == "u_mup" and config.base is None and rate < LOWEST_RATE_OF_U_MUP:
+        found.append(
+            f"optimization.learning_rate {rate:g} is one for the standard parametrization; with u_mup, where about 1 "
+            "is usual at any width, hardly anything is learned with it"
+        )
+    if optimization.optimizer == "muon":
+        muon = optimization.muon_learning_rate or rate
+        if muon > HIGHEST_RATE_WITH_MUON:
+            where = "muon_learning_rate" if optimization.muon_learning_rate else "learning_rate, which Muon takes too,"
+            found.append(f"optimization.{where} {muon:g} is high: set muon_learning_rate, for which 0.02 is usual")
+        if kind == "standard" and rate > HIGHEST_RATE_WITH_MUON:
+            found.append(
+                f"optimization.learning_rate {rate:g} is one for u_mup; with the standard parametrization, beside "
+                "Muon, 1e-3 to 0.1 is usual"
+            )
+    return found
 
 
 def _usual(name: str) -> object:

@@ -66,6 +66,23 @@ def test_a_learning_rate_for_the_other_parametrization_is_said(changes, said):
     assert [("0.001 is one for the standard parametrization" in each) for each in found] == [True] * said
 
 
+@pytest.mark.parametrize(
+    ("parametrization", "settings", "words"),
+    [
+        ("u_mup", {"learning_rate": 0.5, "muon_learning_rate": 0.02}, []),
+        ("u_mup", {"learning_rate": 1.0}, ["learning_rate, which Muon takes too, 1 is high"]),
+        ("u_mup", {"learning_rate": 1.0, "muon_learning_rate": 0.5}, ["muon_learning_rate 0.5 is high"]),
+        ("standard", {"learning_rate": 0.1, "muon_learning_rate": 0.02}, []),
+        ("standard", {"learning_rate": 0.5, "muon_learning_rate": 0.02}, ["learning_rate 0.5 is one for u_mup"]),
+    ],
+)
+def test_a_high_learning_rate_with_muon_is_said(parametrization, settings, words):
+    optimization = {"optimizer": "muon", "batch_tokens": 256, "budget_steps": 1, **settings}
+    found = rate_remarks(tiny_config(optimization=optimization, model__parametrization=parametrization))
+    assert len(found) == len(words)
+    assert all(word in remark for word, remark in zip(words, found, strict=True))
+
+
 @pytest.mark.parametrize("name", presets())
 def test_no_preset_has_a_learning_rate_for_the_other_parametrization(name):
     config = load(name).pretraining
