@@ -42,7 +42,8 @@ def learn_tokenizer(config: TokenizationConfig, corpus: Corpus, base: Model | No
             name="the training of the tokenizer",
             log=directory / "log.txt",
         )
-        report["warnings"] = warnings(directory / "tokenizer", report["vocabulary_size"])
+        # one that is taken over is as it is
+        report["warnings"] = [] if base else warnings(directory / "tokenizer", report["vocabulary_size"])
         for each in report["warnings"]:
             logger.warning(each)
         parents = [corpus] if base is None else [corpus, base]
