@@ -164,6 +164,6 @@ def _go_back(run: Run) -> bool:
         take_up(run, path, checkpoints.read_state(path))
     module.left_out, module.clock = left_out, clock
     numbers = ", ".join(str(step + 1) for step in sorted(steps))
-    place = f"step {module.step} ({path})" if path else "the first step"
-    logger.warning("going back to %s; from there on these steps are left out: %s", place, numbers)
+    place, file = (f"step {module.step}", f" ({path})") if path else ("the first step", "")
+    logger.warning("going back to %s; from there on these steps are left out: %s%s", place, numbers, file)
     return True

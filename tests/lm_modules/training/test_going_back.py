@@ -42,7 +42,7 @@ def test_the_steps_to_blame_are_left_out_and_the_others_done_again(text, tmp_pat
     no_number_at(monkeypatch, 15, 16, 17, 18)
     with caplog.at_level(logging.WARNING):
         result = run(text, tmp_path / "back")
-    assert "step-00000012; from there on these steps are left out: 15, 16, 17, 18" in caplog.text
+    assert "going back to step 12; from there on these steps are left out: 15, 16, 17, 18" in caplog.text
     assert result["skipped_steps"] == 4
     # as if they had been passed over one by one: steps 13 and 14 are not lost
     assert_same_end(result, run(text, tmp_path / "passed", optimization__max_skipped_steps=9))
@@ -162,7 +162,7 @@ def test_broken_weights_are_not_saved_and_the_step_that_broke_them_is_left_out(t
     weights_break_at(monkeypatch, 13)
     with caplog.at_level(logging.WARNING):
         result = run(text, tmp_path, compute__checkpoint_every_steps=7, compute__keep_checkpoints=1)
-    assert "step-00000007; from there on these steps are left out: 13" in caplog.text
+    assert "going back to step 7; from there on these steps are left out: 13" in caplog.text
     assert result["skipped_steps"] == 1
     model = checkpoints.read_tensors(Path(result["checkpoint"]), "model")
     assert all(torch.isfinite(weight).all() for weight in model.values())

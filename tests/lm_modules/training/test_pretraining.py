@@ -393,8 +393,8 @@ def test_all_ranks_go_back_together(text, tmp_path, devices, caplog):
     result = pretrain(
         config, tokens=text[0], tokenizer=text[1], workdir=tmp_path, seed=29
     )  # whose steps 7, 8, 11 and 12 are spoilt
-    assert "step-00000006; from there on these steps are left out: 7, 8" in caplog.text
-    assert "step-00000010; from there on these steps are left out: 11, 12" in caplog.text
+    assert "going back to step 6; from there on these steps are left out: 7, 8" in caplog.text
+    assert "going back to step 10; from there on these steps are left out: 11, 12" in caplog.text
     assert (result["steps"], result["skipped_steps"]) == (16, 4)
     assert all(torch.isfinite(weight).all() for weight in weights(result).values())
 
