@@ -53,7 +53,11 @@ def test_every_objective_is_measured_whole_and_keeps_its_activations(kind, text,
     # a pair has one answer a row, too few numbers for a size
     judged = [line for line in mine if line["part"] != "gradient" and line["name"] != "answer"]
     assert not [line["name"] for line in judged if line["moves"]]
-    *verdicts, remark = found["words"]
+    assert len(found["words"]) == 2
+
+
+def test_two_widths_are_said_to_be_too_few(text, tmp_path):
+    *verdicts, remark = check(text, tmp_path, widths=(32, 64))["words"]
     assert len(verdicts) == 2
     assert remark.startswith("2 widths cannot tell noise from a fault")
 
