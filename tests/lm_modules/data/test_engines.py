@@ -13,10 +13,10 @@ from lm_modules.data.preparation import prepare
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("texts")
+    draw = random.Random(0)
+    words = [letter * count for letter in "abcdefghijklmnopqrst" for count in range(1, 6)]
     for number in range(3):
-        rows = [
-            {"text": f"Text {number} {row} says something of its own, {'abcdefgh'[row % 8] * 9}."} for row in range(60)
-        ]
+        rows = [{"text": " ".join(draw.choices(words, k=12))} for _ in range(60)]
         (folder / f"{number}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     return folder
 
