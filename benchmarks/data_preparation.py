@@ -37,6 +37,8 @@ from lm_modules.data.tokenization import train_tokenizer
 
 FILES = 8
 DOCUMENT_CHARACTERS = 4_000
+DIFFERENT_CHARACTERS = 20_000_000
+"""So much text is read, and then repeated with edits."""
 EDITED_FRACTION = 0.1
 EVERY_SECONDS = 0.5
 
@@ -142,8 +144,13 @@ def write_texts(folder: Path, megabytes: int) -> int:
 
 def repeated() -> Iterator[str]:
     """Yield the texts of this machine; then again and again, their lines in another order or some words edited."""
-    chance, texts = random.Random(0), list(pieces())
-    yield from texts
+    chance, texts, size = random.Random(0), [], 0
+    for text in pieces():
+        yield text
+        texts.append(text)
+        size += len(text)
+        if size >= DIFFERENT_CHARACTERS:
+            break
     for turn in itertools.count(1):
         for number, text in enumerate(texts):
             yield edited(text, chance, turn * EDITED_FRACTION) if number % 2 else shuffled(text, chance)

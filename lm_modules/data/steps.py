@@ -19,6 +19,9 @@ from lm_modules.data.filters import Filter
 from lm_modules.data.languages import identify
 from lm_modules.data.split import Splitter
 
+LEAST_CONFIDENCE = 0.5
+"""A language that is less likely than all others together is not told: most such texts are a few words."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -89,7 +92,10 @@ def _clean(cleaner: Cleaner, document: Document) -> Outcome:
 
 
 def _identify(document: Document) -> Outcome:
-    return Outcome(document if document.language else replace(document, language=identify(document.text)[0]))
+    if document.language:
+        return Outcome(document)
+    language, confidence = identify(document.text)
+    return Outcome(replace(document, language=language if confidence >= LEAST_CONFIDENCE else None))
 
 
 def _filter(rule: Filter, document: Document) -> Outcome:

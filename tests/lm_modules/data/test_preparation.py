@@ -238,3 +238,22 @@ def test_preparing_needs_neither_torch_nor_training() -> None:
     code = "import sys, lm_modules.data.preparation, lm_modules.data.labelled_data; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "lm_modules.training"} & set(loaded)
+
+
+def test_languages_are_told_where_they_are_likely_and_sources_know_better(tmp_path) -> None:
+    texts = {
+        "guess": "Read/write support for Maildir, mbox, MH, Babyl, and MMDF mailboxes.",
+        "german": "Die Sprache eines Textes erkennt man an seinen Buchstaben und an den kurzen Wörtern darin.",
+        "told": "Die Sprache eines Textes sagt die Quelle, wenn sie bekannt ist, und dann wird nicht geraten.",
+    }
+    sources = []
+    for name, text in texts.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+        language = {"language": "gsw"} if name == "told" else {}
+        sources.append({"kind": "text_files", "name": name, "path": str(tmp_path / f"{name}.txt"), **language})
+    split = {"validation_fraction": 0, "test_fraction": 0}
+    config = DataPreparationConfig.model_validate({"sources": sources, "split": split})
+    report = prepare(config, tmp_path / "corpus", seed=0)
+    found = {document.source: document.language for document in read_corpus(tmp_path / "corpus", "train")}
+    assert found == {"guess": None, "german": "de", "told": "gsw"}
+    assert {name: each["documents"] for name, each in report["languages"].items()} == {"unknown": 1, "de": 1, "gsw": 1}
