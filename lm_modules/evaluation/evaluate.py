@@ -209,16 +209,15 @@ def _beside_xz(score: dict[str, float], texts: Sequence[str]) -> dict[str, float
 
 def held_out_texts(corpus: Path, characters: int | None) -> dict[str, list[str]]:
     """Return, by source, whole documents from the start of the test split until they hold so many characters."""
-    import pyarrow.parquet
+    from lm_modules.data.corpus import read_corpus
 
     texts: dict[str, list[str]] = {}
     held: Counter[str] = Counter()
-    for batch in pyarrow.parquet.ParquetFile(corpus / "test.parquet").iter_batches(columns=["source", "text"]):
-        for row in batch.to_pylist():
-            some = texts.setdefault(row["source"], [])
-            if characters is None or held[row["source"]] < characters:
-                some.append(row["text"])
-                held[row["source"]] += len(row["text"])
+    for document in read_corpus(corpus, "test"):
+        some = texts.setdefault(document.source, [])
+        if characters is None or held[document.source] < characters:
+            some.append(document.text)
+            held[document.source] += len(document.text)
     return texts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ NUM_SAMPLES = 5
 PROMPT_TOKENS = 20
 SHORTEST_DOCUMENT_CHARACTERS = 200
 LENGTH_TOKENS = 96
+MOST_DOCUMENTS = 20_000
+"""Of which some are drawn; a large corpus is not read whole for five beginnings."""
 
 
 def write(model: Path, corpus: Path, output: Path, seed: int) -> list[dict[str, Any]]:
@@ -35,11 +38,11 @@ def _beginning(model: Path, text: str) -> str:
 
 
 def _documents(corpus: Path, seed: int) -> list[str]:
-    """Return documents drawn from the test split, or from the train split when that is empty."""
-    import pyarrow.parquet as parquet
+    """Return documents drawn from the beginning of the test split, or of the train split when that is empty."""
+    from lm_modules.data.corpus import read_corpus
 
     for split in ("test", "train"):
-        texts = parquet.read_table(corpus / f"{split}.parquet", columns=["text"])["text"].to_pylist()
+        texts = [document.text for document in islice(read_corpus(corpus, split), MOST_DOCUMENTS)]
         long = [text for text in texts if len(text) >= SHORTEST_DOCUMENT_CHARACTERS] or texts
         if long:
             return random.Random(seed).sample(long, min(NUM_SAMPLES, len(long)))

@@ -130,15 +130,15 @@ def test_the_utilization_is_said_with_what_it_is_made_of(run_id: str) -> None:
 
 def test_the_exported_model_needs_only_transformers_and_scores_what_the_report_says(run_id: str, folder: Path) -> None:
     import torch
-    from pyarrow import parquet
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from lm_modules.data.corpus import read_corpus
     from tasks.artifacts import PreparedData, Pretrained
 
     directory = Pretrained.model_validate(_result(run_id, "pretrain")).model.local()
     corpus = PreparedData.model_validate(_result(run_id, "prepare")).corpus.local()
     model, tokenizer = AutoModelForCausalLM.from_pretrained(directory), AutoTokenizer.from_pretrained(directory)
-    texts = parquet.read_table(corpus / "test.parquet")["text"].to_pylist()
+    texts = [document.text for document in read_corpus(corpus, "test")]
     length = model.config.max_position_embeddings
     stride, nats = length - length // 2, 0.0
     for text in texts:

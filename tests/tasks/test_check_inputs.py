@@ -54,7 +54,7 @@ WRONG_SOURCES = [
     ({"kind": "text_files", "path": "empty"}, "folder 'empty' has no .txt or .md file"),
     ({"kind": "jsonl", "path": "texts.jsonl", "text_field": "body"}, "no line has a field 'body'"),
     ({"kind": "parquet", "path": "texts.parquet", "text_field": "txt"}, "no column 'txt'; did you mean 'text'"),
-    ({"kind": "parquet", "path": "book.txt"}, "is no Parquet file"),
+    ({"kind": "parquet", "path": "book.txt"}, "book.txt: damaged, or no parquet file"),
 ]
 
 
