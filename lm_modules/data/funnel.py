@@ -26,6 +26,8 @@ class Count:
     characters_in: int = 0
     characters_out: int = 0
     modified: int = 0
+    files_lost: int = 0
+    """Files of which nothing, or not the rest, could be read; each counts as one document that came in."""
     reasons: Counter[str] = field(default_factory=Counter)
     replaced: Counter[str] = field(default_factory=Counter)
     """What was taken out of texts and replaced by a word for its kind."""
@@ -109,7 +111,9 @@ class Funnel:
 
     def unreadable(self, line: Unreadable) -> None:
         """Count what could not be read."""
-        self.by_source[line.source][self.names[0]].add("", None, line.reason)
+        count = self.by_source[line.source][self.names[0]]
+        count.add("", None, line.reason)
+        count.files_lost += line.line is None
 
     def merge(self, counts: Mapping[str, Mapping[str, Any]], seconds: Mapping[str, float]) -> None:
         """Add the counts (`counts()` of another funnel, which may have some of the steps alone) and seconds."""
@@ -144,6 +148,10 @@ class Funnel:
         found = []
         for source, counts in sorted(self.by_source.items()):
             read = counts["read"]
+            if read.files_lost:
+                found.append(
+                    f"{read.files_lost} files of {source} could not be read, or not to their end; see the ledger"
+                )
             if read.reasons.total() > MOST_UNREADABLE_FRACTION * read.documents_in:
                 found.append(
                     f"{read.reasons.total()} of {read.documents_in} of {source} were unreadable; see the ledger"

@@ -73,6 +73,7 @@ def test_every_missing_document_has_a_reason(tmp_path) -> None:
         "exact": {"copy of an earlier document": 1},
     }
     assert report["ledger_lines"] == 4
+    assert "1 files of text_files could not be read, or not to their end; see the ledger" in report["warnings"]
     assert report["documents"] == 40 == sum(report["splits"][split]["documents"] for split in SPLITS)
 
 
