@@ -72,9 +72,10 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, kills):
                 killed += 1
         assert prepare_apart(config, output)
         found.append(contents(output))
-        assert not output.with_name(f"{output.name}.parts").exists()
+        assert not (output / "corpus.parts").exists()
     assert found[0] == found[1] == found[2]
-    report = json.loads(found[0]["report.json"])
+    assert {"corpus/ledger.jsonl", "tokens/train.bin", "tokens/meta.json"} <= set(found[0])
+    report = json.loads(found[0]["corpus/report.json"])
     steps = {step["step"]: step for step in report["steps"]}
     assert steps["exact"]["documents_out"] < steps["exact"]["documents_in"]
     assert steps["minhash"]["documents_out"] < steps["minhash"]["documents_in"]

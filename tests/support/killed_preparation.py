@@ -1,4 +1,4 @@
-"""A preparation in a process of its own, which can be killed with all that it has started."""
+"""A preparation, to the tokens, in a process of its own, which can be killed with all that it has started."""
 
 from __future__ import annotations
 
@@ -10,11 +10,26 @@ import time
 from pathlib import Path
 
 CODE = """
+import shutil
 import sys
 from pathlib import Path
 from configs.data_preparation import DataPreparationConfig
+from configs.tokenization import TokenizationConfig
+from lm_modules.data.packed import pack
 from lm_modules.data.preparation import prepare
-prepare(DataPreparationConfig.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), seed=0)
+from lm_modules.data.tokenization import train_tokenizer
+
+def main():
+    output = Path(sys.argv[2])
+    if not (output / "corpus" / "report.json").exists():
+        prepare(DataPreparationConfig.model_validate_json(Path(sys.argv[1]).read_text()), output / "corpus", seed=0)
+    config = TokenizationConfig(tokenizer="bytes", packing="best_fit")
+    train_tokenizer(config, output / "corpus", output / "tokenizer")
+    pack(config, output / "corpus", output / "tokenizer", output / "tokens", output / "tokens.parts")
+    shutil.rmtree(output / "tokens.parts")
+
+if __name__ == "__main__":
+    main()
 """
 
 
