@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -52,36 +52,36 @@ def for_each_part(
     folder: Path,
     work: Callable[..., Any],
     arguments: Sequence[tuple[Any, ...]],
-    stop: Callable[[int], bool],
+    stop: Callable[[Set[int]], bool],
 ) -> None:
     """Call `work(directory, *arguments[n])` for each part n that is not done yet; it writes the directory by `written`.
 
-    `stop(number of parts done)` is asked after each part and now and then; its answer true is an InterruptedError here,
+    `stop(parts that are done)` is asked after each part and now and then; its answer true is an InterruptedError here,
     after the parts that were begun. An exception in a part is raised here.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    waiting = [number for number in range(len(arguments)) if not part_directory(folder, number).exists()]
-    num_done = len(arguments) - len(waiting)
+    done = {number for number in range(len(arguments)) if part_directory(folder, number).exists()}
+    waiting = [number for number in range(len(arguments)) if number not in done]
 
     def check() -> None:
-        if stop(num_done):
-            raise InterruptedError(f"the preparation was stopped after {num_done} of {len(arguments)} parts")
+        if stop(done):
+            raise InterruptedError(f"the preparation was stopped after {len(done)} of {len(arguments)} parts")
 
+    check()
     with engine.executor(len(waiting)) as executor:
         if executor is None:
             for number in waiting:
-                check()
                 work(part_directory(folder, number), *arguments[number])
-                num_done += 1
-        else:
-            begun = {executor.submit(work, part_directory(folder, each), *arguments[each]) for each in waiting}
-            while begun:
-                done, begun = wait(begun, POLL_SECONDS, FIRST_COMPLETED)
-                for each in done:
-                    _raise_what_it_raised(each)
-                num_done += len(done)
+                done.add(number)
                 check()
-    check()
+        else:
+            begun = {executor.submit(work, part_directory(folder, each), *arguments[each]): each for each in waiting}
+            while begun:
+                ended, _ = wait(begun, POLL_SECONDS, FIRST_COMPLETED)
+                for each in ended:
+                    _raise_what_it_raised(each)
+                    done.add(begun.pop(each))
+                check()
 
 
 def _raise_what_it_raised(future: Future[Any]) -> None:

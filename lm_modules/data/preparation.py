@@ -18,7 +18,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,12 @@ class _Preparation:
         return folders
 
     def _run(self, folder: Path, work: Any, arguments: list[tuple[Any, ...]]) -> None:
-        def stop(num_done: int) -> bool:
-            return self.report(_documents_in(folder), {})
+        num_documents: dict[int, int] = {}
+
+        def stop(done: Set[int]) -> bool:
+            for number in done - num_documents.keys():
+                num_documents[number] = json.loads((part_directory(folder, number) / STATS).read_text())["documents"]
+            return self.report(sum(num_documents.values()), {})
 
         for_each_part(self.config.engine, folder, work, arguments, stop)
 
@@ -269,12 +273,6 @@ def _own_folder(output: Path, identity: str) -> Path:
         folder.mkdir(parents=True)
         mark.write_text(identity)
     return folder
-
-
-def _documents_in(folder: Path) -> int:
-    """Return the documents in the parts that are done."""
-    found = (json.loads(path.read_text()) for path in folder.glob(f"*/{STATS}"))
-    return sum(each.get("documents", 0) for each in found)
 
 
 def _concatenate(files: Iterable[Path], target: Path) -> None:
