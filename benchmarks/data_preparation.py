@@ -68,6 +68,7 @@ def run_ours(folder: Path, size: int) -> float:
     config = DataPreparationConfig.model_validate(
         {
             "sources": [{"kind": "jsonl", "path": str(folder / "texts")}],
+            "identify_languages": False,
             "filters": [{"kind": "repetition", "profiles": None}, {"kind": "gopher_quality", "profiles": None}],
             "deduplication": [
                 "exact",
@@ -102,10 +103,10 @@ def run_ours(folder: Path, size: int) -> float:
 
 def run_peer(python: str, folder: Path, texts: Path, size: int, ours: float) -> None:
     """Run datatrove's pipeline in its own environment and print how many times as fast ours was."""
-    script = Path(__file__).with_name("datatrove_pipeline.py")
+    script = Path(__file__).absolute().with_name("datatrove_pipeline.py")
     arguments = [python, str(script), str(texts), str(folder / "tokenizer/tokenizer.json"), str(folder / "peer")]
     with Peak() as peak:
-        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=folder)  # for its logs
     if done.returncode:
         sys.exit(f"datatrove's pipeline failed:\n{done.stderr[-2000:]}")
     seconds = json.loads(done.stdout.splitlines()[-1])
