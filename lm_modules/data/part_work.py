@@ -24,7 +24,7 @@ from lm_modules.data.funnel import Funnel, Ledger
 from lm_modules.data.lengths import Lengths
 from lm_modules.data.parts import written
 from lm_modules.data.samples import Samples
-from lm_modules.data.split import Splitter
+from lm_modules.data.split import NearestTrain
 from lm_modules.data.steps import Steps
 
 LEDGER, STATS, SAMPLES = "ledger.jsonl", "stats.json", "samples.jsonl"
@@ -91,7 +91,7 @@ def _kept(found: Iterator[Document | Unreadable], steps: Steps, account: _Accoun
                 account.funnel.replaced(step, before, outcome.replaced)
             document = outcome.document
         else:
-            yield document
+            yield replace(document, split=steps.split_of(document))
 
 
 @dataclass(frozen=True)
@@ -114,20 +114,20 @@ def apply_part(
 
 def finish_part(directory: Path, before: Path, verdict: Path, rules: Rules, work: Work) -> None:
     """Take the copies out of a part that its verdict names, and write what is left as the three splits."""
-    splitter, lengths = Splitter(work.config.split, work.seed), Lengths()
+    nearest_train, lengths = NearestTrain(work.seed), Lengths()
     with written(directory) as folder, Ledger(folder / LEDGER) as ledger:
         account = _Account(Funnel(rules.names), ledger)
         writers = {split: SplitWriter(folder / f"{split}.parquet") for split in SPLITS}
         for document in _without_copies(before, verdict, rules, work, account):
             lengths.add(document)
-            split = splitter.split_of(document)
-            writers[split].write(replace(document, split=split))
+            nearest_train.add(document)
+            writers[str(document.split)].write(document)
         sizes = {split: writer.close() for split, writer in writers.items()}
         account.save(
             folder,
             documents=sum(each["documents"] for each in sizes.values()),
             splits=sizes,
-            nearest_train=splitter.nearest_train,
+            nearest_train=nearest_train.names,
             lengths=lengths.as_dict(),
         )
 

@@ -6,7 +6,6 @@ is done is not done again, and no part looks at another, so neither their order 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_modules.data.engines import Engine
+from lm_modules.disk import to_disk
 
 POLL_SECONDS = 1.0
 
@@ -33,18 +33,10 @@ def written(directory: Path) -> Iterator[Path]:
     unfinished.mkdir(parents=True)
     yield unfinished
     for path in [*unfinished.rglob("*"), unfinished]:
-        _to_disk(path)
+        to_disk(path)
     shutil.rmtree(directory, ignore_errors=True)
     unfinished.rename(directory)
-    _to_disk(directory.parent)
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    to_disk(directory.parent)
 
 
 def for_each_part(

@@ -36,7 +36,7 @@ from lm_modules.data.part_work import LEDGER, SAMPLES, STATS, Rules, Work, apply
 from lm_modules.data.parts import for_each_part, part_directory
 from lm_modules.data.samples import Samples
 from lm_modules.data.sources import Source
-from lm_modules.data.split import Splitter
+from lm_modules.data.split import NearestTrain
 from lm_modules.data.steps import free_name, step_names
 from lm_modules.progress import Report, keep_going
 
@@ -133,7 +133,7 @@ class _Preparation:
         """Put the corpus together from the parts, and return its report."""
         shutil.rmtree(self.output, ignore_errors=True)
         self.output.mkdir(parents=True)
-        splitter, lengths = Splitter(self.config.split, self.seed), Lengths()
+        nearest_train, lengths = NearestTrain(self.seed), Lengths()
         sizes: dict[str, dict[int, dict[str, Any]]] = {split: {} for split in SPLITS}
         num_lines = 0
         for folder in folders:
@@ -141,12 +141,12 @@ class _Preparation:
                 self.funnel.merge(stats["counts"], stats["seconds"])
                 num_lines += stats["ledger_lines"]
         for number, stats in self._stats(folders[-1]):
-            splitter.merge({key: (place, name) for key, (place, name) in stats["nearest_train"].items()})
+            nearest_train.merge({key: (place, name) for key, (place, name) in stats["nearest_train"].items()})
             lengths.merge(stats["lengths"])
             self._take_files(part_directory(folders[-1], number), number, stats["splits"], sizes)
         _concatenate(self._files(folders, LEDGER), self.output / LEDGER)
         Samples.merged(self._files(folders, SAMPLES)).save(self.output / SAMPLES)
-        warnings = self.funnel.warnings() + self._fill_empty_splits(splitter, sizes)
+        warnings = self.funnel.warnings() + self._fill_empty_splits(nearest_train, sizes)
         by_split = {split: sum_of_sizes([sizes[split][number] for number in sorted(sizes[split])]) for split in SPLITS}
         found = {
             "fingerprint": self.fingerprint,
@@ -213,7 +213,7 @@ class _Preparation:
                 shutil.copyfile(part / f"{split}.parquet", target)
                 sizes[split][number] = written[split]
 
-    def _fill_empty_splits(self, splitter: Splitter, sizes: dict[str, dict[int, dict[str, Any]]]) -> list[str]:
+    def _fill_empty_splits(self, nearest_train: NearestTrain, sizes: dict[str, dict[int, dict[str, Any]]]) -> list[str]:
         """Give a split that the hash left empty the nearest documents of train, and return warnings that say so."""
         dropped = ", ".join(f"{n} by {reason}" for reason, n in self.funnel.reasons().most_common()) or "none"
         num_documents = sum(each["documents"] for files in sizes.values() for each in files.values())
@@ -222,15 +222,15 @@ class _Preparation:
         fractions = {"validation": self.config.split.validation_fraction, "test": self.config.split.test_fraction}
         warnings = []
         for split in [name for name, fraction in fractions.items() if fraction and not sizes[name]]:
-            if len(splitter.nearest_train) < 2:
+            if len(nearest_train.names) < 2:
                 raise ValueError(
                     f"{num_documents} document{' is' if num_documents == 1 else 's are'} too few for the splits, or "
                     f"too few groups that must not be parted (dropped: {dropped}): nothing is left for {split}; add "
                     "text, or cut it into more documents or groups (text files by a smaller document_characters of the "
                     "source)"
                 )
-            key = next(iter(splitter.nearest_train))
-            _, name = splitter.nearest_train.pop(key)
+            key = next(iter(nearest_train.names))
+            _, name = nearest_train.names.pop(key)
             move_to_split(self.output, split, key, sizes)
             warnings.append(f"so few documents that {split} would have been empty; {name!r} was moved there from train")
         if not sum(each["documents"] for each in sizes["train"].values()):

@@ -34,24 +34,27 @@ def split_at(place: float, validation_fraction: float, test_fraction: float) -> 
     return "validation" if place < test_fraction + validation_fraction else "train"
 
 
-class Splitter:
-    """Gives every document its split, and remembers which of train come next after the held-out ones."""
+def split_of(document: Document, config: SplitConfig, seed: int) -> str:
+    """Return the split of a document: its own, or the one at its place."""
+    place = position(split_key(document), seed)
+    return document.split or split_at(place, config.validation_fraction, config.test_fraction)
 
-    def __init__(self, config: SplitConfig, seed: int):
-        self.config, self.seed = config, seed
-        self.nearest_train: dict[str, tuple[float, str]] = {}
-        """Of the train documents that come next after the held-out ones: what decides the split -> place and name."""
 
-    def split_of(self, document: Document) -> str:
-        """Return the split: the document's own, or the one at its place."""
-        key = split_key(document)
-        place = position(key, self.seed)
-        split = document.split or split_at(place, self.config.validation_fraction, self.config.test_fraction)
-        if split == "train":
-            self.merge({key: (place, document.group or document.id)})
-        return split
+class NearestTrain:
+    """The documents of train that come next after the held-out ones, for splits that would be empty."""
 
-    def merge(self, nearest: Mapping[str, tuple[float, str]]) -> None:
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.names: dict[str, tuple[float, str]] = {}
+        """By `split_key`: place and name, the nearest first."""
+
+    def add(self, document: Document) -> None:
+        """Take a document into account if it is of train."""
+        if document.split == "train":
+            key = split_key(document)
+            self.merge({key: (position(key, self.seed), document.group or document.id)})
+
+    def merge(self, others: Mapping[str, tuple[float, str]]) -> None:
         """Take the train documents of another part into account; of equal keys the first counts."""
-        known = {**nearest, **self.nearest_train}
-        self.nearest_train = dict(sorted(known.items(), key=lambda item: item[1][0])[:SPARE_GROUPS])
+        known = {**others, **self.names}
+        self.names = dict(sorted(known.items(), key=lambda item: item[1][0])[:SPARE_GROUPS])

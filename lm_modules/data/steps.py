@@ -17,7 +17,7 @@ from lm_modules.data.decontamination import ContaminationCounts, Index
 from lm_modules.data.documents import Document
 from lm_modules.data.filters import Filter
 from lm_modules.data.languages import identify
-from lm_modules.data.split import Splitter
+from lm_modules.data.split import split_of
 
 LEAST_CONFIDENCE = 0.5
 """A language that is less likely than all others together is not told: most such texts are a few words."""
@@ -39,6 +39,7 @@ class Steps:
     """The steps of a configuration in their order, by name."""
 
     def __init__(self, config: DataPreparationConfig, seed: int, evaluation: Index | None = None):
+        self.config, self.seed = config, seed
         self.contamination = ContaminationCounts()
         self.acts: dict[str, Act] = {}
         for cleaner in config.cleaners:
@@ -48,8 +49,7 @@ class Steps:
         for rule in config.filters:
             self.acts[free_name(rule.kind, self.acts)] = partial(_filter, rule)
         if config.decontamination:
-            splitter = Splitter(config.split, seed)
-            self.acts["decontamination"] = partial(self._decontaminate, config.decontamination, splitter, evaluation)
+            self.acts["decontamination"] = partial(self._decontaminate, config.decontamination, evaluation)
 
     def outcomes(self, read: Document) -> Iterator[tuple[str, float, Document, Outcome]]:
         """Yield (step, seconds, document before it, outcome) for each step until one drops the document."""
@@ -62,11 +62,17 @@ class Steps:
                 return
             document = outcome.document
 
-    def _decontaminate(
-        self, settings: DecontaminationConfig, splitter: Splitter, evaluation: Index | None, document: Document
-    ) -> Outcome:
+    def split_of(self, document: Document) -> str:
+        """Return the split of a document that the steps have left as it is now.
+
+        Later steps cut passages out and do not change it: what decontamination did not look at, because it was held
+        out, stays held out.
+        """
+        return split_of(document, self.config.split, self.seed)
+
+    def _decontaminate(self, settings: DecontaminationConfig, evaluation: Index | None, document: Document) -> Outcome:
         """Look for texts of evaluation sets in what will be trained on."""
-        if evaluation is None or splitter.split_of(document) != "train":
+        if evaluation is None or self.split_of(document) != "train":
             return Outcome(document)
         hits = evaluation.hits(document.text)
         self.contamination.add(hits)

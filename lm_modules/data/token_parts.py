@@ -11,8 +11,6 @@ there is whole, and is not made again. Memory holds a few megabytes of text and,
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ import xxhash
 from lm_modules.data.corpus import read_documents
 from lm_modules.data.encoding import Encoder, batched
 from lm_modules.data.input_files import file_digest
+from lm_modules.data.parts import written
 
 ROW = np.dtype([("tokens", "<i8"), ("bytes", "<i8"), ("source", "<i4"), ("language", "<i4"), ("key", "<u8")])
 """What is known of a document: its tokens with the one that ends it, bytes of text, places in the part's lists of
@@ -63,13 +62,9 @@ def encode_part(encoder: Encoder, tokenizer_digest: str, file: Path, directory: 
         about = json.loads(known.read_text())
         if about["made_of"] == made_of:
             return TokenPart(directory, about)
-        shutil.rmtree(directory)
-    unfinished = directory.with_name(f"{directory.name}.unfinished-{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    about = _encode(encoder, file, unfinished) | {"made_of": made_of}
-    (unfinished / "part.json").write_text(json.dumps(about))
-    unfinished.rename(directory)
+    with written(directory) as unfinished:
+        about = _encode(encoder, file, unfinished) | {"made_of": made_of}
+        (unfinished / "part.json").write_text(json.dumps(about))
     return TokenPart(directory, about)
 
 
@@ -96,8 +91,6 @@ def _encode(encoder: Encoder, file: Path, directory: Path) -> dict[str, Any]:
                 size = len(document.text) if document.text.isascii() else len(document.text.encode())
                 found[row] = (len(tokens) + 1, size, source, language, _key(document.source, document.id))
             rows.frombytes(found.tobytes())
-        out.flush()
-        os.fsync(out.fileno())
     documents = np.frombuffer(rows, ROW)
     np.save(directory / "documents.npy", documents)
     np.save(directory / "used.npy", used)

@@ -24,6 +24,8 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lm_modules.disk import to_disk
+
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
@@ -47,12 +49,12 @@ def save(directory: Path, step: int, tensors: Mapping[str, Mapping[str, Tensor]]
         digests = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
         (temporary / MANIFEST).write_text(json.dumps(digests, indent=2) + "\n")
         for path in (*temporary.iterdir(), temporary):
-            _sync(path)
+            to_disk(path)
         replaced = temporary.with_suffix(".replaced")
         if final.exists():
             final.rename(replaced)
         temporary.rename(final)
-        _sync(directory)
+        to_disk(directory)
         shutil.rmtree(replaced, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -126,11 +128,3 @@ def keep(directory: Path, kept: set[Path]) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -34,11 +34,8 @@ def texts_of(column: Any, max_bytes: int | None) -> Iterator[tuple[str | None, s
     is_text = arrow.types.is_string(column.type) or arrow.types.is_large_string(column.type)
     longest = (arrow.compute.max(arrow.compute.binary_length(column)).as_py() or 0) if is_text else 0
     if max_bytes is None or longest <= max_bytes:
-        try:
-            values = column.to_pylist()
-        except UnicodeDecodeError:
-            pass
-        else:
+        values = _at_once(column)
+        if values is not None:
             yield from (_judged(value) for value in values)
             return
     for value in column:
@@ -50,6 +47,14 @@ def texts_of(column: Any, max_bytes: int | None) -> Iterator[tuple[str | None, s
             yield _judged(value.as_py())
         except UnicodeDecodeError:
             yield None, "not UTF-8", repr(bytes(value.as_buffer())[:200])
+
+
+def _at_once(column: Any) -> list[Any] | None:
+    """Return all values, or None where one is not UTF-8: then they are read one by one."""
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        return None
 
 
 def _judged(value: Any) -> tuple[str | None, str, str]:

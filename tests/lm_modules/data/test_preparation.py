@@ -258,3 +258,34 @@ def test_languages_are_told_where_they_are_likely_and_sources_know_better(tmp_pa
     found = {document.source: document.language for document in read_corpus(tmp_path / "corpus", "train")}
     assert found == {"guess": None, "german": "de", "told": "gsw"}
     assert {name: each["documents"] for name, each in report["languages"].items()} == {"unknown": 1, "de": 1, "gsw": 1}
+
+
+def questions(folder: Path, texts: list[str]) -> Path:
+    """Return a labelled data directory that holds the texts out."""
+    folder.mkdir()
+    rows = [json.dumps({"id": str(number), "text": text, "label": "a"}) for number, text in enumerate(texts)]
+    for split, lines in {"train": [], "validation": rows[::2], "test": rows[1::2]}.items():
+        (folder / f"{split}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def test_no_evaluation_text_is_trained_on_also_when_passages_are_cut_out(tmp_path) -> None:
+    passage = "This passage stands in every one of these texts, and is taken out of all of them but for the first.\n\n"
+    asked = [SENTENCE.format(number_words(number), number_words(number)) for number in range(40)]
+    others = [SENTENCE.format(number_words(number), number_words(number)) for number in range(1000, 1040)]
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text("".join(json.dumps({"text": text}) + "\n" for text in [passage + each for each in asked] + others))
+    config = config_for(
+        texts,
+        "jsonl",
+        deduplication=[{"kind": "paragraphs"}],
+        decontamination={"mode": "drop"},
+        split={"validation_fraction": 0.3, "test_fraction": 0.3},
+    )
+    evaluation = {"asked": questions(tmp_path / "asked", asked)}
+    report = prepare(config, tmp_path / "corpus", seed=0, evaluation=evaluation)
+    left = {split: {each.text.strip() for each in found} for split, found in all_documents(tmp_path / "corpus").items()}
+    assert not left["train"] & set(asked)
+    assert left["test"] & set(asked)
+    dropped = 80 - report["documents"]
+    assert 0 < dropped == report["contamination"]["asked"]["documents"]
