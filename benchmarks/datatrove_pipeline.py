@@ -3,12 +3,14 @@
     python benchmarks/datatrove_pipeline.py TEXTS TOKENIZER.JSON OUTPUT
 
 It runs in an environment of its own (`pip install datatrove==0.10.1 spacy "xxhash<4" ftfy tokenizers orjson`) and
-prints a JSON object with the seconds of each of its passes. Blocks and settings are datatrove's defaults: its Gopher
-filters with its word splitter (spaCy), exact and MinHash deduplication, its tokenizer step.
+prints a JSON object with the seconds of each of its passes and the number of documents that it keeps. Blocks and
+settings are datatrove's defaults: its Gopher filters with its word splitter (spaCy), exact and MinHash deduplication,
+its tokenizer step.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 import time
@@ -99,5 +101,11 @@ def main(texts: Path, tokenizer: Path, output: Path) -> dict[str, float]:
     return seconds
 
 
+def num_documents(folder: Path) -> int:
+    return sum(len(gzip.decompress(path.read_bytes()).splitlines()) for path in folder.glob("*.jsonl.gz"))
+
+
 if __name__ == "__main__":
-    print(json.dumps(main(*map(Path, sys.argv[1:]))))
+    texts, tokenizer, output = map(Path, sys.argv[1:])
+    passes = main(texts, tokenizer, output)
+    print(json.dumps({"seconds": passes, "documents": num_documents(output / "kept")}))

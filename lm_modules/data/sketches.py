@@ -26,7 +26,7 @@ SHINGLES_AT_ONCE = 1_024
 MOST_FIGURES_FRACTION = 0.5
 
 DIGITS = re.compile(r"\d+")
-NOT_PLAIN = re.compile(r"[\W_]+")
+NOT_PLAIN = {each: None for each in range(128) if not chr(each).isalnum()}
 MARKS = regex.compile(r"[\p{P}\p{S}\p{C}\p{Mn}]+")
 PUNCTUATION = regex.compile(r"\p{P}+")
 
@@ -37,7 +37,9 @@ def simplified(word: str) -> str:
     A word of which half or more are digits is a figure, and 0 altogether: "1,234.5", "1.5e-07", "3d".
     """
     word = word.lower()
-    word = NOT_PLAIN.sub("", word) if word.isascii() else MARKS.sub("", unicodedata.normalize("NFD", word))
+    word = word.translate(NOT_PLAIN) if word.isascii() else MARKS.sub("", unicodedata.normalize("NFD", word))
+    if word.isalpha():
+        return word
     without = DIGITS.sub("", word)
     return "0" if word and len(without) <= len(word) / 2 else DIGITS.sub("0", word)
 

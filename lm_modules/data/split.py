@@ -36,8 +36,9 @@ def split_at(place: float, validation_fraction: float, test_fraction: float) -> 
 
 def split_of(document: Document, config: SplitConfig, seed: int) -> str:
     """Return the split of a document: its own, or the one at its place."""
-    place = position(split_key(document), seed)
-    return document.split or split_at(place, config.validation_fraction, config.test_fraction)
+    if document.split:
+        return document.split
+    return split_at(position(split_key(document), seed), config.validation_fraction, config.test_fraction)
 
 
 class NearestTrain:

@@ -94,6 +94,8 @@ def _clean(cleaner: Cleaner, document: Document) -> Outcome:
     text = cleaner.clean(document.text)
     if not text.strip():
         return Outcome(document, "empty after cleaning")
+    if text == document.text:
+        return Outcome(document)
     return Outcome(replace(document, text=text), replaced=dict(cleaner.replaced(document.text, text)))
 
 

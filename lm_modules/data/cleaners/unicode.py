@@ -11,6 +11,7 @@ from lm_modules.data.cleaners import Cleaner
 ODD_SPACES = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\ufffc"
 LINE_ENDS = re.compile("\r\n|[\r\x0b\x85\u2028\u2029]")
 CONTROL = re.compile("[\x00-\x08\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff]")
+ODD_ASCII = bytes(each for each in range(128) if LINE_ENDS.match(chr(each)) or CONTROL.match(chr(each)))
 TO_SPACE = dict.fromkeys(map(ord, ODD_SPACES), " ")
 MOST_PASSES = 10
 
@@ -37,7 +38,10 @@ class Unicode(Cleaner):
 
     def _clean_once(self, text: str) -> str:
         # ASCII needs no mending: the test makes the whole cleaner twelve times faster on English and code.
-        if not text.isascii():
+        if text.isascii():
+            if len(text.encode().translate(None, ODD_ASCII)) == len(text):
+                return text
+        else:
             text = _mended(text) if self.mend else text.encode("utf-8", "replace").decode()
             text = unicodedata.normalize("NFC", text.translate(TO_SPACE))
         return CONTROL.sub("", LINE_ENDS.sub("\n", text))

@@ -36,11 +36,11 @@ class Words:
 
     def longest(self, size: int) -> int:
         """Return the most characters of an n-gram of `size` words."""
-        return int((self.ends[size:] - self.ends[:-size]).max(initial=0))
+        return int(np.maximum.reduce(self.ends[size:] - self.ends[:-size], initial=0))
 
     def with_any(self, kind: np.uint8) -> np.ndarray:
         """Return [words], whether any character of the word is of the kind."""
-        return np.bitwise_or.reduceat(kinds_of("".join(self.words)) & kind, self.ends[:-1]) > 0
+        return (self._kinds & kind) > 0
 
     def ngrams(self, size: int) -> Ngrams:
         """Return the n-grams of `size` words."""
@@ -51,6 +51,10 @@ class Words:
             sums_N += self._numbers[self._size :]
             self._size, self._sums_N = self._size + 1, sums_N
         return Ngrams(self, size, self._sums_N)
+
+    @cached_property
+    def _kinds(self) -> np.ndarray:
+        return np.bitwise_or.reduceat(kinds_of("".join(self.words)), self.ends[:-1])
 
     @cached_property
     def _numbers(self) -> np.ndarray:
@@ -99,8 +103,19 @@ class Ngrams:
     def commonest(self) -> tuple[int, np.ndarray]:
         """Return how often the commonest occurs, and the first word of each that occurs as often."""
         counts_G = self.counts()
-        most = int(counts_G.max(initial=0))
+        most = int(np.maximum.reduce(counts_G, initial=0))
         return most, self.places(self.starts_G[counts_G == most])
+
+    def characters_of_copies(self) -> int:
+        """Return the characters of the words that stand in n-grams that occurred before.
+
+        So many at most stand in longer ones too: what a longer one holds has occurred before with it.
+        """
+        copied_W = np.zeros(len(self.words.lengths_W), bool)
+        places = self.places(~self.is_first_N)
+        for word in range(self.size):
+            copied_W[places + word] = True
+        return int(self.words.lengths_W[copied_W].sum())
 
     def copied_characters(self, most: float) -> int:
         """Return the characters in n-grams that occurred before, from left to right; none is counted twice.

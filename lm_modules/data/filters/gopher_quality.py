@@ -89,12 +89,16 @@ class GopherQuality(Filter):
     def _lines(self, text: str, num_words: int) -> str | None:
         if text.count("#") / num_words > self.max_hashes:
             return f"more than {self.max_hashes:g} hashes for each word"
-        if sum(map(text.count, ELLIPSES)) / num_words > self.max_ellipses:
+        num_ellipses = sum(map(text.count, ELLIPSES))
+        if num_ellipses / num_words > self.max_ellipses:
             return f"more than {self.max_ellipses:g} ellipses for each word"
         lines = text.splitlines()
         if sum(line.lstrip().startswith(BULLETS) for line in lines) / len(lines) > self.max_bullet_lines:
             return f"more than {self.max_bullet_lines:g} of the lines begin with a bullet"
-        if sum(line.rstrip().endswith(ELLIPSES) for line in lines) / len(lines) > self.max_ellipsis_lines:
+        if (
+            num_ellipses
+            and sum(line.rstrip().endswith(ELLIPSES) for line in lines) / len(lines) > self.max_ellipsis_lines
+        ):
             return f"more than {self.max_ellipsis_lines:g} of the lines end with an ellipsis"
         return None
 

@@ -84,9 +84,10 @@ class Repetition(Filter):
             times, characters = self._commonest(words, words.ngrams(size))
             if characters / num_characters > most:
                 return f"more than {most:g} of the characters are in one {size}-gram"
+        least = min(self.max_copied.values(), default=1.0) * num_characters
         for size, most in sorted(self.max_copied.items()):
             ngrams = words.ngrams(size)
-            if not ngrams.repeat:
+            if not ngrams.repeat or ngrams.characters_of_copies() <= least:
                 break
             if ngrams.copied_characters(most * num_characters) / num_characters > most:
                 return f"more than {most:g} of the characters are in copied {size}-grams"

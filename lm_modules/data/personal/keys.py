@@ -15,6 +15,7 @@ from math import log2
 from lm_modules.data.personal.spans import Span, before
 
 SHORTEST = 16
+DIGIT = re.compile("[0-9]")
 PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 END_OF_KEY = re.compile(r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 MOST_KEY_CHARACTERS = 20_000
@@ -50,11 +51,11 @@ def keys(text: str) -> Iterator[Span]:
         yield Span(match.start(), end.end() if end else match.end(), "KEY")
     place = 0
     for word in text.split():
-        if len(word) < SHORTEST:
+        if len(word) < SHORTEST or not DIGIT.search(word):  # all that follows asks for one
             continue
         place = text.index(word, place)
         for match in BEGINNINGS.finditer(word):
-            if any(each.isdigit() for each in match.group()):
+            if DIGIT.search(match.group()):
                 yield Span(place + match.start(), place + match.end(), "KEY")
         for match in SECRET.finditer(word):
             if _looks_drawn(match.group()) and CALLED_SECRET.search(before(text, place + match.start())):
@@ -64,8 +65,8 @@ def keys(text: str) -> Iterator[Span]:
 
 def _looks_drawn(word: str) -> bool:
     """Whether letters and digits are mixed, and of many kinds (Shannon 1948): no name of a variable, no path."""
-    if NOT_DRAWN.fullmatch(word):
+    if NOT_DRAWN.fullmatch(word) or not DIGIT.search(word) or not any(each.isalpha() for each in word):
         return False
     counts = Counter(word)
     bits = -sum(count / len(word) * log2(count / len(word)) for count in counts.values())
-    return bits >= BITS_PER_CHARACTER and any(each.isdigit() for each in word) and any(each.isalpha() for each in word)
+    return bits >= BITS_PER_CHARACTER
