@@ -1,13 +1,14 @@
 """Clusters of near-duplicates beside those of datatrove's MinHash, at equal settings: 5-grams, 14 bands of 8.
 
-    python benchmarks/datatrove_clusters.py [--documents 3000] [--copies 1000] [--edited 0.002 0.005 0.01]
+    python benchmarks/datatrove_clusters.py [--copies 1000] [--edited 0.002 0.005 0.01] [--same-words]
 
 Needs datatrove 0.10 with spaCy and xxhash below 4, in an environment of its own. The text is that of the Python library
 (sources and documentation), with copies of which a share of the words was edited.
 
 Pairs that are neither near nor far come into one cluster or not by the chance of the random orders: a copy with 5 % of
 its words edited, one time in three. So datatrove is also compared with itself under another seed: more agreement than
-that cannot be had.
+that cannot be had. With `--same-words` both read texts of our words alone, in lower case and without punctuation, so
+that nothing but the method differs; otherwise datatrove splits by spaCy.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from planted_copies import cut, edited
 
 from lm_modules.data.clusters import find_clusters
 from lm_modules.data.deduplication.minhash import Minhash
+from lm_modules.data.sketches import simplified
 from lm_modules.data.sources.python_documentation import PythonDocumentation
+from lm_modules.data.text_words import words_of
 
 logger = logging.getLogger("datatrove_clusters")
 RULE = Minhash(shingle_words=5, bands=14, rows=8, min_similarity=None)
@@ -98,10 +101,13 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=3_000)
     parser.add_argument("--copies", type=int, default=1_000)
     parser.add_argument("--edited", type=float, nargs="+", default=[0.002, 0.005, 0.01])
+    parser.add_argument("--same-words", action="store_true", help="leave nothing of the texts but our words")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     texts = with_copies(arguments.documents, arguments.copies, arguments.edited, arguments.seed)
+    if arguments.same_words:
+        texts = [" ".join(filter(None, map(simplified, words_of(text)))) for text in texts]
     size = sum(len(text.encode()) for text in texts) / 1e6
     found = {}
     for name, clusters in (
