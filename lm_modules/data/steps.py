@@ -88,6 +88,12 @@ def step_names(config: DataPreparationConfig) -> list[str]:
     return names
 
 
+def deduplication_names(config: DataPreparationConfig) -> list[str]:
+    """Return the names of the deduplications, in their order."""
+    names = step_names(config)
+    return names[len(names) - len(config.deduplication) :]
+
+
 def _clean(cleaner: Cleaner, document: Document) -> Outcome:
     if not cleaner.is_for(document):
         return Outcome(document)
