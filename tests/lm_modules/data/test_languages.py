@@ -19,6 +19,19 @@ def test_a_paragraph_has_its_language(code: str) -> None:
     assert 0.8 < confidence <= 1
 
 
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("bs", "Niko nije znao tačno kada voz dolazi, a svako je s porodicom čekao pred zgradom."),
+        ("hr", "Nitko nije znao točno kada vlak dolazi, a svatko je s obitelji čekao pred zgradom."),
+        ("id", "Mereka tahu bahwa kantor itu sudah tutup karena hari Minggu."),
+        ("ms", "Mereka tahu bahawa pejabat itu sudah tutup kerana hari Ahad."),
+    ],
+)
+def test_neighbours_are_told_apart_by_their_own_words(code: str, text: str) -> None:
+    assert identify(text)[0] == code
+
+
 def test_what_has_no_words_has_no_language() -> None:
     assert identify("") == (None, 0.0)
     assert identify("12 + 34 = 46\n***") == (None, 0.0)
@@ -69,13 +82,13 @@ def test_documents_of_200_characters_are_told_apart(benchmark) -> None:
 
 @needs_data
 def test_declarations_are_told_apart_but_for_neighbours(benchmark) -> None:
-    """Bosnian and Croatian, Indonesian and Malay, the two Norwegian standards can be taken for each other."""
+    """Bosnian and Croatian, Indonesian and Malay, the two Norwegian standards may be taken for each other."""
     neighbours = {"hr": "bs", "bs": "hr", "id": "ms", "ms": "id", "nn": "no", "no": "nn"}
     found = dict(benchmark.confusions({c: benchmark.documents_of(ls, 200) for c, ls in benchmark.declarations(DATA)}))
     assert len(found) > 90
-    assert benchmark.accuracy(found) >= 0.98
+    assert benchmark.accuracy(found) >= 0.99
     as_one = sum(taken[code] + taken[neighbours.get(code)] for code, taken in found.items())
-    assert as_one / sum(taken.total() for taken in found.values()) >= 0.99
+    assert as_one == sum(taken.total() for taken in found.values())
 
 
 @needs_data
