@@ -62,6 +62,17 @@ class DataPreparationConfig(Config):
     """Who works on the parts side by side."""
 
     @model_validator(mode="after")
+    def _sources_have_names_of_their_own(self) -> Self:
+        names = [name for source in self.sources for name in source.names()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"two sources are called {name!r}, so counts, weights and ids could not be told apart; give each a "
+                    "name of its own (`name: ...`)"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _members_name_sources(self) -> Self:
         for name, members in (("cleaner", self.cleaners), ("filter", self.filters)):
             for each in members:

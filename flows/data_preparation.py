@@ -40,11 +40,11 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
             check_base(config.pretraining, model)
         content = fingerprint(config.data_preparation)
         corpus = collect(config.data_preparation, content, config.seed, held_out, run_id=prepare.run_id)
-        describe(corpus, run_id=prepare.run_id)
         tokenizer = tokens = None
         if config.tokenization:
             tokenizer = train_tokenizer(config.tokenization, corpus, base, run_id=prepare.run_id)
             tokens = pack(config.tokenization, corpus, tokenizer, run_id=prepare.run_id)
+        describe(corpus, tokens, run_id=prepare.run_id)
         prepared = PreparedData(corpus=corpus, tokenizer=tokenizer, tokens=tokens)
         prepare.file(prepared, prepared.figures())
         return prepared

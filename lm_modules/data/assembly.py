@@ -16,7 +16,7 @@ from lm_modules.data.decontamination import ContaminationCounts, Index
 from lm_modules.data.documents import SPLITS
 from lm_modules.data.funnel import Funnel
 from lm_modules.data.lengths import Lengths
-from lm_modules.data.part_work import LEDGER, SAMPLES, STATS
+from lm_modules.data.part_work import CONTAMINATED, LEDGER, SAMPLES, STATS
 from lm_modules.data.parts import part_directory
 from lm_modules.data.samples import Samples
 from lm_modules.data.split import NearestTrain
@@ -56,6 +56,8 @@ class Assembly:
         self.output.mkdir(parents=True)
         self._add_up()
         _concatenate(self._files(LEDGER), self.output / LEDGER)
+        if self.config.decontamination and self.config.decontamination.mode == "drop":
+            _concatenate(self._files(CONTAMINATED), self.output / CONTAMINATED)
         Samples.merged(self._files(SAMPLES)).save(self.output / SAMPLES)
         warnings = self.funnel.warnings() + self._fill_empty_splits()
         by_split = {

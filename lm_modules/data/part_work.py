@@ -23,11 +23,14 @@ from lm_modules.data.documents import SPLITS, Document, Unreadable, with_valid_u
 from lm_modules.data.funnel import Funnel, Ledger
 from lm_modules.data.lengths import Lengths
 from lm_modules.data.parts import written
+from lm_modules.data.personal import masked
 from lm_modules.data.samples import Samples
 from lm_modules.data.split import NearestTrain
 from lm_modules.data.steps import Steps
 
 LEDGER, STATS, SAMPLES = "ledger.jsonl", "stats.json", "samples.jsonl"
+CONTAMINATED = "contaminated.jsonl"
+"""The documents that decontamination dropped, whole but for personal data."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +50,19 @@ class _Account:
     funnel: Funnel
     ledger: Ledger
     samples: Samples = field(default_factory=Samples)
+    contaminated: list[str] = field(default_factory=list)
 
     def dropped(self, step: str, document: Document, reason: str, *, copy_of: str | None = None) -> None:
         self.funnel.dropped(step, document, reason)
         self.ledger.dropped(step, reason, document, copy_of=copy_of)
         self.samples.add(step, reason, document)
+        if step == "decontamination":
+            row = {"id": document.id, "source": document.source, "reason": reason, "text": masked(document.text)}
+            self.contaminated.append(f"{json.dumps(row)}\n")
 
     def save(self, directory: Path, **more: Any) -> None:
         self.samples.save(directory / SAMPLES)
+        (directory / CONTAMINATED).write_text("".join(self.contaminated))
         content = {"counts": self.funnel.counts(), "seconds": self.funnel.seconds, **more}
         (directory / STATS).write_text(json.dumps(content | {"ledger_lines": self.ledger.num_lines}) + "\n")
 

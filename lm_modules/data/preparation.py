@@ -69,11 +69,11 @@ def prepare(
         **assembly.write(index),
         "provenance": [_provenance(*each) for each in zip(config.sources, sources, strict=True)],
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
-        "versions": {name: version(name) for name in ("ftfy", "pyarrow", "pydantic", "py3langid", "stopwordsiso")},
+        "versions": _versions(),
         "config": config.model_dump(mode="json", exclude=set(config.without_effect)),
     }
     (Path(output) / "report.json").write_text(json.dumps(found, indent=2) + "\n")
-    shutil.rmtree(folder)
+    _remove(folder)
     # Not in the files, so that equal corpora have equal digests.
     seconds = {step: round(each, 3) for step, each in assembly.funnel.seconds.items()}
     return found | {"seconds": round(time.perf_counter() - started, 2), "seconds_by_step": seconds}
@@ -88,7 +88,12 @@ def _fingerprint(config: DataPreparationConfig, sources: list[str]) -> str:
     settings = config.model_dump_json(exclude=set(config.without_effect))
     sets = config.decontamination.sets if config.decontamination else ()
     others = [each.fingerprint() for each in (*config.filters, *sets)]
-    return hashlib.sha256(json.dumps([settings, *sources, *others]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([settings, *sources, *others, _versions()]).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide what becomes of a text."""
+    return {name: version(name) for name in ("ftfy", "pyarrow", "pydantic", "py3langid", "stopwordsiso")}
 
 
 class _Passes:
@@ -168,7 +173,13 @@ def _own_folder(output: Path, identity: str) -> Path:
     folder = output.with_name(f"{output.name}.parts")
     mark = folder / "identity"
     if not mark.exists() or mark.read_text() != identity:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         folder.mkdir(parents=True)
         mark.write_text(identity)
     return folder
+
+
+def _remove(folder: Path) -> None:
+    """Take the mark off first: what a kill in the middle leaves is no work to go on with."""
+    (folder / "identity").unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

@@ -18,6 +18,7 @@ from lm_modules.data.documents import Document
 from lm_modules.data.encoding import corpus_tokenizer
 from lm_modules.data.input_files import file_digest
 from lm_modules.data.special_tokens import special_tokens
+from lm_modules.data.split import position
 from lm_modules.data.tokenizer_table import TokenizerTable
 from lm_modules.data.tokenizers import END_OF_TEXT, MASK, PAD, SEPARATOR
 from lm_modules.data.tokenizers.pretrained import Pretrained
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import tokenizers
 
 ROUND_TRIP_CHARACTERS = 1_000_000
+MOST_PIECE_CHARACTERS, LEAST_PIECES = 5_000, 100
 
 
 def train_tokenizer(config: TokenizationConfig, corpus: Path, output: Path, base: Path | None = None) -> dict[str, Any]:
@@ -97,19 +99,24 @@ def _num_characters(corpus: Path, split: str) -> int:
 
 
 def _sample(corpus: Path, split: str, most_characters: int, sampled: dict[str, int]) -> Iterator[Document]:
-    """Yield documents spread evenly over a split, at most so many characters, and count them in `sampled`.
+    """Yield pieces spread over a split, at most so many characters, and count them and their documents in `sampled`.
 
-    A document is taken whole if it fits; of one that is longer than the whole sample, as much as fits.
+    Where the split is no longer than that, its documents are taken whole. Otherwise a hash chooses among pieces of
+    MOST_PIECE_CHARACTERS or less, so that long documents are heard as much as short ones.
     """
-    passed, num_characters = 0, _num_characters(corpus, split)
+    share = most_characters / max(_num_characters(corpus, split), 1)
+    size = max(1, min(MOST_PIECE_CHARACTERS, most_characters // LEAST_PIECES))
     for document in read_corpus(corpus, split):
-        passed += len(document.text)
-        allowed = most_characters * passed // max(num_characters, 1) - sampled["characters"]
-        text = document.text[:allowed] if len(document.text) > most_characters else document.text
-        if text and len(text) <= allowed:
-            sampled["documents"] += 1
-            sampled["characters"] += len(text)
-            yield replace(document, text=text)
+        name, text = f"{document.source}\0{document.id}", document.text
+        pieces = [
+            text[start : start + size] for start in range(0, len(text), size) if position(f"{name}\0{start}", 0) < share
+        ]
+        before = sampled["characters"]
+        for piece in [text] if share >= 1 else pieces:
+            if chosen := piece[: most_characters - sampled["characters"]]:
+                sampled["characters"] += len(chosen)
+                yield replace(document, text=chosen)
+        sampled["documents"] += sampled["characters"] > before
 
 
 def _held_out(

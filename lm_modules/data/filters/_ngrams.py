@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
+from itertools import count
 
 import numpy as np
 
+from lm_modules.data.bits import mixed
 from lm_modules.data.filters._characters import kinds_of
 from lm_modules.data.text_words import words_of
 
@@ -58,8 +60,9 @@ class Words:
 
     @cached_property
     def _numbers(self) -> np.ndarray:
-        """Numbers that are equal where words are; other ones in every process, and three times as fast as xxh3."""
-        return np.fromiter(map(hash, self.words), np.int64, len(self.words)).view(np.uint64)
+        """Numbers that are equal where words are, from their order in the text: faster than digests of them."""
+        order = dict(zip(dict.fromkeys(self.words), count()))
+        return mixed(np.fromiter(map(order.__getitem__, self.words), np.uint64, len(self.words)))
 
 
 @lru_cache(maxsize=2)

@@ -24,7 +24,7 @@ def corpus(data: dict[str, Any] | None) -> Section:
         ("read with", data["interpreter"]),
     ]
     blocks: list[Block] = [Figures(figures), *(Paragraph(warning, "warn") for warning in data["warnings"])]
-    blocks += [_sources(data["sources"]), _funnel(data["steps"])]
+    blocks += [_sources(data["sources"]), _funnel(data["steps"]), _amounts(data)]
     if any(step["reasons"] for step in data["steps"]):
         blocks.append(_reasons(data["steps"]))
     charts = [_lengths(unit, percentiles) for unit, percentiles in data["lengths"].items() if percentiles]
@@ -51,6 +51,22 @@ def _funnel(steps: list[dict[str, Any]]) -> Table:
         rows.append([step["step"], *numbers, Drawing(bar(out / first, f"{count(out)} left"), "")])
     columns = ["step", "in", "out", "dropped", "share", "rewritten", ""]
     return Table(columns, rows, "Documents, in the order of the steps.", frozenset(columns[1:6]))
+
+
+def _amounts(data: dict[str, Any]) -> Table:
+    """Return the text before and after each step, and about how many tokens that is, by the mean of what is left."""
+    found = data.get("tokens", {"splits": {}})["splits"].values()
+    num_bytes, num_tokens = (sum(each[unit] for each in found) for unit in ("num_bytes", "num_tokens"))
+    tokens_each = num_tokens / num_bytes * data["bytes"] / data["characters"] if num_bytes else 0.0
+    rows: list[list[Cell]] = []
+    for step in data["steps"]:
+        sizes = (step["characters_in"], step["characters_out"])
+        rows.append([step["step"], *map(count, sizes), *(count(round(each * tokens_each)) for each in sizes)])
+    columns, caption = ["step", "characters in", "out"], "Text, in the order of the steps."
+    if not num_bytes:
+        return Table(columns, [row[:3] for row in rows], caption, frozenset(columns[1:]))
+    columns += ["tokens in, about", "out, about"]
+    return Table(columns, rows, f"{caption} Tokens by the mean of the text that is left.", frozenset(columns[1:]))
 
 
 def _reasons(steps: list[dict[str, Any]]) -> Table:
@@ -81,7 +97,8 @@ def splits(data: dict[str, Any]) -> Section:
         "Documents of one group are never parted. A source that holds out whole groups decides their split itself; for "
         "all others a hash of the group, or else of the text, decides."
     )
-    return Section("Splits", [Table(["split", *units], rows, how, frozenset(units))])
+    blocks: list[Block] = [Table(["split", *units], rows, how, frozenset(units))]
+    return Section("Splits", blocks + ([sizes_in_tokens(data["tokens"])] if data.get("tokens") else []))
 
 
 def tokens(facts: ReportFacts) -> Section:
@@ -94,12 +111,13 @@ def tokens(facts: ReportFacts) -> Section:
         if table := facts.tokenizer.get("table"):
             blocks.append(_fit(table))
     if facts.tokens:
-        blocks.append(_splits(facts.tokens))
+        blocks.append(sizes_in_tokens(facts.tokens))
         blocks += [_epochs(kind, rows) for kind, rows in facts.tokens.get("mixture", {}).items() if _are_mixed(rows)]
     return Section("Tokens", blocks)
 
 
-def _splits(meta: dict[str, Any]) -> Table:
+def sizes_in_tokens(meta: dict[str, Any]) -> Table:
+    """Return the size of each split in tokens."""
     rows: list[list[Cell]] = []
     for name, split in meta["splits"].items():
         each = split["num_bytes"] / split["num_tokens"] if split["num_tokens"] else 0.0

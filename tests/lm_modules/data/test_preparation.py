@@ -289,3 +289,6 @@ def test_no_evaluation_text_is_trained_on_also_when_passages_are_cut_out(tmp_pat
     assert left["test"] & set(asked)
     dropped = 80 - report["documents"]
     assert 0 < dropped == report["contamination"]["asked"]["documents"]
+    apart = [json.loads(line) for line in (tmp_path / "corpus" / "contaminated.jsonl").read_text().splitlines()]
+    assert len(apart) == dropped
+    assert {each["text"].removeprefix(passage) for each in apart} <= set(asked)

@@ -10,6 +10,7 @@ import yaml
 from configs.data_preparation import DataPreparationConfig
 from lm_modules.data.preparation import prepare
 from lm_modules.reporting.data_card import as_html, as_markdown
+from lm_modules.reporting.words import count
 
 WORDS = "fox dog moon river stone bread window song letter garden winter ship bird lamp road fire glass wool".split()  # noqa: SIM905
 
@@ -40,6 +41,22 @@ def test_the_card_tells_what_was_removed_and_why(card) -> None:
     assert "Near-duplicates, which" not in text
     header = yaml.safe_load(text.split("---")[1])
     assert header["license"] == ["cc0-1.0"]
+
+
+def plain(number: int) -> str:
+    return count(number).replace("\u202f", " ")
+
+
+def test_the_card_tells_how_much_text_and_how_many_tokens_each_step_left(card) -> None:
+    report, samples = card
+    steps = {step["step"]: step for step in report["steps"]}
+    into, out = (plain(steps["length"][key]) for key in ("characters_in", "characters_out"))
+    assert f"| length | {into} | {out} |\n" in as_markdown(report, samples)
+    split = {"num_documents": 58, "num_tokens": report["bytes"] // 4, "num_bytes": report["bytes"]}
+    tokens = {"splits": {"train": split}, "dtype": "<u2", "vocab_size": 512}
+    text = as_markdown(report | {"tokens": tokens}, samples)
+    assert f"| length | {into} | {out} | {plain(round(steps['length']['characters_in'] / 4))} |" in text
+    assert f"| train | 58 | {plain(report['bytes'] // 4)} |" in text
 
 
 def test_the_page_is_whole_and_holds_no_markup_of_the_documents(card) -> None:
