@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from paragraphs import PARAGRAPHS
 
+from configs.tokenization import TokenizationConfig
+from lm_modules.data.encoding import corpus_tokenizer
 from lm_modules.data.languages import SAMPLE_CHARACTERS, identify, known_languages
+from lm_modules.data.tokenization import save_tokenizer
 
 
 @pytest.mark.parametrize("code", PARAGRAPHS)
@@ -97,3 +100,16 @@ def test_the_preset_roots_keeps_clean_text_in_every_language(benchmark) -> None:
     for code, lines in benchmark.sentences(DATA).items():
         share, reasons = benchmark.kept_by("roots", code, benchmark.documents_of(lines, 0, 10))
         assert share >= 0.95, (code, reasons)
+
+
+@needs_data
+@pytest.mark.parametrize("kind", ["byte_bpe", "unigram", "word_piece", "characters", "bytes"])
+def test_tokenizers_give_all_of_it_back_byte_for_byte(kind: str, benchmark, tmp_path) -> None:
+    all_lines = [*benchmark.sentences(DATA).values(), *(lines for _, lines in benchmark.declarations(DATA))]
+    texts = ["\n".join(lines) for lines in all_lines]
+    assert sum(map(len, texts)) > 1_000_000
+    config = TokenizationConfig.model_validate({"tokenizer": kind}).tokenizer
+    save_tokenizer(config.train(iter(texts if kind == "characters" else texts[:20])), tmp_path)
+    tokenizer = corpus_tokenizer(tmp_path)
+    for text in texts:
+        assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False).ids) == text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -258,6 +259,31 @@ def test_languages_are_told_where_they_are_likely_and_sources_know_better(tmp_pa
     found = {document.source: document.language for document in read_corpus(tmp_path / "corpus", "train")}
     assert found == {"guess": None, "german": "de", "told": "gsw"}
     assert {name: each["documents"] for name, each in report["languages"].items()} == {"unknown": 1, "de": 1, "gsw": 1}
+
+
+def test_a_kill_while_finished_parts_are_removed_does_not_stop_the_next_run(tmp_path, monkeypatch) -> None:
+    config = config_for(write_texts(tmp_path / "texts", 40))
+    first = prepare(config, tmp_path / "first", seed=0)
+    whole_rmtree = shutil.rmtree
+
+    def killed(path, **options) -> None:
+        if Path(path).name == "corpus.parts":
+            next(Path(path).rglob("stats.json")).unlink()
+            raise KeyboardInterrupt
+        whole_rmtree(path, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        prepare(config, tmp_path / "corpus", seed=0, report=lambda *_: patched.setattr(shutil, "rmtree", killed))
+    again = prepare(config, tmp_path / "corpus", seed=0)
+    assert again["sha256"] == first["sha256"]
+    assert not list(tmp_path.glob("*.parts"))
+
+
+def test_sources_that_could_not_be_told_apart_are_refused(tmp_path) -> None:
+    both = [{"kind": "jsonl", "path": str(tmp_path / name), "epochs": 3} for name in ("a", "b")]
+    with pytest.raises(ValueError, match=r"two sources are called 'jsonl'.*`name: ...`"):
+        DataPreparationConfig.model_validate({"sources": both})
+    DataPreparationConfig.model_validate({"sources": [both[0], both[1] | {"name": "other"}]})
 
 
 def questions(folder: Path, texts: list[str]) -> Path:
