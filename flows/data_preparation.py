@@ -43,7 +43,8 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
         tokenizer = tokens = None
         if config.tokenization:
             tokenizer = train_tokenizer(config.tokenization, corpus, base, run_id=prepare.run_id)
-            tokens = pack(config.tokenization, corpus, tokenizer, run_id=prepare.run_id)
+            engine = config.data_preparation.engine
+            tokens = pack(config.tokenization, corpus, tokenizer, engine, run_id=prepare.run_id)
         describe(corpus, tokens, run_id=prepare.run_id)
         prepared = PreparedData(corpus=corpus, tokenizer=tokenizer, tokens=tokens)
         prepare.file(prepared, prepared.figures())

@@ -5,13 +5,14 @@ from __future__ import annotations
 from shutil import rmtree
 
 from configs.tokenization import TokenizationConfig
+from lm_modules.data.engines import Engine
 from tasks.artifacts import Corpus, Tokenizer, Tokens
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
 
 
 @cached_task("lm_modules.data.packed")
-def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, run_id: str) -> Tokens:
+def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, engine: Engine, run_id: str) -> Tokens:
     """Encode every split and file the tokens; files of the corpus that were encoded before a kill are not again."""
     with own_work_directory() as directory:
         report = run_isolated(
@@ -22,6 +23,7 @@ def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, run_i
                 "tokenizer": tokenizer.local(),
                 "output": directory / "tokens",
                 "parts": directory / "parts",
+                "engine": engine,
             },
             name="the packing of the tokens",
             log=directory / "log.txt",

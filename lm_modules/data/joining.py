@@ -11,6 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from configs.tokenization import TokenizationConfig
 from lm_modules.data.corpus import corpus_files
 from lm_modules.data.documents import SPLITS
 from lm_modules.data.encoding import Encoder
+from lm_modules.data.engines import Engine
 from lm_modules.data.input_files import file_digest
 from lm_modules.data.mixing import Group, epochs_by_group, source_epochs, times_read
 from lm_modules.data.packed import PackedWriter
@@ -28,18 +30,26 @@ from lm_modules.data.token_parts import TokenPart, copied, encode_part
 logger = logging.getLogger(__name__)
 
 
-def pack_parts(config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path, parts: Path) -> dict[str, Any]:
+def pack_parts(
+    config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path, parts: Path, engine: Engine | None = None
+) -> dict[str, Any]:
     """Encode every file of a corpus into `parts` and join them; see `lm_modules.data.packed.pack`."""
     started = time.perf_counter()
     encoder = Encoder(tokenizer)
     digest = file_digest(Path(tokenizer) / "tokenizer.json")
+    places = {
+        split: [
+            (file, Path(parts) / f"{split}-{number:05d}") for number, file in enumerate(corpus_files(corpus, split))
+        ]
+        for split in SPLITS
+    }
+    if engine is not None and engine.has_other_machines:
+        _encode_by(engine, Path(tokenizer), digest, [each for found in places.values() for each in found])
     (Path(output) / "meta.json").unlink(missing_ok=True)  # of a time before
     used, meta, mixture = np.zeros(encoder.vocab_size, bool), dict[str, Any](), dict[str, Any]()
     for split in SPLITS:
-        found = [
-            encode_part(encoder, digest, file, Path(parts) / f"{split}-{number:05d}")
-            for number, file in enumerate(corpus_files(corpus, split))
-        ]
+        # those that another machine has encoded are there
+        found = [encode_part(encoder, digest, file, directory) for file, directory in places[split]]
         for part in found:
             used |= np.load(part.directory / "used.npy")
         writer = PackedWriter(output, split, encoder.vocab_size, encoder.end_of_text_id, digest, config.packing)
@@ -59,6 +69,23 @@ def pack_parts(config: TokenizationConfig, corpus: Path, tokenizer: Path, output
         "mixture": mixture,
         "seconds": round(time.perf_counter() - started, 2),
     }
+
+
+def _encode_by(engine: Engine, tokenizer: Path, digest: str, places: Sequence[tuple[Path, Path]]) -> None:
+    with engine.executor(len(places)) as executor:
+        if executor is not None:
+            for begun in [executor.submit(_encode_there, tokenizer, digest, *place) for place in places]:
+                begun.result()
+
+
+def _encode_there(tokenizer: Path, digest: str, file: Path, directory: Path) -> None:
+    encode_part(_encoder(tokenizer, digest), digest, file, directory)
+
+
+@lru_cache(maxsize=1)
+def _encoder(tokenizer: Path, digest: str) -> Encoder:
+    """Return the tokenizer for the next part too; `digest` tells it from one that was in the same place before."""
+    return Encoder(tokenizer)
 
 
 def _join_mixed(

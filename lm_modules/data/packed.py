@@ -28,6 +28,7 @@ from lm_modules.data.documents import SPLITS
 from lm_modules.data.input_files import file_digest
 
 if TYPE_CHECKING:
+    from lm_modules.data.engines import Engine
     from lm_modules.data.packing import Packing
 
 CONCATENATE = {"kind": "concatenate"}
@@ -218,16 +219,22 @@ class PackedWriter:
 
 
 def pack(
-    config: TokenizationConfig, corpus: Path, tokenizer: Path, output: Path, parts: Path | None = None
+    config: TokenizationConfig,
+    corpus: Path,
+    tokenizer: Path,
+    output: Path,
+    parts: Path | None = None,
+    engine: Engine | None = None,
 ) -> dict[str, Any]:
     """Encode every split of a corpus into a tokens directory; return meta.json with how well the tokenizer fits.
 
     Every document is encoded as text: a special token that is written in it stays text. Files of the corpus that are
     encoded already, in `parts`, are not encoded again; without it they are kept for the time being.
+    An `engine` that has other machines encodes there; this one's cores are used by threads.
     """
     from lm_modules.data.joining import pack_parts
 
     if parts is not None:
-        return pack_parts(config, corpus, tokenizer, output, parts)
+        return pack_parts(config, corpus, tokenizer, output, parts, engine)
     with tempfile.TemporaryDirectory(dir=Path(output).parent, prefix=f"{Path(output).name}.parts-") as place:
-        return pack_parts(config, corpus, tokenizer, output, Path(place))
+        return pack_parts(config, corpus, tokenizer, output, Path(place), engine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ class Dask(Engine):
     the one that `ROOTSTOCK_HOME` lies on, and the one that the sources are read from. Install `dask[distributed]`.
     """
 
+    has_other_machines: ClassVar[bool] = True
     kind: Literal["dask"] = "dask"
     address: str
     """The scheduler, as `tcp://host:8786`."""
