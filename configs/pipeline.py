@@ -79,6 +79,14 @@ class PipelineConfig(Config):
         language_model = self.evaluation and self.evaluation.language_model
         if self.data_preparation and language_model:
             self.data_preparation.require_sources(language_model.sources or (), "evaluation.language_model.sources")
+        if self.data_preparation and self.tokenization and self.tokenization.mixing.source_weights:
+            weights = self.tokenization.mixing.source_weights
+            self.data_preparation.require_sources(weights, "tokenization.mixing.source_weights")
+            names = [name for source in self.data_preparation.sources for name in source.names()]
+            if without := [name for name in names if not any(f"{name}/".startswith(f"{each}/") for each in weights)]:
+                raise ValueError(
+                    f"tokenization.mixing.source_weights has no weight for {', '.join(without)}; give every source one"
+                )
         if self.data_preparation and self.pretraining:
             for stream in self.pretraining.objective.streams(self.pretraining.model.context_length):
                 where = f"pretraining.objective.parts.{stream.name}.sources"

@@ -113,7 +113,11 @@ def _try_it(value: dict[str, Any]) -> list[str]:
 
 
 def _add_directories(value: dict[str, Any]) -> None:
-    """Put beside each logged model the directory that `transformers` opens, where MLflow keeps it on this machine."""
+    """Put beside each logged model the directory that `transformers` opens, and beside a corpus the page of its card.
+
+    Only where MLflow keeps them on this machine.
+    """
+    from tasks.describe import data_card_at
     from tasks.logged_models import stored_at
 
     for each in [each for each in value.values() if isinstance(each, dict)]:
@@ -121,6 +125,8 @@ def _add_directories(value: dict[str, Any]) -> None:
     uri = value.get("uri")
     if isinstance(uri, str) and uri.startswith("models:/m-") and (directory := stored_at(uri)):
         value["directory"] = str(directory)
+    if isinstance(uri, str) and uri.endswith("/corpus") and (page := data_card_at(value["run_id"])):
+        value["data_card"] = str(page)
 
 
 def _lines(value: dict[str, Any], path: str = "") -> list[str]:
@@ -129,8 +135,8 @@ def _lines(value: dict[str, Any], path: str = "") -> list[str]:
     for key, each in value.items():
         if isinstance(each, dict):
             lines += _lines(each, f"{path}{key} ")
-        elif key in ("uri", "directory", "version", "alias", "reason", "path") and each is not None:
-            lines.append(f"{path}{'' if key == 'uri' else key + ' '}{each}")
+        elif key in ("uri", "directory", "data_card", "version", "alias", "reason", "path") and each is not None:
+            lines.append(f"{path}{'' if key == 'uri' else key.replace('_', ' ') + ' '}{each}")
     return lines
 
 

@@ -122,6 +122,8 @@ def _prepared(prepared: PreparedData) -> dict[str, Any]:
         facts["tokenizer"] = _json(prepared.tokenizer.local() / "report.json")
     if prepared.tokens:
         facts["tokens"] = _json(prepared.tokens.local() / "meta.json")
+        # how often training reads which documents is told by packing, and not written in the directory
+        facts["tokens"]["mixture"] = prepared.tokens.facts.get("mixture", {})
     return facts
 
 

@@ -45,7 +45,7 @@ class Steps:
         for cleaner in config.cleaners:
             self.acts[free_name(cleaner.kind, self.acts)] = partial(_clean, cleaner)
         if config.identify_languages:
-            self.acts["language"] = _identify
+            self.acts["identify_languages"] = _identify
         for rule in config.filters:
             self.acts[free_name(rule.kind, self.acts)] = partial(_filter, rule)
         if config.decontamination:

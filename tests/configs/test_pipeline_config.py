@@ -77,3 +77,19 @@ def test_a_packing_that_pads_is_for_objectives_that_do_not_read_padding() -> Non
     assert load("small", padded).tokenization
     with pytest.raises(ConfigError, match="best_fit fills rows up with padding, which span_denoising would read"):
         load("small", [*padded, "pretraining.objective=span_denoising"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("{python_documentation/docstrings: 1}", "source_weights has no weight for python_documentation/source"),
+        (
+            "{python_documentation: 1, pyton: 2}",
+            "tokenization.mixing.source_weights names the source 'pyton', which is none",
+        ),
+    ],
+)
+def test_weights_of_sources_are_looked_at_before_the_text_is_prepared(weights: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load("small", [f"tokenization.mixing.source_weights={weights}"])
+    load("small", ["tokenization.mixing.source_weights={python_documentation: 1}"])

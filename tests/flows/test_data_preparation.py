@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from stock_bases import save_base
 
 from configs.pipeline import PipelineConfig
 from flows.data_preparation import data_preparation
+from flows.session import _add_directories, _lines
 from tasks.home import home
+from tasks.report import report_of_run
 
 
 def test_a_base_that_cannot_be_trained_so_is_refused_before_the_text_is_prepared(
@@ -30,3 +33,25 @@ def test_a_base_that_cannot_be_trained_so_is_refused_before_the_text_is_prepared
     with pytest.raises(ValueError, match="context_length 64 is more than the 32 tokens that the base reads"):
         data_preparation(PipelineConfig.model_validate(settings))
     assert not list(home().rglob("corpus"))
+
+
+def test_the_screen_and_the_card_tell_what_was_lost_and_how_often_each_source_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ROOTSTOCK_HOME", str(tmp_path / "home"))
+    for name in ("a", "b"):
+        lines = [json.dumps({"text": f"text {number} of {name} is about this and that"}) for number in range(40)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join([*lines, "{torn"] if name == "a" else lines))
+    sources = [{"kind": "jsonl", "name": name, "path": str(tmp_path / f"{name}.jsonl")} for name in ("a", "b")]
+    settings = {
+        "name": "lost",
+        "data_preparation": {"sources": sources},
+        "tokenization": {"tokenizer": "bytes", "mixing": {"source_weights": {"a": 3, "b": 1}}},
+    }
+    prepared = data_preparation(PipelineConfig.model_validate(settings))
+    value = prepared.model_dump(mode="json")
+    assert "1 of 41 of a were unreadable; see the ledger" in caplog.text
+    _add_directories(value)
+    (page,) = [line.removeprefix("corpus data card ") for line in _lines(value) if line.startswith("corpus data card")]
+    assert "1 of 41 of a were unreadable" in Path(page).read_text()
+    assert "How often training reads the documents" in report_of_run(prepared.corpus.run_id).read_text()

@@ -69,7 +69,7 @@ def test_every_missing_document_has_a_reason(tmp_path) -> None:
     assert reasons == {
         "read": {"empty": 1, "not UTF-8 (byte 3); save it as UTF-8, or name its encoding (encoding: cp1252)": 1},
         "unicode": {},
-        "language": {},
+        "identify_languages": {},
         "length": {"fewer than 5 words": 1},
         "exact": {"copy of an earlier document": 1},
     }
@@ -94,7 +94,7 @@ def test_equal_corpora_are_equal_to_the_byte(tmp_path) -> None:
     for name in ("first", "again"):
         report = prepare(config_for(folder), tmp_path / name, seed=0)
     assert report["seconds"] > 0
-    assert set(report["seconds_by_step"]) == {"read", "unicode", "language", "length", "exact"}
+    assert set(report["seconds_by_step"]) == {"read", "unicode", "identify_languages", "length", "exact"}
     assert contents(tmp_path / "first") == contents(tmp_path / "again")
 
 
