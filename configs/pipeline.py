@@ -83,7 +83,9 @@ class PipelineConfig(Config):
             weights = self.tokenization.mixing.source_weights
             self.data_preparation.require_sources(weights, "tokenization.mixing.source_weights")
             names = [name for source in self.data_preparation.sources for name in source.names()]
-            if without := [name for name in names if not any(f"{name}/".startswith(f"{each}/") for each in weights)]:
+            if without := sorted(
+                {name for name in names if not any(f"{name}/".startswith(f"{each}/") for each in weights)}
+            ):
                 raise ValueError(
                     f"tokenization.mixing.source_weights has no weight for {', '.join(without)}; give every source one"
                 )

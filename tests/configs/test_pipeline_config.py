@@ -85,7 +85,7 @@ def test_a_packing_that_pads_is_for_objectives_that_do_not_read_padding() -> Non
         ("{python_documentation/docstrings: 1}", "source_weights has no weight for python_documentation/source"),
         (
             "{python_documentation: 1, pyton: 2}",
-            "tokenization.mixing.source_weights names the source 'pyton', which is none",
+            "tokenization.mixing.source_weights names the source 'pyton'",
         ),
     ],
 )
