@@ -38,6 +38,7 @@ install: .venv/installed
 	   $(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation -e . ; } > .venv/install.log 2>&1 \
 	   || { tail -n 30 .venv/install.log; echo "The installation failed; all of it is in .venv/install.log"; exit 1; }
 	@touch $@
+	@echo "Installed. Next: make demo, or .venv/bin/rootstock run your.yaml (\`. .venv/bin/activate\` makes it \`rootstock\`)."
 
 # The versions that everybody installs, from what is installed here now.
 lock:
