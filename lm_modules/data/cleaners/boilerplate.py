@@ -14,31 +14,34 @@ POLICIES = re.compile(
     r"javascript|terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies", re.IGNORECASE
 )
 CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
+BRACKETS = re.compile(r"([\[\]])")
 COUNTER = re.compile(
-    r"\W*\d[\d.,]*\s*[km]?\+?\s*(?:likes?|shares?|comments?|views?|replies|reply|followers?|following|retweets?|votes?"
-    r"|points?|reviews?|subscribers?|posts?|downloads?|reads?)\W*",
+    r"\d[\d.,]*+\s*+[km]?+\+?+\s*+(?:likes?|shares?|comments?|views?|replies|reply|followers?|following|retweets?|votes?"
+    r"|points?|reviews?|subscribers?|posts?|downloads?|reads?)",
     re.IGNORECASE,
 )
+CORE = re.compile(r"\w(?:.*\w)?", re.DOTALL)
+"""A part of a line without what stands around its words."""
 WHOLE = re.compile(
-    r"\W*(?:(?:click here|tap here|skip|back|go|return|jump)(?: to)?(?: the)?(?: main| top| home| next| previous| page"
+    r"(?:(?:click here|tap here|skip|back|go|return|jump)(?: to)?(?: the)?(?: main| top| home| next| previous| page"
     r"| content| navigation| menu| search| of| post)*|(?:main |site )?(?:menu|navigation|search|sitemap|breadcrumbs?)"
     r"|home|about(?: us)?|contact(?: us)?|log ?(?:in|out)|sign ?(?:in|up|out)|register|newsletter|advertisement"
     r"|subscribe(?: now| to our newsletter)?|sponsored(?: content)?|loading|print|follow us(?: on)?"
     r"|share(?: this)?(?: on| via)?(?: post| article| page| story)*|leave a (?:comment|reply)|all rights reserved"
-    r"|(?:share on |tweet|pin it|facebook|twitter|linkedin|pinterest|whatsapp|instagram|reddit|e-?mail|copy link"
+    r"|(?:share on\b|tweet|pin it|facebook|twitter|linkedin|pinterest|whatsapp|instagram|reddit|e-?mail|copy link"
     r"|[,&]| )+"
     r"|accept(?: all)?(?: cookies)?|reject all|cookie settings|add to (?:cart|basket|wishlist)"
     r"|(?:previous|next|older|newer)(?: post| article| page| entries| posts)?s?|you (?:may|might) also like"
-    r"|related (?:articles|posts|stories|topics)|(?:read|show|load|view|see) (?:more|all|less))\W*",
+    r"|related (?:articles|posts|stories|topics)|(?:read|show|load|view|see) (?:more|all|less))",
     re.IGNORECASE,
 )
-SEPARATORS = re.compile(r"\s*[|\u2022\u00b7>\u00bb/]\s*")
-BEGINNING = re.compile(r"\s*(?:sign[- ]in|log[- ]in|advertisement)\b\s*[:|>]\s*(?=\S)", re.IGNORECASE)
+SEPARATORS = re.compile(r"\s*+[|\u2022\u00b7>\u00bb/]\s*")
+BEGINNING = re.compile(r"\s*+(?:sign[- ]in|log[- ]in|advertisement)\b\s*[:|>]\s*(?=\S)", re.IGNORECASE)
 END = re.compile(
-    r"[\s(\[|>-]*\b(?:read|show|see|view) more\b[\s.\u2026\u00bb>)\]:|-]*$|[\s(\[]*\bcontinue reading\b[^.!?]*$",
+    r"[\s(\[|>-]*+\b(?:read|show|see|view) more\b[\s.\u2026\u00bb>)\]:|-]*$|[\s(\[]*+\bcontinue reading\b[^.!?]*$",
     re.IGNORECASE,
 )
-ANYWHERE = re.compile(r"\s*\b\d* ?items? in (?:your )?(?:cart|basket)\b", re.IGNORECASE)
+ANYWHERE = re.compile(r"\s*+\b\d* ?items? in (?:your )?(?:cart|basket)\b", re.IGNORECASE)
 TERMINAL = (".", "?", "!", '"', "'", "\u201d", "\u2019", "\u3002", "\uff1f", "\uff01", "\u061f", "\u0964")
 MOST_EDITED_WORDS = 10
 FEW_WORDS = 8
@@ -100,14 +103,35 @@ class Boilerplate(Cleaner):
     def _edited(self, line: str) -> str:
         if self.citations and "[" in line:
             line = CITATION.sub("", line)
+            line = _without_nested_citations(line) if CITATION.search(line) else line
         if self.navigation and len(line) <= MOST_CHARACTERS and len(line.split()) <= MOST_EDITED_WORDS:
             for pattern in (BEGINNING, ANYWHERE, END):
                 line = pattern.sub("", line)
         return line
 
 
+def _without_nested_citations(line: str) -> str:
+    """Return a line without marks of citations, in one pass however deep they stand in each other ("[[1]]")."""
+    kept: list[str] = []
+    open_: list[list[str]] = []  # what follows each bracket that may still begin a mark
+    for piece in BRACKETS.split(line):
+        if piece == "[":
+            open_.append([])
+        elif piece == "]" and open_ and CITATION.fullmatch(f"[{''.join(open_[-1])}]"):
+            open_.pop()
+        elif piece == "]":  # it stays, so that no bracket before it begins a mark
+            kept += [each for parts in open_ for each in ("[", *parts)] + ["]"]
+            open_.clear()
+        else:
+            (open_[-1] if open_ else kept).append(piece)
+    return "".join(kept + [each for parts in open_ for each in ("[", *parts)])
+
+
 def _is_navigation(part: str) -> bool:
-    return bool(WHOLE.fullmatch(part) or COUNTER.fullmatch(part))
+    core = CORE.search(part)
+    if core is None:
+        return any(sign in part for sign in ",& ")
+    return bool(WHOLE.fullmatch(core.group()) or COUNTER.fullmatch(core.group()))
 
 
 def _is_figures_or_capitals(line: str, num_words: int) -> bool:
