@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_modules.data.documents import Document, Unreadable
-from lm_modules.data.personal import masked
+from lm_modules.data.personal import excerpt
 
 EXCERPT_CHARACTERS = 200
 MOST_DROPPED_FRACTION = 0.3
@@ -81,9 +81,9 @@ class Ledger:
             "read", line.reason, line.source, line.excerpt, file=line.file, line=line.line, last_line=line.last_line
         )
 
-    def _write(self, step: str, reason: str, source: str, excerpt: str, **where: Any) -> None:
+    def _write(self, step: str, reason: str, source: str, text: str, **where: Any) -> None:
         place = {"id": None, "file": None, "line": None, "last_line": None} | where
-        row = {"step": step, "reason": reason, "source": source, **place, "excerpt": _excerpt(excerpt)}
+        row = {"step": step, "reason": reason, "source": source, **place, "excerpt": excerpt(text, EXCERPT_CHARACTERS)}
         # ASCII escapes keep lone surrogates, which UTF-8 cannot hold.
         self.file.write(json.dumps(row) + "\n")
         self.num_lines += 1
@@ -169,11 +169,6 @@ class Funnel:
         """Return the steps in order, and for each source its ends and reasons."""
         steps = [{"step": step, **count.as_dict()} for step, count in self.steps().items()]
         return {"steps": steps, "sources": {name: _ends(counts) for name, counts in sorted(self.by_source.items())}}
-
-
-def _excerpt(text: str) -> str:
-    """Return the beginning of a text without personal data, which may end behind the excerpt."""
-    return masked(text[: 3 * EXCERPT_CHARACTERS])[:EXCERPT_CHARACTERS]
 
 
 def _ends(counts: dict[str, Count]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from lm_modules.data.documents import Unreadable
 from lm_modules.data.inputs.damage import TOO_LONG
 from lm_modules.data.inputs.lines import Line, numbered_lines
+from lm_modules.data.personal import excerpt_of_bytes, shown_names
 
 EXCERPT_CHARACTERS = 200
 
@@ -51,7 +52,7 @@ class FieldsFound:
             raise ValueError(f"{self.place}: not one of its {self.num_lines} lines is a JSON object; is it JSON Lines?")
         raise ValueError(
             f"{self.place}: no line has a field {self.missing[0]!r}; the fields there are: "
-            f"{', '.join(sorted(self.seen))}"
+            f"{', '.join(shown_names(sorted(self.seen)))}"
         )
 
 
@@ -69,8 +70,7 @@ def json_rows(
             row |= {field: str(row[field]) for field in numbers_too if type(row.get(field)) is int}
             reason = _missing(row, found.fields)
         if row is None or reason:
-            excerpt = line.data[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace").strip()[:EXCERPT_CHARACTERS]
-            yield Unreadable(source, found.place, line.number, reason, excerpt)
+            yield Unreadable(source, found.place, line.number, reason, excerpt_of_bytes(line.data, EXCERPT_CHARACTERS))
         else:
             yield line.number, row
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_modules.data.documents import Document
-from lm_modules.data.personal import masked
+from lm_modules.data.personal import excerpt
 
 SAMPLES_PER_REASON = 10
 MOST_CHARACTERS = 5_000
@@ -27,7 +27,7 @@ class Samples:
         held = self.rows.get((step, reason), [])
         if len(held) < SAMPLES_PER_REASON or rank < held[-1][0]:
             row = {"step": step, "reason": reason, "source": document.source, "id": document.id}
-            self._keep((step, reason), rank, row | {"text": masked(document.text[:MOST_CHARACTERS])})
+            self._keep((step, reason), rank, row | {"text": excerpt(document.text, MOST_CHARACTERS)})
 
     def _keep(self, key: tuple[str, str], rank: str, row: dict[str, Any]) -> None:
         held = [*self.rows.get(key, []), (rank, row)]

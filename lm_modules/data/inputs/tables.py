@@ -7,16 +7,18 @@ from typing import Any
 
 from configs.base import nearest
 from lm_modules.data.inputs.damage import TOO_LONG
+from lm_modules.data.personal import excerpt, excerpt_of_bytes, shown_names
 
 BYTES_READ_AT_ONCE = 8 << 20
 MOST_ROWS_READ_AT_ONCE = 1000
+EXCERPT_CHARACTERS = 200
 
 
 def require_columns(place: str, columns: tuple[str, ...], known: list[str]) -> None:
     """Raise a ValueError if a table has not the columns."""
     for column in columns:
         if column not in known:
-            raise ValueError(f"{place} has no column {column!r}{nearest(column, known)}")
+            raise ValueError(f"{place} has no column {column!r}{nearest(column, shown_names(known))}")
 
 
 def rows_at_once(num_bytes: int, num_rows: int) -> int:
@@ -46,7 +48,7 @@ def texts_of(column: Any, max_bytes: int | None) -> Iterator[tuple[str | None, s
         try:
             yield _judged(value.as_py())
         except UnicodeDecodeError:
-            yield None, "not UTF-8", repr(bytes(value.as_buffer())[:200])
+            yield None, "not UTF-8", excerpt_of_bytes(bytes(value.as_buffer()), EXCERPT_CHARACTERS)
 
 
 def _at_once(column: Any) -> list[Any] | None:
@@ -58,4 +60,4 @@ def _at_once(column: Any) -> list[Any] | None:
 
 
 def _judged(value: Any) -> tuple[str | None, str, str]:
-    return (value, "", "") if isinstance(value, str) else (None, "no string", repr(value)[:200])
+    return (value, "", "") if isinstance(value, str) else (None, "no string", excerpt(repr(value), EXCERPT_CHARACTERS))

@@ -12,6 +12,7 @@ from pydantic import Field
 from configs.base import nearest
 from lm_modules.data.documents import Unreadable
 from lm_modules.data.labelled_table import LabelledTable
+from lm_modules.data.personal import shown_names
 
 LONGEST_VALUE_CHARACTERS = 2**31 - 1
 
@@ -62,8 +63,9 @@ class Csv(LabelledTable):
             raise ValueError(f"{file}: its first line is not CSV ({error}); it must name the columns") from error
         for field in self.fields():
             if field not in columns:
-                hint = nearest(field, columns)
-                raise ValueError(f"{file} has no column {field!r}{hint} (its columns: {', '.join(columns)})")
+                shown = shown_names(columns)
+                hint = nearest(field, shown)
+                raise ValueError(f"{file} has no column {field!r}{hint} (its columns: {', '.join(shown)})")
         return columns
 
 

@@ -7,7 +7,8 @@
     ip_addresses.py       addresses of machines that everybody can reach
     numbers.py            payment cards and bank accounts, by their check digits
     national_numbers.py   numbers that states give to persons
-    keys.py               private keys, and keys and tokens of services
+    keys.py               keys and tokens of services
+    private_keys.py       private keys, whole or cut
 
 Only the characters that were found are replaced, never equal ones elsewhere. What a rule cannot know is not found:
 names, streets, birthdays, and numbers without a form of their own.
@@ -17,7 +18,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
 
 from lm_modules.data.personal.contacts import emails, phones, users
 from lm_modules.data.personal.ip_addresses import ip_addresses
@@ -45,6 +47,10 @@ MAY_HOLD = re.compile("[0-9@]|PRIVATE KEY")
 """Every finder asks for one of these."""
 MARGIN = 40
 """Characters around six digits in which the rest of a number stands."""
+MOST_PASSES = 4
+"""After so many, whole lines are masked: hundreds of numbers of which each hides the one before it are no prose."""
+MOST_SECRET_CHARACTERS = 1000
+"""Of what may stand across the end of an excerpt; of a longer key, the beginning tells what the rest is."""
 
 
 def found(text: str, kinds: Collection[str] = KINDS) -> list[Span]:
@@ -73,16 +79,62 @@ def _numeric(text: str) -> Iterator[tuple[int, int]]:
 def masked(text: str, kinds: Collection[str] = KINDS) -> str:
     """Return the text with a placeholder ("PI:EMAIL") for all personal data of some kinds.
 
-    A placeholder may complete something that was none before ("a@b.org@c.org"), so this goes on until nothing is found.
-    It ends, because no placeholder holds a digit, an "@" or a dash, and everything that is found holds one.
+    A placeholder may complete something that was none before ("4111111111111111@c.org"), so this goes on until nothing
+    is found. It ends, because no placeholder holds a digit, an "@" or a dash, and everything that is found holds one.
     """
+    return _masked(text, len(text), kinds)[0]
+
+
+def excerpt(text: str, most_characters: int) -> str:
+    """Return the beginning of a text without personal data, also where that ends behind the excerpt.
+
+    What is cut first and masked then shows the half of an address that nobody can find any more.
+    """
+    shown, end = _masked(text[: most_characters + MOST_SECRET_CHARACTERS], min(most_characters, len(text)), KINDS)
+    return shown[: min(end, most_characters)]
+
+
+def excerpt_of_bytes(data: bytes, most_characters: int) -> str:
+    """Return the excerpt of what should have been UTF-8; each of its characters is at most four bytes."""
+    text = data[: 4 * (most_characters + MOST_SECRET_CHARACTERS)].decode("utf-8", "replace")
+    return excerpt(text.strip(), most_characters)
+
+
+def shown_names(names: Iterable[Any], most: int = 20) -> list[str]:
+    """Return names of columns or fields for a message: few, short, and none if they look like a row about people."""
+    listed = [str(name) for name in names]
+    shown = [excerpt(name, 40) for name in listed[:most]]
+    if any(short != name[:40] for short, name in zip(shown, listed, strict=False)):
+        return [f"{len(listed)} that hold personal data"]
+    return shown + [f"and {len(listed) - most} more"] * (len(listed) > most)
+
+
+def _masked(text: str, end: int, kinds: Collection[str]) -> tuple[str, int]:
+    """Return the masked text, and where what stood before `end` ends in it, with the whole of what stood across it."""
+    num_passes = 0
     while spans := found(text, kinds):
-        parts, place = [], 0
+        num_passes += 1
+        if num_passes > MOST_PASSES:
+            spans = list(_lines(text, spans))
+        parts, place, grown = [], 0, 0
         for span in spans:
             parts += [text[place : span.start], f"PI:{span.kind}"]
+            if span.start < end:
+                grown += len(parts[-1]) - (min(span.end, end) - span.start)
             place = span.end
         text = "".join([*parts, text[place:]])
-    return text
+        end += grown
+    return text, end
+
+
+def _lines(text: str, spans: Iterable[Span]) -> Iterator[Span]:
+    """Yield the whole lines in which spans stand, once each."""
+    last = -1
+    for span in spans:
+        if span.start >= last:
+            start, stop = text.rfind("\n", 0, span.start) + 1, text.find("\n", span.end)
+            last = stop if stop >= 0 else len(text)
+            yield Span(start, last, span.kind)
 
 
 def num_masked(before: str, after: str) -> Counter[str]:

@@ -51,12 +51,16 @@ def emails(text: str) -> Iterator[Span]:
     """Find addresses of e-mail, by their "@" and a domain; also the password and host of a URL that holds one."""
     if "@" not in text:
         return
+    last = 0
     for match in DOMAIN.finditer(text):
-        start = at = match.start()
-        while start > max(at - MOST_LOCAL_CHARACTERS, 0) and (
+        start = at = sign = match.start()
+        # Every "@" begins a new local part, so that a chain of addresses ("a@b.org@c.org") is found at once.
+        while start > max(sign - MOST_LOCAL_CHARACTERS, last) and (
             text[start - 1].isalnum() or text[start - 1] in "._%+-'@"
         ):
             start -= 1
+            sign = start if text[start] == "@" else sign
+        last = match.end()
         while start < at and text[start] in ".'-%@":
             start += 1
         if start < at and match.group(1).lower() not in FILE_ENDINGS:

@@ -12,13 +12,11 @@ from collections import Counter
 from collections.abc import Iterator
 from math import log2
 
+from lm_modules.data.personal.private_keys import private_keys
 from lm_modules.data.personal.spans import Span, before
 
 SHORTEST = 16
 DIGIT = re.compile("[0-9]")
-PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-END_OF_KEY = re.compile(r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-MOST_KEY_CHARACTERS = 20_000
 BEGINNINGS = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}"  # Amazon
@@ -29,11 +27,16 @@ BEGINNINGS = re.compile(
     r"|sk-(?:ant-|proj-|svcacct-)?[\w-]{20,}"  # Anthropic, OpenAI
     r"|hf_[A-Za-z0-9]{30,}|npm_[A-Za-z0-9]{36}|pypi-AgE[\w-]{50,}|dop_v1_[a-f0-9]{64}|shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|key-[a-f0-9]{32}|(?:AC|SK)[a-f0-9]{32}|[0-9]{8,10}:AA[\w-]{33}|AGE-SECRET-KEY-1[A-Z0-9]{58}"
-    r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"  # JSON Web Tokens (RFC 7519): {" in base 64
     r")(?![A-Za-z0-9])",
     re.ASCII,
 )
-SECRET = re.compile(r"[A-Za-z0-9+/_.~-]{15,}[A-Za-z0-9+/_~-]={0,2}")
+# Both of these begin only where what they are made of begins, so that a long run of it is read once and not from
+# every place in it.
+WEB_TOKEN = re.compile(
+    r"(?<![\w-])(?>[\w-]*?(?<![A-Za-z0-9])(?=eyJ))(eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+)?)", re.ASCII
+)
+"""JSON Web Tokens (RFC 7519): {" in base 64. One that was cut may have no third part."""
+SECRET = re.compile(r"(?<![A-Za-z0-9+/_.~-])[A-Za-z0-9+/_.~-]{15,}[A-Za-z0-9+/_~-]={0,2}")
 CALLED_SECRET = re.compile(
     r"(?:(?:pass(?:word|wd|phrase)|pwd|secret|token|credentials?|apikey"
     r"|(?:api|access|auth|private|secret|client|account|signing|encryption)[_ -]?key)\w{0,10}"
@@ -46,9 +49,7 @@ BITS_PER_CHARACTER = 3.0
 
 def keys(text: str) -> Iterator[Span]:
     """Find private keys, tokens by their beginning, and what is called a secret and looks like one."""
-    for match in PRIVATE_KEY.finditer(text) if "PRIVATE KEY" in text else ():
-        end = END_OF_KEY.search(text, match.end(), match.end() + MOST_KEY_CHARACTERS)
-        yield Span(match.start(), end.end() if end else match.end(), "KEY")
+    yield from private_keys(text)
     place = 0
     for word in text.split():
         if len(word) < SHORTEST or not DIGIT.search(word):  # all that follows asks for one
@@ -57,6 +58,9 @@ def keys(text: str) -> Iterator[Span]:
         for match in BEGINNINGS.finditer(word):
             if DIGIT.search(match.group()):
                 yield Span(place + match.start(), place + match.end(), "KEY")
+        for match in WEB_TOKEN.finditer(word) if "eyJ" in word else ():
+            if DIGIT.search(match.group(1)):
+                yield Span(place + match.start(1), place + match.end(1), "KEY")
         for match in SECRET.finditer(word):
             if _looks_drawn(match.group()) and CALLED_SECRET.search(before(text, place + match.start())):
                 yield Span(place + match.start(), place + match.end(), "KEY")

@@ -17,6 +17,7 @@ from lm_modules.data.inputs.lines import Line, lines_of, numbered_lines
 from lm_modules.data.inputs.parts import Part, Range
 from lm_modules.data.inputs.records import Record, Records
 from lm_modules.data.inputs.streams import Stream, opened
+from lm_modules.data.personal import shown_names
 
 
 class Csv(FileSource):
@@ -76,8 +77,9 @@ class Csv(FileSource):
         columns = header.values or []
         for field in filter(None, (self.text_field, self.group_field)):
             if field not in columns:
-                hint = nearest(field, columns)
-                raise ValueError(f"{place} has no column {field!r}{hint} (its columns: {', '.join(columns)})")
+                shown = shown_names(columns)
+                hint = nearest(field, shown)
+                raise ValueError(f"{place} has no column {field!r}{hint} (its columns: {', '.join(shown)})")
         return columns
 
     def ranges(self, file: InputFile, part_bytes: int) -> Iterable[Range]:
