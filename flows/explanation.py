@@ -9,9 +9,9 @@ from flows.data_preparation import data_preparation
 from tasks.explain import Explanation, explain
 
 
-@flow(name="explanation", flow_run_name="{config.name}", persist_result=True, result_serializer="json")
+@flow(name="explanation", flow_run_name="{config.name}", persist_result=False)
 def explanation(config: PipelineConfig, document: str) -> Explanation:
-    """Tell what every step of the preparation does to one document.
+    """Tell what every step of the preparation does to one document; that is told, and kept nowhere.
 
     Args:
         config: The pipeline; its corpus is prepared, or reused.

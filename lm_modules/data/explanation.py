@@ -13,6 +13,7 @@ from configs.base import nearest
 from configs.data_preparation import DataPreparationConfig
 from lm_modules.data.corpus import read_corpus
 from lm_modules.data.documents import SPLITS, Document, Unreadable, with_valid_unicode
+from lm_modules.data.personal import excerpt, masked
 from lm_modules.data.steps import Steps
 
 MOST_CHANGED_LINES = 20
@@ -22,14 +23,21 @@ MOST_CHARACTERS = 160
 def explain(config: DataPreparationConfig, seed: int, document: str, corpus: Path) -> list[str]:
     """Return what each step does to the document of this id, a line each, also what the later ones would do.
 
-    `corpus` is the finished one, which knows the copies. An id that no source has is a ValueError.
+    `corpus` is the finished one, which knows the copies, and what decontamination found. No personal data is shown. An
+    id that no source has is a ValueError.
     """
     found = _found(config, document)
     text = with_valid_unicode(found)
     lines = [f"{document} of {found.source}: {len(text.text):,} characters, read as {_shown(text.text)}"]
     steps = Steps(config, seed)
+    loss = _loss(found, corpus)
     is_dropped = False
     for step, act in steps.acts.items():
+        if step == "decontamination":  # by itself it lacks the evaluation texts; what they did is in the ledger
+            if loss.startswith(f"{step} drops"):
+                return [*lines, loss]
+            lines.append(f"{step} {'was not asked, as it was dropped before' if is_dropped else 'keeps it as it is'}")
+            continue
         outcome = act(text)
         would = "would drop" if is_dropped else "drops"
         if outcome.reason:
@@ -37,13 +45,16 @@ def explain(config: DataPreparationConfig, seed: int, document: str, corpus: Pat
             is_dropped = True
         elif outcome.document.text != text.text:
             counts = "".join(f", {number} {name}" for name, number in (outcome.replaced or {}).items())
-            lines += [f"{step} rewrites it{counts}:", *_changes(text.text, outcome.document.text)]
+            changes = _changes(masked(text.text), masked(outcome.document.text))
+            lines += [f"{step} rewrites it{counts}{':' if changes else ''}", *changes]
         elif outcome.document != text:
             lines.append(f"{step} finds {outcome.document.language}")
         else:
             lines.append(f"{step} keeps it as it is")
         text = replace(outcome.document)
-    return lines if is_dropped else [*lines, *_end(found, corpus)]
+    if is_dropped:
+        return lines
+    return [*lines, loss] if loss else [*lines, *_split(found, corpus)]
 
 
 def _found(config: DataPreparationConfig, document: str) -> Document:
@@ -60,13 +71,16 @@ def _found(config: DataPreparationConfig, document: str) -> Document:
     raise ValueError(f"no source has a document {document!r}{hint}")
 
 
-def _end(document: Document, corpus: Path) -> Iterator[str]:
-    """Yield what became of the document among the others: a copy, or part of a split."""
+def _loss(document: Document, corpus: Path) -> str:
+    """Return what dropped the document, as the ledger has it, or nothing."""
     for row in _ledger(corpus):
         if row["id"] == document.id and row["source"] == document.source:
             of = f" ({row['copy_of']})" if "copy_of" in row else ""
-            yield f"{row['step']} drops it: {row['reason']}{of}"
-            return
+            return f"{row['step']} drops it: {row['reason']}{of}"
+    return ""
+
+
+def _split(document: Document, corpus: Path) -> Iterator[str]:
     for split in SPLITS:
         for each in read_corpus(corpus, split):
             if each.id == document.id and each.source == document.source:
@@ -89,4 +103,4 @@ def _changes(before: str, after: str) -> list[str]:
 
 def _shown(text: str) -> str:
     """Return the beginning of a text in one line, with what does not show written out."""
-    return repr(text[:MOST_CHARACTERS]) + ("..." if len(text) > MOST_CHARACTERS else "")
+    return repr(excerpt(text, MOST_CHARACTERS)) + ("..." if len(text) > MOST_CHARACTERS else "")
