@@ -52,7 +52,7 @@ class FieldsFound:
             raise ValueError(f"{self.place}: not one of its {self.num_lines} lines is a JSON object; is it JSON Lines?")
         raise ValueError(
             f"{self.place}: no line has a field {self.missing[0]!r}; the fields there are: "
-            f"{', '.join(shown_names(sorted(self.seen)))}"
+            f"{', '.join(shown_names(self.missing[0], sorted(self.seen)))}"
         )
 
 

@@ -18,7 +18,7 @@ def require_columns(place: str, columns: tuple[str, ...], known: list[str]) -> N
     """Raise a ValueError if a table has not the columns."""
     for column in columns:
         if column not in known:
-            raise ValueError(f"{place} has no column {column!r}{nearest(column, shown_names(known))}")
+            raise ValueError(f"{place} has no column {column!r}{nearest(column, shown_names(column, known))}")
 
 
 def rows_at_once(num_bytes: int, num_rows: int) -> int:

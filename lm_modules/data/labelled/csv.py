@@ -63,7 +63,7 @@ class Csv(LabelledTable):
             raise ValueError(f"{file}: its first line is not CSV ({error}); it must name the columns") from error
         for field in self.fields():
             if field not in columns:
-                shown = shown_names(columns)
+                shown = shown_names(field, columns)
                 hint = nearest(field, shown)
                 raise ValueError(f"{file} has no column {field!r}{hint} (its columns: {', '.join(shown)})")
         return columns

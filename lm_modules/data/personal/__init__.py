@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from lm_modules.data.personal.contacts import emails, phones, users
@@ -49,6 +50,7 @@ MARGIN = 40
 """Characters around six digits in which the rest of a number stands."""
 MOST_PASSES = 4
 """After so many, whole lines are masked: hundreds of numbers of which each hides the one before it are no prose."""
+MOST_NAME_CHARACTERS = 40
 MOST_SECRET_CHARACTERS = 1000
 """Of what may stand across the end of an excerpt; of a longer key, the beginning tells what the rest is."""
 
@@ -100,12 +102,18 @@ def excerpt_of_bytes(data: bytes, most_characters: int) -> str:
     return excerpt(text.strip(), most_characters)
 
 
-def shown_names(names: Iterable[Any], most: int = 20) -> list[str]:
-    """Return names of columns or fields for a message: few, short, and none if they look like a row about people."""
+def shown_names(wanted: str, names: Iterable[Any], most: int = 20) -> list[str]:
+    """Return names of columns or fields for a message: few, short, and none if they look like a row about people.
+
+    If there are many, the one that is closest to the wanted name comes first.
+    """
     listed = [str(name) for name in names]
-    shown = [excerpt(name, 40) for name in listed[:most]]
-    if any(short != name[:40] for short, name in zip(shown, listed, strict=False)):
-        return [f"{len(listed)} that hold personal data"]
+    if len(listed) > most:
+        close = get_close_matches(wanted, [name for name in listed if len(name) <= MOST_NAME_CHARACTERS], n=1)
+        listed.sort(key=lambda name: name not in close)
+    shown = [excerpt(name, MOST_NAME_CHARACTERS) for name in listed[:most]]
+    if any(short != name[:MOST_NAME_CHARACTERS] for short, name in zip(shown, listed, strict=False)):
+        return [f"{len(listed)} names with personal data, not shown here"]
     return shown + [f"and {len(listed) - most} more"] * (len(listed) > most)
 
 

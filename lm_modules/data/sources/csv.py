@@ -77,7 +77,7 @@ class Csv(FileSource):
         columns = header.values or []
         for field in filter(None, (self.text_field, self.group_field)):
             if field not in columns:
-                shown = shown_names(columns)
+                shown = shown_names(field, columns)
                 hint = nearest(field, shown)
                 raise ValueError(f"{place} has no column {field!r}{hint} (its columns: {', '.join(shown)})")
         return columns

@@ -162,4 +162,6 @@ def test_error_messages_show_no_rows(tmp_path):
             list(read())
         assert not re.search("[Ss]mith|4111|gmail", str(raised.value)), str(raised.value)
         assert len(str(raised.value)) < 3000
-    assert shown_names(["body", "title"]) == ["body", "title"]
+    assert shown_names("text", ["body", "title"]) == ["body", "title"]
+    many = shown_names("titel", [*map(str, range(30)), "title"])
+    assert (many[0], len(many), many[-1]) == ("title", 21, "and 11 more")
