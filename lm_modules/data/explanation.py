@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from difflib import unified_diff
+from difflib import SequenceMatcher
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,20 @@ from lm_modules.data.steps import Steps
 
 MOST_CHANGED_LINES = 20
 MOST_CHARACTERS = 160
+CHARACTERS_BEFORE_A_CHANGE = 40
+MOST_CLOSE, CLOSE_CHARACTERS = 1000, 6
 
 
 def explain(config: DataPreparationConfig, seed: int, document: str, corpus: Path) -> list[str]:
     """Return what each step does to the document of this id, a line each, also what the later ones would do.
 
-    `corpus` is the finished one, which knows the copies, and what decontamination found. No personal data is shown. An
-    id that no source has is a ValueError.
+    `corpus` is the finished one, which knows the copies, and what decontamination found. No personal data is shown. The
+    name of the source and "/" may stand before the id, and `file:line` is what could not be read there. An id that no
+    source has, or several have, is a ValueError.
     """
     found = _found(config, document)
+    if isinstance(found, Unreadable):
+        return [f"{document} of {found.source} could not be read: {found.reason}"]
     text = with_valid_unicode(found)
     lines = [f"{document} of {found.source}: {len(text.text):,} characters, read as {_shown(text.text)}"]
     steps = Steps(config, seed)
@@ -57,18 +63,31 @@ def explain(config: DataPreparationConfig, seed: int, document: str, corpus: Pat
     return [*lines, loss] if loss else [*lines, *_split(found, corpus)]
 
 
-def _found(config: DataPreparationConfig, document: str) -> Document:
+def _found(config: DataPreparationConfig, document: str) -> Document | Unreadable:
+    found: dict[str, Document | Unreadable] = {}
     close: list[str] = []
     for source in config.sources:
         for each in source.documents():
-            if isinstance(each, Unreadable):
-                continue
-            if each.id == document:
-                return each
-            if len(close) < 1000 and document[:10] == each.id[:10]:
-                close.append(each.id)
-    hint = nearest(document, close) if close else "; ids are in the ledger and in the corpus"
-    raise ValueError(f"no source has a document {document!r}{hint}")
+            names = _names(each)
+            if document in names:
+                found.setdefault(each.source, each)
+            elif len(close) < MOST_CLOSE and any(name.startswith(document[:CLOSE_CHARACTERS]) for name in names):
+                close.append(names[0])
+    if len(found) > 1:
+        names_with_source = ", ".join(f"{source}/{document}" for source in found)
+        raise ValueError(f"several sources have a document {document!r}; say which: {names_with_source}")
+    if not found:
+        hint = nearest(document, close) if close else "; ids are in the ledger and in the corpus"
+        raise ValueError(f"no source has a document {document!r}{hint}")
+    return next(iter(found.values()))
+
+
+def _names(each: Document | Unreadable) -> tuple[str, ...]:
+    """Return how a document, or a line that could not be read, may be called."""
+    if isinstance(each, Document):
+        return each.id, f"{each.source}/{each.id}"
+    place = each.file if each.line is None else f"{each.file}:{each.line}"
+    return place, f"{Path(each.file).name}{place.removeprefix(each.file)}", f"{each.source}/{place}"
 
 
 def _loss(document: Document, corpus: Path) -> str:
@@ -94,9 +113,20 @@ def _ledger(corpus: Path) -> Iterator[dict[str, Any]]:
 
 
 def _changes(before: str, after: str) -> list[str]:
-    """Return the lines that differ, with the sign of a patch, and how many are not shown."""
-    diff = list(unified_diff(before.split("\n"), after.split("\n"), n=0, lineterm=""))[2:]
-    changed = [f"    {line[0]}{_shown(line[1:])}" for line in diff if not line.startswith("@@")]
+    """Return the lines that differ, from shortly before where they do, and how many are not shown."""
+    old, new = before.split("\n"), after.split("\n")
+    changed = []
+    for kind, start, end, other_start, other_end in SequenceMatcher(None, old, new).get_opcodes():
+        if kind != "equal":
+            gone, come = old[start:end], new[other_start:other_end]
+            both = zip(gone[0], come[0], strict=False) if gone and come else ()
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], both))
+            skipped = max(same - CHARACTERS_BEFORE_A_CHANGE, 0)
+            changed += [
+                f"    {sign}{'...' if skipped and not number else ''}{_shown(line[0 if number else skipped :])}"
+                for sign, lines in (("-", gone), ("+", come))
+                for number, line in enumerate(lines)
+            ]
     more = len(changed) - MOST_CHANGED_LINES
     return changed[:MOST_CHANGED_LINES] + ([f"    ... and {more} lines more"] if more > 0 else [])
 

@@ -65,3 +65,31 @@ def test_no_personal_data_is_shown(tmp_path: Path) -> None:
 
 def test_it_is_kept_nowhere() -> None:
     assert explanation.persist_result is False
+
+
+def test_a_change_far_into_a_line_is_shown(tmp_path: Path) -> None:
+    told = explained(tmp_path / "texts", f"{'word ' * 100}caf\u00e9\u00a0au lait", cleaners=["unicode"])
+    (place,) = [number for number, line in enumerate(told) if line.startswith("unicode rewrites it")]
+    assert told[place + 1].startswith("    -...'")
+    assert r"café\xa0au lait" in told[place + 1]
+    assert "café au lait" in told[place + 2]
+
+
+def test_documents_are_found_by_what_people_know_of_them(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        lines = [json.dumps({"text": f"text {number} of the source {name} by itself"}) for number in range(30)]
+        (tmp_path / name / "x.jsonl").write_text("\n".join([*lines, "{torn", *([] if name == "one" else ["[]"])]))
+    sources = [{"kind": "jsonl", "name": name, "path": str(tmp_path / name)} for name in ("one", "two")]
+    config = DataPreparationConfig.model_validate({"sources": sources})
+    prepare(config, tmp_path / "corpus", seed=0)
+
+    def told(document: str) -> list[str]:
+        return explain(config, 0, document, tmp_path / "corpus")
+
+    assert "of two: " in told("two/x.jsonl:3")[0]
+    assert told("x.jsonl:32") == ["x.jsonl:32 of two could not be read: not a JSON object"]
+    with pytest.raises(ValueError, match=r"several sources have .* say which: one/x\.jsonl:3, two/x\.jsonl:3"):
+        told("x.jsonl:3")
+    with pytest.raises(ValueError, match=r"no source has a document 'x\.jsonl:300'; did you mean"):
+        told("x.jsonl:300")
