@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -13,10 +14,14 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from lm_modules.data.inputs.compression import Guard, without_compression
+from lm_modules.data.inputs.damage import RefusedError
 
 SHORT_TARS = {".tgz": ".tar.gz", ".tbz2": ".tar.bz2", ".txz": ".tar.xz", ".tzst": ".tar.zst"}
 MOST_HEADER_BYTES = 1 << 20
 HELD_BYTES = 16 << 20
+BAD_HEADER = "damaged: a tar file with a header that cannot be read"
+FOOLED = (ValueError, LookupError, ArithmeticError, NotImplementedError, AttributeError, TypeError, struct.error)
+"""What Python's readers of archives raise for headers that they do not expect, beside the errors of their own."""
 Member = tuple[str, BinaryIO | None, str]
 """A member's name, its stream or None, and why it is not read or nothing."""
 
@@ -50,11 +55,11 @@ def members(stream: BinaryIO, name: str, num_bytes: int, guard: Guard) -> Iterat
 
 def _zip_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Member]:
     packed_bytes = 0
-    with seekable(stream) as file, zipfile.ZipFile(file) as archive:
+    with seekable(stream) as file, _zip(file) as archive:
         for info in archive.infolist():
             # once it is known for a bomb, no further member is tried
             guard.count(0, packed_bytes)
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             # members of a bomb may overlap, so that their sum is more than the file
             packed_bytes = min(packed_bytes + info.compress_size, num_bytes)
@@ -68,16 +73,43 @@ def _zip_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Mem
                 continue
             try:
                 member = archive.open(info)
-            except NotImplementedError as error:
-                yield info.filename, None, f"cannot be unpacked: {error}"
+            except NotImplementedError:
+                yield info.filename, None, "packed in a way that is not read; pack it by deflate"
+                continue
+            except (zipfile.BadZipFile, *FOOLED):
+                yield info.filename, None, "damaged: what the zip file says of it does not agree"
                 continue
             with member:
                 yield info.filename, guard.watch(member, lambda so_far=packed_bytes: so_far), ""  # type: ignore[misc]
 
 
+def _zip(file: BinaryIO) -> zipfile.ZipFile:
+    with _not_fooled("damaged: a zip file with a table of files that cannot be read"):
+        return zipfile.ZipFile(file)
+
+
+def _tar(stream: BinaryIO) -> tarfile.TarFile:
+    """Open a tar file, which reads its first header."""
+    with _not_fooled(BAD_HEADER):
+        return tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarInfo)
+
+
+def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    with _not_fooled(BAD_HEADER):
+        return archive.next()
+
+
+@contextmanager
+def _not_fooled(reason: str) -> Iterator[None]:
+    try:
+        yield
+    except FOOLED as error:
+        raise RefusedError(reason, str(error)) from error
+
+
 def _tar_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Member]:
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarInfo) as archive:
-        while (info := archive.next()) is not None:
+    with _tar(stream) as archive:
+        while (info := _next(archive)) is not None:
             # tarfile would keep a list of all members
             archive.members.clear()  # type: ignore[attr-defined]
             if info.isdir():
@@ -95,6 +127,8 @@ def _tar_members(stream: BinaryIO, num_bytes: int, guard: Guard) -> Iterator[Mem
 
 def _name_problem(name: str) -> str:
     """Return why a member's name is refused, or nothing."""
+    if not name:
+        return "a file without a name"
     place = PurePosixPath(name.replace("\\", "/"))
     if place.is_absolute() or ".." in place.parts or (place.parts[:1] and place.parts[0].endswith(":")):
         return "its name leads out of the archive"
@@ -122,11 +156,11 @@ class _TarInfo(tarfile.TarInfo):
         except (tarfile.EmptyHeaderError, tarfile.TruncatedHeaderError) as error:  # type: ignore[attr-defined]
             raise tarfile.ReadError("unexpected end of data") from error
         except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
-            raise tarfile.ReadError(f"no header of a tar file at byte {archive.offset}") from error
+            raise RefusedError(BAD_HEADER, f"byte {archive.offset}") from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in self.LONG and self.size > MOST_HEADER_BYTES:
-            raise tarfile.ReadError(f"a header of {self.size} bytes")
+            raise RefusedError("a tar file with a header that is too long", f"{self.size} bytes")
         return super()._proc_member(archive)  # type: ignore[misc]
 
 

@@ -74,8 +74,7 @@ class Guard:
         self.num_bytes += num_bytes
         if self.num_bytes > HARMLESS_BYTES and self.num_bytes > self.max_expansion * max(packed_bytes, 1):
             raise BombError(
-                f"{packed_bytes} bytes grow to more than {self.num_bytes}, over {self.max_expansion} times as many; "
-                "raise max_expansion if that is right"
+                f"{packed_bytes} bytes grow to more than {self.num_bytes}, over {self.max_expansion} times as many"
             )
 
 

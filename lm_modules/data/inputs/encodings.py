@@ -71,9 +71,9 @@ def decoded(stream: BinaryIO, num_bytes: int | None = None) -> Iterator[str]:
             text = decoder.decode(data, final=not data)
         except UnicodeDecodeError as error:
             pending = len(decoder.getstate()[0])
-            raise RefusedError(f"not UTF-8 (byte {place - pending + error.start}); {REMEDY}") from error
+            raise RefusedError(f"not UTF-8; {REMEDY}", f"byte {place - pending + error.start}") from error
         if (nul := data.find(0)) >= 0:
-            raise RefusedError(f"no text: byte {place + nul} is NUL; if it is UTF-16, name its encoding")
+            raise RefusedError("no text: it holds NULs; if it is UTF-16, name its encoding", f"byte {place + nul}")
         if text:
             yield text
         if not data:

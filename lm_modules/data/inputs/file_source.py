@@ -13,7 +13,7 @@ from pydantic import Field
 from lm_modules.data.documents import Document, Unreadable
 from lm_modules.data.inputs.archives import archive_kind
 from lm_modules.data.inputs.compression import compression_of
-from lm_modules.data.inputs.damage import DAMAGE, TOO_LONG, RefusedError, damage
+from lm_modules.data.inputs.damage import DAMAGE, TOO_LONG, RefusedError, damage, detail
 from lm_modules.data.inputs.files import InputFile, find_files, has_suffix, is_url
 from lm_modules.data.inputs.parts import Part, Range, grouped
 from lm_modules.data.inputs.streams import Stream, opened, streams
@@ -81,7 +81,7 @@ class FileSource(Source):
             for stream in streams(file, self.wanted, self.max_expansion):
                 yield from self._stream_documents(stream, part)
         except DAMAGE as error:
-            yield self.unreadable(file.place, None, damage(error))
+            yield self.unreadable(file.place, None, damage(error), detail(error))
 
     def _stream_documents(self, stream: Stream, part: Part) -> Iterator[Document | Unreadable]:
         if stream.problem:
@@ -93,7 +93,7 @@ class FileSource(Source):
                 empty = False
                 yield each
         except DAMAGE as error:
-            yield self.unreadable(stream.place, getattr(error, "line", None), damage(error))
+            yield self.unreadable(stream.place, getattr(error, "line", None), damage(error), detail(error))
         else:
             if empty:
                 yield self.unreadable(stream.place, None, "empty: it holds no document")
@@ -127,7 +127,8 @@ class FileSource(Source):
                 if isinstance(each, Document):
                     problems.append("")
                     break
-                problems.append(f"{each.file}: {each.reason}")
+                what = f" ({each.excerpt})" if each.line is None and each.excerpt else ""
+                problems.append(f"{each.file}: {each.reason}{what}")
         if all(problems):
             raise ValueError(f"{self.path!r} has no document that can be read ({problems[0]})")
 

@@ -106,8 +106,10 @@ def _described(paths: Iterable[Path], folder: Path, follow_links: bool) -> list[
             found.append(InputFile(name, str(path), problem="a link to a folder, not followed; name that folder too"))
         elif path.is_symlink() and not path.exists():
             found.append(InputFile(name, str(path), problem="a link to nothing"))
-        elif not path.is_file():
+        elif path.is_dir():
             continue
+        elif not path.is_file():
+            found.append(InputFile(name, str(path), problem="neither a file nor a folder"))
         elif not follow_links and not Path(os.path.realpath(path)).is_relative_to(home):
             reason = "a link out of the folder, not followed; copy the file, or set follow_links"
             found.append(InputFile(name, str(path), problem=reason))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from lm_modules.data.inputs.damage import DAMAGE, LostError, damage
+from lm_modules.data.inputs.damage import DAMAGE, LostError, damage, detail
 from lm_modules.data.inputs.encodings import in_utf8
 from lm_modules.data.inputs.parts import Part
 
@@ -43,7 +43,8 @@ def numbered_lines(
                     if more.endswith(b"\n"):
                         break
         except DAMAGE as error:
-            raise LostError(number, f"{damage(error)}; this line and all after it are lost") from error
+            reason = f"{damage(error)}; this line and all after it are lost"
+            raise LostError(number, reason, detail(error)) from error
         if not data:
             return
         yield Line(number, data, length)

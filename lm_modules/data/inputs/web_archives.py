@@ -6,6 +6,7 @@ chunks, and warcio 1.8.1 takes a truncated file for a whole one and holds a line
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ from lm_modules.data.inputs.damage import TOO_LONG, RefusedError
 MOST_LINE_BYTES = 1 << 16
 MOST_HEADERS = 1000
 SKIPPED_AT_ONCE = 1 << 20
+LENGTH = re.compile("[0-9]{1,18}")
+STATUS = re.compile(rb"[0-9]{3}")
+CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+MOST_CODINGS = 5
+MOST_SHOWN = 100
+OTHER_CODINGS = ("br", "zstd", "compress", "x-compress")
 Headers = dict[str, str]
 """Values by name in small letters."""
 
@@ -57,8 +64,8 @@ def warc_records(stream: BinaryIO) -> Iterator[WarcRecord]:
         if not line.startswith(b"WARC/"):
             raise RefusedError("no WARC record where one must begin")
         headers = _headers(lambda: _line(stream, MOST_LINE_BYTES))
-        if not (length := headers.get("content-length", "")).isdecimal():
-            raise RefusedError(f"a record whose Content-Length is {length!r}")
+        if not LENGTH.fullmatch(length := headers.get("content-length", "")):
+            raise RefusedError("a record without a Content-Length that is a number", repr(length[:MOST_SHOWN]))
         record = WarcRecord(headers, stream, int(length))
         yield record
         while record.left:
@@ -68,7 +75,7 @@ def warc_records(stream: BinaryIO) -> Iterator[WarcRecord]:
 def http_response(record: WarcRecord, max_bytes: int | None) -> tuple[int, Headers, bytes]:
     """Return the status, the headers and the decoded body of a response; the body is read if the status is 200."""
     status = record.readline().split(maxsplit=2)
-    if len(status) < 2 or not status[0].startswith(b"HTTP/") or not status[1].isdigit():
+    if len(status) < 2 or not status[0].startswith(b"HTTP/") or not STATUS.fullmatch(status[1]):
         raise RefusedError("no HTTP response")
     headers = _headers(record.readline)
     if int(status[1]) != 200:
@@ -77,7 +84,10 @@ def http_response(record: WarcRecord, max_bytes: int | None) -> tuple[int, Heade
     body = record.whole(None if max_bytes is None else 2 * max_bytes)
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body = _without_chunks(body)
-    for coding in reversed(headers.get("content-encoding", "").lower().replace(",", " ").split()):
+    codings = headers.get("content-encoding", "").lower().replace(",", " ").split()
+    if len(codings) > MOST_CODINGS:
+        raise RefusedError(f"a response packed more than {MOST_CODINGS} times")
+    for coding in reversed(codings):
         body = _uncoded(body, coding, max_bytes)
     if max_bytes is not None and len(body) > max_bytes:
         raise RefusedError(TOO_LONG)
@@ -111,13 +121,12 @@ def _without_chunks(body: bytes) -> bytes:
     place = 0
     while True:
         end = body.find(b"\r\n", place)
-        size = body[place:end].split(b";")[0].strip() if end >= 0 else b""
-        try:
-            length = int(size, 16)
-        except ValueError:
+        size = body[place : min(end, place + MOST_SHOWN)].split(b";")[0].strip() if end >= 0 else b""
+        if not CHUNK_SIZE.fullmatch(size):
             if not found:
                 return body
-            raise RefusedError("truncated: it ends within the chunks of a response") from None
+            raise RefusedError("truncated: it ends within the chunks of a response")
+        length = int(size, 16)
         if not length:
             return b"".join(found)
         found.append(body[end + 2 : end + 2 + length])
@@ -133,4 +142,5 @@ def _uncoded(body: bytes, coding: str, max_bytes: int | None) -> bytes:
         raw = coding == "deflate" and body[:1] not in (b"\x78", b"\x58", b"\x38", b"\x18")
         decoder = zlib.decompressobj(-15 if raw else 47)
         return decoder.decompress(body, 0 if max_bytes is None else max_bytes + 1)
-    raise RefusedError(f"a response packed as {coding!r}, which is not read")
+    named = coding if coding in OTHER_CODINGS else "something unknown"
+    raise RefusedError(f"a response packed as {named}, which is not read", coding[:MOST_SHOWN])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from importlib.metadata import version
 
@@ -15,21 +16,24 @@ NEVER_CLOSED = {"area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "
 NEVER_CLOSED |= {"p", "param", "source", "tbody", "td", "tfoot", "th", "thead", "tr", "wbr"}
 LONG_TAG = re.compile(r"<[A-Za-z][^<>]{4096,}")
 QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
+MOST_NAME_CHARACTERS = 40
+WINDOWS_CODE_PAGES = ("cp932", "cp936", "cp949", "cp950")
+"""Sent by old servers, though the standard of the web has other names for them."""
 DEEPEST = 2000
 """Elements in one another: to find the main text takes time by the square of their number, 0.2 s for so many."""
 MOST_ATTRIBUTES = 1000
 """Of one element; they too take time by the square of their number."""
 
 
-def main_text(page: bytes, declared: str | None = None) -> str:
+def main_text(page: bytes, declared: str | None = None, encoding: str | None = None) -> str:
     """Return the text of a page without navigation, comments and the like: paragraphs, lists and code keep their lines.
 
-    The encoding is what a byte order mark, `declared` or the page itself says, in this order, else UTF-8; a page that
-    is not in it, or that has no text, is refused.
+    The encoding is what a byte order mark, the user's `encoding`, `declared` (by the server) or the page itself says,
+    in this order, else UTF-8; a page that is not in it, or that has no text, is refused.
     """
     from resiliparse.extract.html2text import extract_plain_text
 
-    markup = _decoded(page, declared)
+    markup = decoded_text(page, declared, encoding, markup=True)
     if _too_deep(markup):
         raise RefusedError(f"a web page with more than {DEEPEST} elements in one another")
     if any(len(QUOTED.sub("", tag).split()) > MOST_ATTRIBUTES for tag in LONG_TAG.findall(markup)):
@@ -65,18 +69,38 @@ def _too_deep(markup: str) -> bool:
     return False
 
 
-def _decoded(page: bytes, declared: str | None) -> str:
-    from resiliparse.parse.encoding import map_encoding_to_html5
-
-    names = [name for mark, name in MARKS if page.startswith(mark)][:1] or ([declared] if declared else [])
-    if not names and (found := META_CHARSET.search(page, 0, META_WITHIN_BYTES)):
+def decoded_text(page: bytes, declared: str | None, encoding: str | None = None, markup: bool = False) -> str:
+    """Return a page as text, in the encoding of `main_text`; only `markup` may tell its own."""
+    marked = [name for mark, name in MARKS if page.startswith(mark)][:1]
+    names = marked or [each for each in (encoding, declared) if each][:1]
+    if markup and not names and (found := META_CHARSET.search(page, 0, META_WITHIN_BYTES)):
         # a page that tells its encoding in ASCII is not in UTF-16, whatever it says (HTML standard, 13.2.3.2)
         names = [re.sub("^utf-?16.*", "utf-8", found[1].decode("ascii").lower())]
-    encoding = (names and map_encoding_to_html5(names[0], fallback_utf8=False)) or (names or ["utf-8"])[0]
+    name = names[0] if names else "utf-8"
+    if not (known := _of_the_web(name)) and not (marked or encoding):
+        raise RefusedError(f"it names an encoding that the web does not know; {REMEDY}", name[:MOST_NAME_CHARACTERS])
     try:
-        text = page.decode(encoding).removeprefix("\ufeff")
-    except (UnicodeDecodeError, LookupError) as error:
-        raise RefusedError(f"not {encoding}; {REMEDY}") from error
+        text = page.decode(known or name).removeprefix("\ufeff")
+    except (UnicodeError, LookupError) as error:
+        raise RefusedError(f"not {known or name}; {REMEDY}") from error
     if "\0" in text:
         raise RefusedError("no text: it holds NULs")
     return text
+
+
+def _of_the_web(name: str) -> str | None:
+    """Return Python's name of an encoding of the web (https://encoding.spec.whatwg.org), or None.
+
+    Python knows others, such as `unicode_escape`, which are no text that anybody sends.
+    """
+    from resiliparse.parse.encoding import map_encoding_to_html5
+
+    if len(name) > MOST_NAME_CHARACTERS:
+        return None
+    try:
+        python_name = codecs.lookup(name).name
+    except LookupError:
+        python_name = name
+    if python_name in WINDOWS_CODE_PAGES:
+        return python_name
+    return map_encoding_to_html5(name, fallback_utf8=False) or map_encoding_to_html5(python_name, fallback_utf8=False)

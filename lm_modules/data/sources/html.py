@@ -27,7 +27,9 @@ class Html(FileSource):
 
     def read(self, stream: Stream, part: Part) -> Iterator[Document | Unreadable]:
         """Yield the main text."""
-        yield self.document(stream.name, main_text(self.whole(stream.binary), self.encoding), group=stream.name)
+        yield self.document(
+            stream.name, main_text(self.whole(stream.binary), encoding=self.encoding), group=stream.name
+        )
 
     def fingerprint(self) -> str:
         """Return a digest of the files, and of what extracts their text."""

@@ -8,16 +8,14 @@ import io
 import json
 import lzma
 import os
-import subprocess
-import sys
 import tarfile
-import textwrap
 import zipfile
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+from read_sources import in_child, read
 from source_inputs import http_response, page, tar_of, warc_record
 
 from lm_modules.data.documents import Document, Unreadable
@@ -40,18 +38,9 @@ PACK = {
 }
 
 
-def read(source: Source) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the texts by id, and the reasons by the last part of the file's name and the line."""
-    texts, reasons = {}, {}
-    for each in source.documents():
-        if isinstance(each, Document):
-            assert each.id not in texts
-            texts[each.id] = each.text
-        else:
-            key = Path(each.file).name + (f":{each.line}" if each.line else "")
-            assert key not in reasons
-            reasons[key] = each.reason
-    return texts, reasons
+def details(source: Source) -> dict[str, str]:
+    """Return what is particular to each fault, by the last part of the file's name."""
+    return {Path(each.file).name: each.excerpt for each in source.documents() if isinstance(each, Unreadable)}
 
 
 def lines(count: int) -> bytes:
@@ -76,9 +65,11 @@ def test_encodings_are_told_by_marks_or_by_the_user_and_never_guessed(tmp_path: 
     (tmp_path / "torn16.txt").write_bytes(b"\xff\xfe" + "Hello".encode("utf-16-le")[:-1])
     texts, reasons = read(TextFiles(path=str(tmp_path)))
     assert texts == dict.fromkeys(("16.txt", "32.txt", "8.txt", "plain.txt"), "Grüße, 日本語")
-    assert reasons["latin.txt"] == "not UTF-8 (byte 2); save it as UTF-8, or name its encoding (encoding: cp1252)"
+    assert reasons["latin.txt"] == "not UTF-8; save it as UTF-8, or name its encoding (encoding: cp1252)"
     assert "NULs; if it is UTF-16, name its encoding" in reasons["bare16.txt"]
-    assert "byte 13 is NUL" in reasons["nul.txt"]
+    assert "it holds NULs" in reasons["nul.txt"]
+    places = details(TextFiles(path=str(tmp_path)))
+    assert (places["latin.txt"], places["nul.txt"]) == ("byte 2", "byte 13")
     assert "not utf-16-le (truncated data)" in reasons["torn16.txt"]
     texts, reasons = read(Jsonl(path=str(tmp_path)))
     assert list(texts.values()) == ["Grüße", "日本語"] * 3 + ["good"] + ["Grüße", "日本語"]
@@ -97,7 +88,7 @@ def test_encodings_are_told_by_marks_or_by_the_user_and_never_guessed(tmp_path: 
 def test_bad_bytes_are_placed_wherever_chunks_end(tmp_path: Path) -> None:
     for place in (2**20 - 2, 2**20 - 1, 2**20, 2**21 - 1):
         (tmp_path / "a.txt").write_bytes(b"a" * (place - 2) + "é".encode() + b"\xff" + b"b" * 9)
-        assert read(TextFiles(path=str(tmp_path)))[1]["a.txt"].startswith(f"not UTF-8 (byte {place})")
+        assert details(TextFiles(path=str(tmp_path))) == {"a.txt": f"byte {place}"}
 
 
 def test_empty_files_are_counted(tmp_path: Path) -> None:
@@ -146,7 +137,7 @@ def test_packed_files_of_several_streams_are_read_whole_and_rubbish_is_named(suf
     (tmp_path / f"b.txt.{suffix}").write_bytes(b"this was never packed" * 9)
     texts, reasons = read(TextFiles(path=str(tmp_path)))
     assert texts == {f"a.txt.{suffix}": "one two"}
-    assert reasons[f"b.txt.{suffix}"].startswith("damaged: ")
+    assert reasons[f"b.txt.{suffix}"] == "damaged: it cannot be unpacked"
 
 
 @pytest.mark.parametrize("suffix", PACK)
@@ -178,7 +169,7 @@ def test_an_xz_file_that_asks_for_much_memory_is_refused(tmp_path: Path) -> None
     ]
     out = lzma.LZMACompressor(filters=filters)
     (tmp_path / "a.txt.xz").write_bytes(out.compress(b"text") + out.flush())
-    assert "Memory usage limit" in read(TextFiles(path=str(tmp_path)))[1]["a.txt.xz"]
+    assert "Memory usage limit" in details(TextFiles(path=str(tmp_path)))["a.txt.xz"]
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------
@@ -238,7 +229,7 @@ def test_zip_members_that_lead_out_or_are_links_or_encrypted_are_refused(tmp_pat
     (tmp_path / "a.zip").write_bytes(locked)
     assert read(TextFiles(path=str(tmp_path / "a.zip")))[1]["good.txt"] == "encrypted; unpack it"
     (tmp_path / "a.zip").write_bytes(locked[:-30])
-    assert read(TextFiles(path=str(tmp_path / "a.zip"))) == ({}, {"a.zip": "damaged: File is not a zip file"})
+    assert read(TextFiles(path=str(tmp_path / "a.zip"))) == ({}, {"a.zip": "damaged: it cannot be unpacked"})
 
 
 def test_a_tar_that_ends_too_soon_is_named_wherever_it_is_cut(tmp_path: Path) -> None:
@@ -252,7 +243,8 @@ def test_a_tar_that_ends_too_soon_is_named_wherever_it_is_cut(tmp_path: Path) ->
     (tmp_path / "a.tar").write_bytes(whole[: 512 * 3] + b"rubbish!" * 200)
     texts, reasons = read(TextFiles(path=str(tmp_path / "a.tar")))
     assert list(texts) == ["a.tar/a.txt"]
-    assert "no header of a tar file at byte 1536" in reasons["a.tar"]
+    assert reasons["a.tar"] == "damaged: a tar file with a header that cannot be read"
+    assert details(TextFiles(path=str(tmp_path / "a.tar"))) == {"a.tar": "byte 1536"}
 
 
 def test_an_archive_without_files_of_the_format_is_named(tmp_path: Path) -> None:
@@ -426,7 +418,7 @@ def test_a_web_archive_that_is_torn_or_lies_is_named(tmp_path: Path) -> None:
     texts, reasons = read(Warc(path=str(tmp_path)))
     assert sorted(texts) == ["bomb.warc:2", "cut.warc:1", "lies.warc:1", "rubbish.warc:1", "torn.warc.gz:1"]
     assert "truncated" in reasons["cut.warc:2"]
-    assert "Content-Length is '-" in reasons["lies.warc:2"]
+    assert "without a Content-Length that is a number" in reasons["lies.warc:2"]
     assert "header longer than" in reasons["rubbish.warc:2"] or "no WARC record" in reasons["rubbish.warc:2"]
     assert "truncated" in reasons["torn.warc.gz:2"]
     assert reasons["bomb.warc:1"] == "longer than max_document_bytes"
@@ -443,31 +435,6 @@ def test_a_web_page_made_to_take_hours_is_refused(markup: bytes, tmp_path: Path)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
-
-CHILD = """
-    import resource, sys
-    from lm_modules.data.documents import Document
-    from configs.component import members
-    kind, path, most_megabytes = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    source = members("lm_modules.data.sources")[kind](path=path)
-    import pyarrow.parquet
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-    kept = [each.id for each in source.documents() if isinstance(each, Document)]
-    read = (each for part in source.parts(1 << 20) for each in source.documents(part))
-    aside = [each.reason for each in read if not isinstance(each, Document)]
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10
-    assert grown < most_megabytes, f"{grown} MB"
-    print(len(kept), grown, aside)
-"""
-
-
-def in_child(kind: str, path: Path, most_megabytes: int) -> str:
-    """Read a source in another process, and return what it says; its peak of memory may not grow by more than that."""
-    command = [sys.executable, "-c", textwrap.dedent(CHILD), kind, str(path), str(most_megabytes)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "txt", "md", "html", "warc"])
@@ -501,4 +468,4 @@ def test_a_tar_header_of_gigabytes_is_not_held(tmp_path: Path) -> None:
         file.truncate(3 << 30)
     said = in_child("text_files", tmp_path / "a.tar", 200)
     assert said.startswith("1 ")
-    assert "a header of 3221225472 bytes" in said
+    assert "a tar file with a header that is too long" in said
