@@ -15,7 +15,6 @@ from lm_modules.data.inputs.parts import Part
 from lm_modules.data.inputs.streams import Stream
 
 FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\r?\n.*?^\1[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 FENCE = re.compile(r" {0,3}(```+|~~~+)")
 HEADING = re.compile(r"#{1,6}[ \t]")
 
@@ -37,11 +36,20 @@ class Markdown(FileSource):
     def read(self, stream: Stream, part: Part) -> Iterator[Document | Unreadable]:
         """Yield the file, or its sections."""
         text = self.whole_text(decoded(in_utf8(stream.binary, self.encoding)))
-        text = COMMENT.sub("", FRONT_MATTER.sub("", text))
+        text = without_comments(FRONT_MATTER.sub("", text, count=1))
         documents = [text] if self.document_characters is None else gathered(sections(text), self.document_characters)
         for index, each in enumerate(documents):
             several = len(documents) > 1
             yield self.document(f"{stream.name}#{index}" if several else stream.name, each, group=stream.name)
+
+
+def without_comments(text: str) -> str:
+    """Return the text without comments of HTML; one that is never closed is none."""
+    kept, place = [], 0
+    while (start := text.find("<!--", place)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[place:start])
+        place = end + 3
+    return "".join([*kept, text[place:]])
 
 
 def sections(text: str) -> list[str]:
