@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lm_modules.data.inputs.lines import Line, numbered_lines
 from lm_modules.data.personal import excerpt_of_bytes, shown_names
 
 EXCERPT_CHARACTERS = 200
+MOST_FIELDS = 100
 
 
 def json_lines(
@@ -34,10 +36,17 @@ def json_lines(
 class FieldsFound:
     """The fields that the objects of a file had so far."""
 
-    def __init__(self, place: str, fields: tuple[str, ...]):
+    def __init__(self, place: str, fields: tuple[str, ...], strings: tuple[str, ...] | None = None):
+        """Take the wanted fields; `strings` are those that each line must have as a string, null takes all of them."""
         self.place, self.fields = place, fields
+        self.strings = fields if strings is None else strings
         self.seen: set[str] = set()
         self.num_lines = 0
+
+    def note(self, row: dict[str, Any]) -> None:
+        """Note the fields of an object: those that are wanted, and others as far as they are few."""
+        self.seen.update(field for field in self.fields if field in row)
+        self.seen.update(field[:EXCERPT_CHARACTERS] for field in islice(row, max(0, MOST_FIELDS - len(self.seen))))
 
     @property
     def missing(self) -> list[str]:
@@ -66,9 +75,9 @@ def json_rows(
         found.num_lines += 1
         row, reason = (None, TOO_LONG) if line.too_long else _parsed(line.data)
         if row is not None:
-            found.seen.update(row)
+            found.note(row)
             row |= {field: str(row[field]) for field in numbers_too if type(row.get(field)) is int}
-            reason = _missing(row, found.fields)
+            reason = _missing(row, found.strings)
         if row is None or reason:
             yield Unreadable(source, found.place, line.number, reason, excerpt_of_bytes(line.data, EXCERPT_CHARACTERS))
         else:

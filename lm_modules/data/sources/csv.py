@@ -13,6 +13,7 @@ from lm_modules.data.inputs.compression import without_compression
 from lm_modules.data.inputs.encodings import Encoding, in_utf8
 from lm_modules.data.inputs.file_source import FileSource
 from lm_modules.data.inputs.files import InputFile
+from lm_modules.data.inputs.groups import group_of
 from lm_modules.data.inputs.lines import Line, lines_of, numbered_lines
 from lm_modules.data.inputs.parts import Part, Range
 from lm_modules.data.inputs.records import Record, Records
@@ -29,7 +30,7 @@ class Csv(FileSource):
     text_field: str = "text"
     """The column that holds the text."""
     group_field: str | None = None
-    """A column; documents with the same value stay in the same split."""
+    """A column; documents with the same value stay in the same split, and those without a value stand alone."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     """What stands between columns, a tab is written "\\t"; null takes a tab in .tsv files and a comma in others."""
     quotes: bool = True
@@ -57,7 +58,7 @@ class Csv(FileSource):
             yield Unreadable(self.name or self.kind, stream.place, record.first_line, reason, excerpt, last)
         elif values:
             row = dict(zip(columns, values, strict=True))
-            group = row[self.group_field] if self.group_field else None
+            group = group_of(row[self.group_field]) if self.group_field else None
             yield self.document(f"{stream.name}:{record.first_line}", row[self.text_field], group)
 
     def _utf8(self, stream: Stream) -> Any:

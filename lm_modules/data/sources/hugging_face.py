@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import PrivateAttr
 
 from configs.base import nearest
 from lm_modules.data.documents import Document, Unreadable
 from lm_modules.data.input_files import files_fingerprint, named
+from lm_modules.data.inputs.files import InputFile
+from lm_modules.data.inputs.groups import group_of
 from lm_modules.data.inputs.parts import Part
 from lm_modules.data.sources import Source
 
@@ -28,15 +33,19 @@ class HuggingFace(Source):
     text_field: str = "text"
     """The column that holds the text."""
     group_field: str | None = None
-    """A column; documents with the same value stay in the same split."""
+    """A column; documents with the same value stay in the same split, and those without a value stand alone."""
     revision: str | None = None
     """Commit, tag or branch on the Hub; null takes the newest."""
     streaming: bool = True
     """Read over the network as needed; false downloads everything first."""
+    _known_commit: str | None = PrivateAttr(default=None)
 
     def parts(self, part_bytes: int) -> list[Part]:
         """Return the shards of what is streamed, ranges of rows of what is here."""
-        return self._parts(self._rows(), part_bytes)
+        commit = self._commit_or_none()
+        # each part is of the same commit, however long the preparation takes
+        version = (InputFile(self.dataset, self.dataset, version=commit),) if commit else ()
+        return [replace(part, files=version) for part in self._parts(self._rows(commit), part_bytes)]
 
     def _parts(self, rows: Any, part_bytes: int) -> list[Part]:
         if hasattr(rows, "data"):
@@ -51,7 +60,7 @@ class HuggingFace(Source):
 
     def documents(self, part: Part | None = None) -> Iterator[Document | Unreadable]:
         """Yield one document a row; where there are several shards, its name has the number of the shard too."""
-        rows = self._rows()
+        rows = self._rows(part.files[0].version if part and part.files else self._commit_or_none())
         for each in self._parts(rows, sys.maxsize) if part is None else [part]:
             if hasattr(rows, "data"):
                 yield from self._documents(rows.select(range(each.start, each.end or len(rows))), "", each.first)
@@ -69,13 +78,19 @@ class HuggingFace(Source):
                         raise ValueError(f"data set {self.dataset!r} has no column {field!r}{nearest(field, row)}")
             text = row[self.text_field]
             if isinstance(text, str):
-                group = str(row[self.group_field]) if self.group_field else None
+                group = group_of(row[self.group_field]) if self.group_field else None
                 yield self.document(f"{Path(self.dataset).name}/{self.split}:{shard}{number}", text, group)
             else:
                 reason = f"column {self.text_field!r} is no string"
                 yield self.unreadable(self.dataset, number, reason, repr(text)[:200])
 
-    def _rows(self) -> Any:
+    def _is_remote(self) -> bool:
+        return not Path(self.dataset).expanduser().is_dir()
+
+    def _commit_or_none(self) -> str | None:
+        return self._commit() if self._is_remote() else None
+
+    def _rows(self, commit: str | None) -> Any:
         import datasets
 
         place = Path(self.dataset).expanduser()
@@ -87,7 +102,7 @@ class HuggingFace(Source):
                 str(place) if place.is_dir() else self.dataset,
                 self.config,
                 split=self.split,
-                revision=None if place.is_dir() else self.revision,
+                revision=commit or None,
                 streaming=self.streaming,
             )
         except (FileNotFoundError, ConnectionError) as error:
@@ -101,7 +116,7 @@ class HuggingFace(Source):
 
     def check(self) -> None:
         """Raise a ValueError if this is neither a directory nor on the Hub; nothing is downloaded yet."""
-        if not Path(self.dataset).expanduser().is_dir():
+        if self._is_remote():
             self._commit()
 
     def fingerprint(self) -> str:
@@ -112,6 +127,12 @@ class HuggingFace(Source):
         return hashlib.sha256(f"{self.dataset}@{self._commit()}".encode()).hexdigest()
 
     def _commit(self) -> str:
+        """Return the commit of the Hub, asked for once: what is fingerprinted is what is read."""
+        if self._known_commit is None:
+            self._known_commit = self._newest_commit()
+        return self._known_commit
+
+    def _newest_commit(self) -> str:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
