@@ -46,7 +46,8 @@ class FieldsFound:
     def note(self, row: dict[str, Any]) -> None:
         """Note the fields of an object: those that are wanted, and others as far as they are few."""
         self.seen.update(field for field in self.fields if field in row)
-        self.seen.update(field[:EXCERPT_CHARACTERS] for field in islice(row, max(0, MOST_FIELDS - len(self.seen))))
+        others = islice(row, max(0, MOST_FIELDS - len(self.seen)))
+        self.seen.update(field if len(field) <= EXCERPT_CHARACTERS else "(a long name)" for field in others)
 
     @property
     def missing(self) -> list[str]:

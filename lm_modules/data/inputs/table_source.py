@@ -9,12 +9,13 @@ from typing import Any, BinaryIO
 
 from lm_modules.data.documents import Document, Unreadable
 from lm_modules.data.inputs.archives import seekable
+from lm_modules.data.inputs.compression import Guard
 from lm_modules.data.inputs.damage import RefusedError
 from lm_modules.data.inputs.file_source import FileSource
 from lm_modules.data.inputs.files import InputFile
 from lm_modules.data.inputs.parts import Part, Range
 from lm_modules.data.inputs.streams import Stream, opened
-from lm_modules.data.inputs.tables import require_columns, texts_of
+from lm_modules.data.inputs.tables import bounded, groups_of, require_columns, texts_of, validated
 
 
 class TableSource(FileSource):
@@ -23,7 +24,7 @@ class TableSource(FileSource):
     text_field: str = "text"
     """The column that holds the text."""
     group_field: str | None = None
-    """A column; documents with the same value stay in the same split."""
+    """A column; documents with the same value stay in the same split, and those without a value stand alone."""
 
     @abstractmethod
     def opened_table(self, binary: BinaryIO) -> tuple[Any, list[str]]:
@@ -34,8 +35,9 @@ class TableSource(FileSource):
         """Yield (bytes, rows) of each block; nothing if the table cannot be cut."""
 
     @abstractmethod
-    def batches(self, table: Any, columns: list[str], start: int, end: int | None) -> Iterator[Any]:
-        """Yield record batches of the blocks from `start` to `end`, or to the last."""
+    def batches(self, table: Any, columns: list[str], start: int, end: int | None) -> Iterator[tuple[Any, int]]:
+        """Yield record batches of the blocks from `start` to `end`, or to the last, each with how many bytes of the
+        file were read for all so far. `BombError` before one is unpacked that is far larger than that."""
 
     def read(self, stream: Stream, part: Part) -> Iterator[Document | Unreadable]:
         """Yield one document a row; memory holds a batch of rows."""
@@ -45,19 +47,21 @@ class TableSource(FileSource):
         number = part.first - 1
         try:
             with seekable(stream.binary) as binary:
-                table, known = self.opened_table(binary)
+                table, known = self.opened_table(bounded(binary))
                 require_columns(stream.place, tuple(columns), known)
-                for batch in self.batches(table, columns, part.start, part.end):
-                    for document in self._documents(batch, stream, number):
+                guard = Guard(self.max_expansion)
+                for batch, packed_bytes in self.batches(table, columns, part.start, part.end):
+                    for document in self._documents(validated(batch), stream, number):
+                        # one text of a few bytes may stand in every row
+                        guard.count(len(document.text) if isinstance(document, Document) else 0, packed_bytes)
                         number += 1
                         yield document
         except arrow.ArrowException as error:
-            where = f" after row {number}" if number else ""
-            raise RefusedError(f"damaged, or no {self.kind} file{where}: {error}") from error
+            raise RefusedError(f"damaged, or no {self.kind} file", f"after row {number}: {error}") from error
 
     def _documents(self, batch: Any, stream: Stream, number: int) -> Iterator[Document | Unreadable]:
         texts = texts_of(batch.column(self.text_field), self.max_document_bytes)
-        groups = map(str, batch.column(self.group_field).to_pylist()) if self.group_field else repeat(None)
+        groups = groups_of(batch.column(self.group_field)) if self.group_field else repeat(None)
         for row, ((text, problem, excerpt), group) in enumerate(zip(texts, groups, strict=False), start=number + 1):
             if text is None:
                 yield self.unreadable(stream.place, row, f"column {self.text_field!r} is {problem}", excerpt)
@@ -70,7 +74,7 @@ class TableSource(FileSource):
 
         with opened(file) as stream:
             try:
-                table, _ = self.opened_table(stream)
+                table, _ = self.opened_table(bounded(stream))
                 sizes = list(self.blocks(table))
             except arrow.ArrowException:
                 return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from configs.base import nearest
-from lm_modules.data.inputs.damage import TOO_LONG
+from lm_modules.data.inputs.damage import TOO_LONG, RefusedError
+from lm_modules.data.inputs.groups import group_of
 from lm_modules.data.personal import excerpt, excerpt_of_bytes, shown_names
 
 BYTES_READ_AT_ONCE = 8 << 20
@@ -32,7 +34,14 @@ def texts_of(column: Any, max_bytes: int | None) -> Iterator[tuple[str | None, s
     import pyarrow.compute
 
     if arrow.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        # decoded value by value: a long one may stand in every row
+        values = column.dictionary
+        known: dict[int | None, tuple[str | None, str, str]] = {None: (None, "no string", "None")}
+        for index in column.indices.to_pylist():
+            if index not in known:
+                (known[index],) = texts_of(values.slice(index, 1), max_bytes)
+            yield known[index]
+        return
     is_text = arrow.types.is_string(column.type) or arrow.types.is_large_string(column.type)
     longest = (arrow.compute.max(arrow.compute.binary_length(column)).as_py() or 0) if is_text else 0
     if max_bytes is None or longest <= max_bytes:
@@ -51,13 +60,84 @@ def texts_of(column: Any, max_bytes: int | None) -> Iterator[tuple[str | None, s
             yield None, "not UTF-8", excerpt_of_bytes(bytes(value.as_buffer()), EXCERPT_CHARACTERS)
 
 
+def groups_of(column: Any) -> Iterator[str | None]:
+    """Yield the group for each value of a column, as `group_of` has it; bytes that are not UTF-8 are replaced."""
+    import pyarrow as arrow
+
+    if arrow.types.is_dictionary(column.type):
+        known: dict[int | None, str | None] = {None: None}
+        for index in column.indices.to_pylist():
+            if index not in known:
+                (known[index],) = groups_of(column.dictionary.slice(index, 1))
+            yield known[index]
+    elif (values := _at_once(column)) is not None:
+        yield from map(group_of, values)
+    else:
+        for value in column:
+            yield group_of(bytes(value.as_buffer()).decode("utf-8", "replace") if value.is_valid else None)
+
+
+def validated(batch: Any) -> Any:
+    """Return a batch whose every value lies within it, as its file alone does not warrant; an ArrowInvalid if not.
+
+    Whether its strings are UTF-8 is not asked here: of those that are not, the row is set aside and not the batch.
+    """
+    for column in batch.columns:
+        _in_bytes(column).validate(full=True)
+    return batch
+
+
+def _in_bytes(column: Any) -> Any:
+    import pyarrow as arrow
+
+    if arrow.types.is_dictionary(column.type):
+        values = _in_bytes(column.dictionary)
+        return arrow.DictionaryArray.from_arrays(column.indices, values, safe=False)
+    kinds = ((arrow.string(), arrow.binary()), (arrow.large_string(), arrow.large_binary()))
+    return next((column.view(plain) for text, plain in kinds if column.type == text), column)
+
+
 def _at_once(column: Any) -> list[Any] | None:
     """Return all values, or None where one is not UTF-8: then they are read one by one."""
     try:
         return column.to_pylist()
     except UnicodeDecodeError:
         return None
+    except (ValueError, ArithmeticError, LookupError) as error:
+        raise RefusedError("a column whose values are out of all bounds", str(error)) from error
 
 
 def _judged(value: Any) -> tuple[str | None, str, str]:
     return (value, "", "") if isinstance(value, str) else (None, "no string", excerpt(repr(value), EXCERPT_CHARACTERS))
+
+
+def bounded(file: BinaryIO) -> BinaryIO:
+    """Return a file that is never asked for more than it has.
+
+    Tables tell how long their pieces are, and Python makes room for what is asked for before it reads.
+    """
+    return cast(BinaryIO, _Bounded(file))
+
+
+class _Bounded(io.RawIOBase):
+    def __init__(self, file: BinaryIO):
+        self.file = file
+        start = file.tell()
+        self.end = file.seek(0, io.SEEK_END)
+        file.seek(start)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        return self.file.seek(place, whence)
+
+    def read(self, most_bytes: int = -1) -> bytes:
+        left = max(0, self.end - self.file.tell())
+        return self.file.read(left if most_bytes < 0 else min(most_bytes, left))

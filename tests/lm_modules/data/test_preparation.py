@@ -67,7 +67,7 @@ def test_every_missing_document_has_a_reason(tmp_path) -> None:
     report = prepare(config_for(folder), tmp_path / "corpus", seed=0)
     reasons = {step["step"]: step["reasons"] for step in report["steps"]}
     assert reasons == {
-        "read": {"empty": 1, "not UTF-8 (byte 3); save it as UTF-8, or name its encoding (encoding: cp1252)": 1},
+        "read": {"empty": 1, "not UTF-8; save it as UTF-8, or name its encoding (encoding: cp1252)": 1},
         "unicode": {},
         "identify_languages": {},
         "length": {"fewer than 5 words": 1},
