@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, NamedTuple
 from lm_modules.data.inputs.damage import RefusedError
 from lm_modules.data.inputs.thrift import Struct, read_struct
 
-USUAL_HEADER_BYTES = 1 << 10
-MOST_HEADER_BYTES = 16 << 20
+HEADER_BYTES = (1 << 10, 1 << 16, 16 << 20)
+"""Read one after the other, until a header ends; the smallest and the largest value of a page can stand in it."""
 BYTE_ARRAY = 6
 DICTIONARY_PAGE = 2
 DELTA_BYTE_ARRAY = 7
@@ -97,13 +97,17 @@ def _pages(binary: BinaryIO, chunk: Chunk) -> Iterator[tuple[int, Struct]]:
     place, end = chunk.start, chunk.start + chunk.packed_bytes
     while 0 <= place < end:
         binary.seek(place)
-        data = binary.read(USUAL_HEADER_BYTES)
-        try:
+        data = b""
+        for most_bytes in HEADER_BYTES:
+            data += binary.read(most_bytes)
             try:
                 page, header_bytes = read_struct(data)
+                break
             except IndexError:
-                page, header_bytes = read_struct(data + binary.read(MOST_HEADER_BYTES))
-        except (IndexError, ValueError):
+                continue
+            except ValueError:
+                return
+        else:
             return
         unpacked, packed = page.get(2), page.get(3)
         if not isinstance(unpacked, int) or not isinstance(packed, int) or min(unpacked, packed) < 0:

@@ -12,6 +12,9 @@ from lm_modules.data.inputs.parquet_pages import DAMAGED, RowGroup, growth, row_
 from lm_modules.data.inputs.table_source import TableSource
 from lm_modules.data.inputs.tables import BYTES_READ_AT_ONCE, rows_at_once
 
+READ_FOR_DICTIONARY = 1 << 18
+"""Only the first pages are wanted; without a size the whole column would be read."""
+
 
 @dataclass
 class OpenTable:
@@ -74,7 +77,12 @@ class Parquet(TableSource):
         if not columns:
             return 0
         # all rows read so would hold, and give anew with each batch, every different value of the group
-        file = pyarrow.parquet.ParquetFile(table.binary, metadata=table.file.metadata, read_dictionary=columns)
+        file = pyarrow.parquet.ParquetFile(
+            table.binary,
+            metadata=table.file.metadata,
+            read_dictionary=columns,
+            buffer_size=READ_FOR_DICTIONARY,
+        )
         first = next(file.iter_batches(1, row_groups=[index], columns=columns), None)
         longest = 0
         for column in first.columns if first else ():
