@@ -154,7 +154,8 @@ class Funnel:
                 )
             if read.reasons.total() > MOST_UNREADABLE_FRACTION * read.documents_in:
                 found.append(
-                    f"{read.reasons.total()} of {read.documents_in} of {source} were unreadable; see the ledger"
+                    f"{read.reasons.total()} of {read.documents_in} of {source} could not be read or hold no text; "
+                    "see the ledger"
                 )
             for step, count in counts.items():
                 if step != "read" and (dropped := count.reasons.total()) > MOST_DROPPED_FRACTION * count.documents_in:

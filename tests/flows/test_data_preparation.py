@@ -50,8 +50,8 @@ def test_the_screen_and_the_card_tell_what_was_lost_and_how_often_each_source_is
     }
     prepared = data_preparation(PipelineConfig.model_validate(settings))
     value = prepared.model_dump(mode="json")
-    assert "1 of 41 of a were unreadable; see the ledger" in caplog.text
+    assert "1 of 41 of a could not be read or hold no text; see the ledger" in caplog.text
     _add_directories(value)
     (page,) = [line.removeprefix("corpus data card ") for line in _lines(value) if line.startswith("corpus data card")]
-    assert "1 of 41 of a were unreadable" in Path(page).read_text()
+    assert "1 of 41 of a could not be read or hold no text" in Path(page).read_text()
     assert "How often training reads the documents" in report_of_run(prepared.corpus.run_id).read_text()
