@@ -71,7 +71,7 @@ def test_a_write_that_fails_leaves_the_one_before(tmp_path, monkeypatch):
     def no_space(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints, "_sync", no_space)
+    monkeypatch.setattr(checkpoints, "to_disk", no_space)
     with pytest.raises(OSError, match="No space"):
         write(tmp_path, 2)
     assert list(tmp_path.iterdir()) == [good]
