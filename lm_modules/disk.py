@@ -1,8 +1,9 @@
-"""What is written stays written: a rename after `to_disk` puts whole content in its place, or leaves what was there."""
+"""Whole or not at all, whenever a process is killed: what is renamed after `to_disk`, and what `remove` takes away."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -13,3 +14,12 @@ def to_disk(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory if it is there: out of its place at once, so nobody takes what is left of it for the whole."""
+    removed = directory.with_name(f"{directory.name}.removed")
+    shutil.rmtree(removed, ignore_errors=True)  # what a kill has left
+    if directory.exists():
+        directory.rename(removed)
+        shutil.rmtree(removed)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from shutil import rmtree
-
 from configs.tokenization import TokenizationConfig
 from lm_modules.data.engines import Engine
+from lm_modules.disk import remove
 from tasks.artifacts import Corpus, Tokenizer, Tokens
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
@@ -31,5 +30,5 @@ def pack(config: TokenizationConfig, corpus: Corpus, tokenizer: Tokenizer, engin
         tokens = Tokens.file(
             directory / "tokens", run_id=run_id, name="tokens", parents=[corpus, tokenizer], facts=report
         )
-        rmtree(directory / "parts")
+        remove(directory / "parts")
         return tokens

@@ -21,6 +21,7 @@ from lm_modules.data.parts import part_directory
 from lm_modules.data.samples import Samples
 from lm_modules.data.split import NearestTrain
 from lm_modules.data.steps import deduplication_names, step_names
+from lm_modules.disk import remove
 
 Sizes = dict[str, dict[int, dict[str, Any]]]
 """By split and number of the file."""
@@ -52,7 +53,7 @@ class Assembly:
 
         No document left, or too few to fill the splits, is a ValueError that names what dropped them.
         """
-        shutil.rmtree(self.output, ignore_errors=True)
+        remove(self.output)
         self.output.mkdir(parents=True)
         self._add_up()
         _concatenate(self._files(LEDGER), self.output / LEDGER)

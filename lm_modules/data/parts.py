@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_modules.data.engines import Engine
-from lm_modules.disk import to_disk
+from lm_modules.disk import remove, to_disk
 
 POLL_SECONDS = 1.0
 
@@ -34,7 +34,7 @@ def written(directory: Path) -> Iterator[Path]:
     yield unfinished
     for path in [*unfinished.rglob("*"), unfinished]:
         to_disk(path)
-    shutil.rmtree(directory, ignore_errors=True)
+    remove(directory)
     unfinished.rename(directory)
     to_disk(directory.parent)
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shutil
 import time
 from collections.abc import Mapping, Set
 from importlib.metadata import version
@@ -35,6 +34,7 @@ from lm_modules.data.part_work import STATS, Rules, Work, apply_part, finish_par
 from lm_modules.data.parts import for_each_part, part_directory
 from lm_modules.data.sources import Source
 from lm_modules.data.steps import deduplication_names, free_name
+from lm_modules.disk import remove
 from lm_modules.progress import Report, keep_going
 
 MEGABYTE = 1 << 20
@@ -73,7 +73,7 @@ def prepare(
         "config": config.model_dump(mode="json", exclude=set(config.without_effect)),
     }
     (Path(output) / "report.json").write_text(json.dumps(found, indent=2) + "\n")
-    _remove(folder)
+    remove(folder)
     # Not in the files, so that equal corpora have equal digests.
     seconds = {step: round(each, 3) for step, each in assembly.funnel.seconds.items()}
     return found | {"seconds": round(time.perf_counter() - started, 2), "seconds_by_step": seconds}
@@ -173,13 +173,7 @@ def _own_folder(output: Path, identity: str) -> Path:
     folder = output.with_name(f"{output.name}.parts")
     mark = folder / "identity"
     if not mark.exists() or mark.read_text() != identity:
-        _remove(folder)
+        remove(folder)
         folder.mkdir(parents=True)
         mark.write_text(identity)
     return folder
-
-
-def _remove(folder: Path) -> None:
-    """Take the mark off first: what a kill in the middle leaves is no work to go on with."""
-    (folder / "identity").unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 CODE = """
-import shutil
 import sys
 from pathlib import Path
 from configs.data_preparation import DataPreparationConfig
@@ -18,15 +17,18 @@ from configs.tokenization import TokenizationConfig
 from lm_modules.data.packed import pack
 from lm_modules.data.preparation import prepare
 from lm_modules.data.tokenization import train_tokenizer
+from lm_modules.disk import remove
 
 def main():
     output = Path(sys.argv[2])
-    if not (output / "corpus" / "report.json").exists():
+    prepared = output / "prepared"  # in the place of the stages' cache
+    if not prepared.exists():
         prepare(DataPreparationConfig.model_validate_json(Path(sys.argv[1]).read_text()), output / "corpus", seed=0)
+        prepared.touch()
     config = TokenizationConfig(tokenizer="bytes", packing="best_fit")
     train_tokenizer(config, output / "corpus", output / "tokenizer")
     pack(config, output / "corpus", output / "tokenizer", output / "tokens", output / "tokens.parts")
-    shutil.rmtree(output / "tokens.parts")
+    remove(output / "tokens.parts")
 
 if __name__ == "__main__":
     main()

@@ -267,7 +267,7 @@ def test_a_kill_while_finished_parts_are_removed_does_not_stop_the_next_run(tmp_
     whole_rmtree = shutil.rmtree
 
     def killed(path, **options) -> None:
-        if Path(path).name == "corpus.parts":
+        if Path(path).name == "corpus.parts.removed" and Path(path).exists():
             next(Path(path).rglob("stats.json")).unlink()
             raise KeyboardInterrupt
         whole_rmtree(path, **options)
@@ -276,7 +276,7 @@ def test_a_kill_while_finished_parts_are_removed_does_not_stop_the_next_run(tmp_
         prepare(config, tmp_path / "corpus", seed=0, report=lambda *_: patched.setattr(shutil, "rmtree", killed))
     again = prepare(config, tmp_path / "corpus", seed=0)
     assert again["sha256"] == first["sha256"]
-    assert not list(tmp_path.glob("*.parts"))
+    assert not list(tmp_path.glob("*.parts*"))
 
 
 def test_sources_that_could_not_be_told_apart_are_refused(tmp_path) -> None:
