@@ -7,7 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from configs.base import Config
-from configs.component import OneOf
+from configs.component import Component, OneOf, members
+
+
+def metric_of_kind(kind: str) -> Component:
+    """Return a metric with its defaults."""
+    return members("lm_modules.evaluation.metrics")[kind](kind=kind)
 
 
 class LanguageModelEvaluationConfig(Config):
@@ -34,10 +39,10 @@ class EvaluationConfig(Config):
 
     model_config = ConfigDict(title="Evaluation")
 
-    metrics: tuple[Annotated[Any, OneOf("lm_modules.evaluation.metrics")], ...] = Field(
-        default=("macro_f1", "accuracy"), min_length=1
+    metrics: tuple[Annotated[Any, OneOf("lm_modules.evaluation.metrics")], ...] | None = Field(
+        default=None, min_length=1
     )
-    """The metrics; comparisons between models use the first."""
+    """The metrics; comparisons between models use the first. Null takes those of the head."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Confidence of the intervals."""
     bootstrap_replicates: int = Field(default=2000, ge=100)
@@ -46,3 +51,7 @@ class EvaluationConfig(Config):
     """A second split to report beside the data's own, for those that know it; null reports one only."""
     language_model: LanguageModelEvaluationConfig | None = LanguageModelEvaluationConfig()
     """How the pretrained language model is scored on held-out text; null leaves it out."""
+
+    def metrics_for(self, head: Any) -> tuple[Any, ...]:
+        """Return the metrics, or those of a head where none are named."""
+        return self.metrics if self.metrics is not None else tuple(map(metric_of_kind, head.metrics))

@@ -103,3 +103,20 @@ class FinetuningConfig(Config):
     def _searchable(self) -> Self:
         _require_bounds("dropout", self.dropout, 0, 0.99)
         return self
+
+    @model_validator(mode="after")
+    def _knows_its_metric(self) -> Self:
+        if self.tuning.metric is None:
+            metric = f"validation/{self.head.metrics[0]}"
+            object.__setattr__(self, "tuning", self.tuning.model_copy(update={"metric": metric}))
+        return self
+
+    @model_validator(mode="after")
+    def _data_has_the_fields(self) -> Self:
+        missing = set((*self.head.inputs, self.head.target)).difference(self.data.gives or ())
+        if self.data.gives is not None and missing:
+            raise ValueError(
+                f"finetuning.head {self.head.kind} reads {', '.join((*self.head.inputs, self.head.target))}, and "
+                f"finetuning.data {self.data.kind} gives {', '.join(self.data.gives)} only; choose another of the two"
+            )
+        return self

@@ -98,6 +98,8 @@ class PipelineConfig(Config):
                 f"evaluation.language_model measures bits per byte, which {self.pretraining.objective.kind} does not "
                 "give; set evaluation.language_model to null"
             )
+        if self.finetuning and self.promotion:
+            self.promotion.require_known_baselines(self.finetuning.head)
         if self.finetuning and not self.pretraining and not self.finetuning.base:
             raise ValueError("finetuning needs a model: add pretraining, or set finetuning.base to a directory or uri")
         return self

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field
 
 from configs.base import Config, nearest
 from configs.component import OneOf
+from configs.evaluation import metric_of_kind
 
-BASELINES = ("majority", "tfidf", "random_weights")
-"""What every tuned model is evaluated beside."""
+RANDOM_WEIGHTS = "random_weights"
+"""The same architecture, not pretrained: what every tuned model is evaluated beside."""
 
 
 class PromotionConfig(Config):
@@ -20,17 +21,25 @@ class PromotionConfig(Config):
 
     registered_name: str = Field(default="python-topics", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Name in the model registry; one name is one purpose."""
-    metric: Annotated[Any, OneOf("lm_modules.evaluation.metrics")] = "macro_f1"
-    """The metric by which the challenger must be better."""
+    metric: Annotated[Any, OneOf("lm_modules.evaluation.metrics")] | None = None
+    """The metric by which the challenger must be better; null takes the first of the head."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
     """Confidence with which the paired difference must be above zero."""
-    baselines: tuple[str, ...] = Field(default=("majority", "random_weights"), min_length=1)
-    """What a first model must beat, since there is no champion yet: some of majority, tfidf and random_weights."""
+    baselines: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """What a first model must beat, since there is no champion yet: random_weights, or a baseline of the head (majority
+    and tfidf of classifiers). Null takes random_weights and the head's first."""
 
-    @field_validator("baselines")
-    @classmethod
-    def _known_baselines(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for each in names:
-            if each not in BASELINES:
-                raise ValueError(f"unknown baseline {each!r}{nearest(each, BASELINES)}")
-        return names
+    def require_known_baselines(self, head: Any) -> None:
+        """Raise a ValueError if a baseline is none that models with this head are evaluated beside."""
+        known = (*head.baselines, RANDOM_WEIGHTS)
+        for each in self.baselines or ():
+            if each not in known:
+                raise ValueError(f"promotion.baselines: unknown baseline {each!r} of {head.kind}{nearest(each, known)}")
+
+    def baselines_for(self, head: Any) -> tuple[str, ...]:
+        """Return the baselines, or those for a head where none are named."""
+        return self.baselines if self.baselines is not None else (*head.baselines[:1], RANDOM_WEIGHTS)
+
+    def metric_for(self, head: Any) -> Any:
+        """Return the metric, or the first of a head where none is named."""
+        return self.metric if self.metric is not None else metric_of_kind(head.metrics[0])

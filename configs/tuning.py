@@ -99,13 +99,14 @@ class TuningConfig(Config):
     rate rises than of the trial."""
     minutes: float | None = Field(default=None, gt=0)
     """No trial begins after this many minutes; null sets no limit."""
-    metric: str = "validation/macro_f1"
-    """The figure that is made best, as the trial reports it; whether the largest is best, the metric itself says."""
+    metric: str | None = None
+    """The figure that is made best, as the trial reports it; whether the largest is best, the metric itself says. Null
+    takes the first metric of the head."""
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
         """Return whether the best figure is the largest or the smallest."""
-        kind = self.metric.rpartition("/")[2]
+        kind = (self.metric or "").rpartition("/")[2]
         if kind == "loss":
             return "minimize"
         metric: Any = members("lm_modules.evaluation.metrics").get(kind)

@@ -33,8 +33,8 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
             base = import_base(config.tokenizer_base, prepare.run_id, "tokenization.tokenizer.base")
         held_out = None
         if config.data_preparation.decontamination and config.finetuning:
-            data = config.finetuning.data
-            held_out = collect_examples(data, fingerprint_examples(data), config.seed, run_id=prepare.run_id)
+            data, head = config.finetuning.data, config.finetuning.head
+            held_out = collect_examples(data, head, fingerprint_examples(data), config.seed, run_id=prepare.run_id)
         if config.pretraining and config.pretraining.base:
             model = import_base(config.pretraining.base, prepare.run_id, "pretraining.base")
             check_base(config.pretraining, model)

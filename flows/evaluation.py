@@ -56,7 +56,7 @@ def evaluation(
         tuned = tuned or finetuning(config, pretrained, within)
     with stage("evaluate", config, within) as judge, children_end_together():
         run_id = judge.run_id
-        data = other_data = None
+        head = data = other_data = None
         likelihood: Any = None
         models: dict[str, Any] = {}
         other_models: dict[str, Any] = {}
@@ -67,17 +67,19 @@ def evaluation(
             )
         if tuned and config.finetuning:
             settings, data = tuned.settings(config.finetuning), tuned.data
+            head = settings.head
             data.used_by(run_id, "test")
             fit = partial(
                 finetune.submit, settings, tuned.base, seed=config.seed, experiment=config.name, run_id=run_id
             )
             models["random_weights"] = fit(data=data, title="random weights", from_random_weights=True)
             if config.evaluation.also_split_by and (other := settings.data.split_otherwise()):
-                other_data = collect_examples(other, fingerprint_examples(other), config.seed, run_id=run_id)
+                content = fingerprint_examples(other)
+                other_data = collect_examples(other, settings.head, content, config.seed, run_id=run_id)
                 other_models["tuned"] = fit(data=other_data, title="other split")
             models["tuned"] = tuned.model
         evaluated = evaluate(
-            config.evaluation, data, models, other_data, other_models, likelihood, config.seed, run_id=run_id
+            config.evaluation, head, data, models, other_data, other_models, likelihood, config.seed, run_id=run_id
         )
         judge.file(evaluated, evaluated.figures())
         return evaluated

@@ -43,7 +43,7 @@ def finetuning(config: PipelineConfig, pretrained: Pretrained | None = None, wit
             pretrained.model if pretrained and settings.base is None else import_base(str(settings.base), tune.run_id)
         )
         content = fingerprint_examples(settings.data)
-        data = collect_examples(settings.data, content, config.seed, run_id=tune.run_id)
+        data = collect_examples(settings.data, settings.head, content, config.seed, run_id=tune.run_id)
         data.used_by(tune.run_id, "train", "validation")
         tuned = tune_model(settings, base, data, config.seed, config.name, run_id=tune.run_id)
         tune.file(tuned, tuned.figures())

@@ -11,7 +11,8 @@ def check_inputs(config: PipelineConfig, stage: str) -> None:
     The labels are looked at whichever stage begins, because those before fine-tuning are the long ones.
     """
     if config.finetuning:
-        config.finetuning.data.check()
+        head = config.finetuning.head
+        config.finetuning.data.check((*head.inputs, head.target))
     # the stage finetune reads no text: with a base from elsewhere it begins, and the text may be gone
     if config.data_preparation and stage != "finetune":
         for source in config.data_preparation.sources:

@@ -20,15 +20,15 @@ def fingerprint_examples(data: Component) -> str:
 
 
 @cached_task("lm_modules.data.labelled_data")
-def collect_examples(data: Component, fingerprint: str, seed: int, run_id: str) -> LabelledData:
-    """Read a labelled set (a member of `lm_modules.data.labelled`), split it and file it.
+def collect_examples(data: Component, head: Component, fingerprint: str, seed: int, run_id: str) -> LabelledData:
+    """Read a labelled set (a member of `lm_modules.data.labelled`) as a head needs it, split it and file it.
 
     `fingerprint` is that of its content, so that changed files are read again.
     """
     with own_work_directory() as directory:
         report = run_isolated(
             "lm_modules.data.labelled_data:collect",
-            {"member": data, "output": directory / "examples", "seed": seed},
+            {"member": data, "head": head, "output": directory / "examples", "seed": seed},
             name="the collection of labelled examples",
             log=directory / "log.txt",
         )

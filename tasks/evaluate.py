@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from configs.evaluation import EvaluationConfig
+from lm_modules.heads import Head
 from tasks.artifacts import Evaluation, LabelledData, Model
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
-
-BASELINES: dict[str, None] = {"majority": None, "tfidf": None}
-"""Models that are computed from the data alone."""
 
 
 @cached_task("lm_modules.evaluation.evaluate")
 def evaluate(
     config: EvaluationConfig,
+    head: Head | None,
     data: LabelledData | None,
     models: dict[str, Model],
     other_data: LabelledData | None,
@@ -24,16 +24,17 @@ def evaluate(
     seed: int,
     run_id: str,
 ) -> Evaluation:
-    """Score all models and the baselines on the test split, and again on a second split where there is one."""
+    """Score all models and the head's baselines on the test split, and again on a second split where there is one."""
+    baselines = dict.fromkeys(head.baselines) if head else {}
     with own_work_directory() as directory:
         found = run_isolated(
             "lm_modules.evaluation.evaluate:evaluate",
             {
                 "config": config,
                 "data": data.local() if data else None,
-                "models": _directories(models),
+                "models": _directories(baselines, models),
                 "other_data": other_data.local() if other_data else None,
-                "other_models": _directories(other_models),
+                "other_models": _directories(baselines, other_models),
                 "language_model": language_model,
                 "output": directory / "evaluation",
                 "seed": seed,
@@ -51,5 +52,6 @@ def evaluate(
         )
 
 
-def _directories(models: dict[str, Model]) -> dict[str, Any]:
-    return {**BASELINES, **{name: model.local() for name, model in models.items()}} if models else {}
+def _directories(baselines: Mapping[str, None], models: dict[str, Model]) -> dict[str, Any]:
+    """Return the directory of each model; baselines, which are computed from the data alone, have none."""
+    return {**baselines, **{name: model.local() for name, model in models.items()}} if models else {}

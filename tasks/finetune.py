@@ -60,7 +60,7 @@ def finetune(
             Path(result.pop("model")),
             run_id=run_id,
             name=title.replace(" ", "_"),
-            service="classifier",
+            service=config.head.service,
             parents=[data] if from_random_weights else [base, data],
             facts=result,
         )

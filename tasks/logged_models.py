@@ -26,7 +26,7 @@ from tasks import artifact_cache, filing, tracking
 from tasks.digests import digest_directory
 from tasks.home import tracking_uri, without_credentials
 
-Service = Literal["language_model", "fill_mask", "text_to_text", "token_labels", "classifier"]
+Service = Literal["language_model", "fill_mask", "text_to_text", "token_labels", "classifier", "pair_classifier"]
 
 DIGEST = "rootstock.digest"
 
@@ -36,6 +36,7 @@ _FILES = {
     "text_to_text": ("text_to_text_service.py",),
     "token_labels": ("token_labels_service.py",),
     "classifier": ("classifier_service.py",),
+    "pair_classifier": ("classifier_service.py", "pair_classifier_service.py"),
 }
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 
@@ -146,9 +147,10 @@ def _signature(service: Service) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
-    if service == "classifier":
+    if service in ("classifier", "pair_classifier"):
+        names = ("text", "text_pair") if service == "pair_classifier" else (None,)
         outputs = Schema([ColSpec("string", "label"), ColSpec("double", "probability")])
-        return ModelSignature(Schema([ColSpec("string")]), outputs)
+        return ModelSignature(Schema([ColSpec("string", name) for name in names]), outputs)
     if service != "language_model":
         params = [ParamSpec("max_new_tokens", "long", 128)] if service == "text_to_text" else []
         return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))

@@ -43,7 +43,7 @@ class Trial:
 
     def __init__(self, trial: optuna.Trial, study: Study, cancelled: threading.Event) -> None:
         self._trial = trial
-        self._metric = study.tuning.metric
+        self._metric = str(study.tuning.metric)
         self._reported: set[int] = set()
         self.study_name = study.name
         self.number: int = trial.number
@@ -190,7 +190,7 @@ class Study:
         continued = {each.user_attrs.get("retry_of") for each in trials}
         return SweepResult(
             study=self.name,
-            metric=self.tuning.metric,
+            metric=str(self.tuning.metric),
             direction=self.tuning.direction,
             trials=tuple(self._record(each, each.number in continued) for each in trials),
         )

@@ -39,7 +39,12 @@ def tune_model(
         assert best.model is not None
         facts = {"trial": best.number, found.metric: best.value, **best.values}
         model = Model.log(
-            directory / best.model, run_id=run_id, name="tuned", service="classifier", parents=[base, data], facts=facts
+            directory / best.model,
+            run_id=run_id,
+            name="tuned",
+            service=config.head.service,
+            parents=[base, data],
+            facts=facts,
         )
         return Finetuned(model=model, data=data, base=base, values=best.values, sweep=found)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal
 
 SPLITS = ("train", "validation", "test")
 Profile = Literal["web", "wrapped", "code", "docstrings", "none"]
@@ -31,30 +32,37 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text with its label; `group` and `split` as in `Document`."""
+    """What is asked and what is right, by the names of the head's fields (text and label, say).
+
+    `group` and `split` as in `Document`.
+    """
 
     id: str
-    text: str
-    label: str
+    fields: Mapping[str, Any]
     group: str | None = None
     split: str | None = None
 
 
-Text = TypeVar("Text", Document, Example)
+def with_valid_unicode(document: Document) -> Document:
+    """Return a document that UTF-8 can hold."""
+    group = document.group and encodable(document.group)
+    return replace(document, id=encodable(document.id), text=encodable(document.text), group=group)
 
 
-def with_valid_unicode(each: Text) -> Text:
-    """Return a document or an example that UTF-8 can hold."""
-    return replace(each, id=encodable(each.id), text=encodable(each.text), group=each.group and encodable(each.group))
+def encodable(value: Any) -> Any:
+    """Return a text, or what JSON holds, with U+FFFD for every half of a surrogate pair.
 
-
-def encodable(text: str) -> str:
-    """Return the text with U+FFFD for every half of a surrogate pair, which JSON can escape and UTF-8 cannot hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+    JSON can escape these, and UTF-8 cannot hold them.
+    """
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value
+    if isinstance(value, Mapping):
+        return {encodable(name): encodable(each) for name, each in value.items()}
+    return [encodable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,41 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from lm_modules.data.documents import Unreadable
 from lm_modules.data.inputs.damage import TOO_LONG
-from lm_modules.data.inputs.lines import Line, numbered_lines
+from lm_modules.data.inputs.lines import Line
 from lm_modules.data.personal import excerpt_of_bytes, shown_names
 
 EXCERPT_CHARACTERS = 200
 MOST_FIELDS = 100
 
 
-def json_lines(
-    source: str, file: Path, fields: tuple[str, ...], numbers_too: tuple[str, ...] = ()
-) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
-    """Yield (line number from 1, object) for each line of a file that is an object with `fields`, each a string.
-
-    A whole number will do for the fields in `numbers_too`; it is yielded as a string.
-
-    Every other line but an empty one is yielded as `Unreadable`. If no line of the file has a field, that is a
-    ValueError with the fields that are there.
-    """
-    found = FieldsFound(str(file), fields)
-    with file.open("rb") as stream:
-        yield from json_rows(source, numbered_lines(stream, None), found, numbers_too)
-    found.require()
-
-
 class FieldsFound:
     """The fields that the objects of a file had so far."""
 
-    def __init__(self, place: str, fields: tuple[str, ...], strings: tuple[str, ...] | None = None):
-        """Take the wanted fields; `strings` are those that each line must have as a string, null takes all of them."""
-        self.place, self.fields = place, fields
-        self.strings = fields if strings is None else strings
+    def __init__(self, place: str, fields: tuple[str, ...], always: tuple[str, ...], strings: tuple[str, ...]):
+        """Take the wanted fields, those `always` in a line that can be used, and the `strings` among these."""
+        self.place, self.fields, self.always, self.strings = place, fields, always, strings
         self.seen: set[str] = set()
         self.num_lines = 0
 
@@ -67,7 +49,7 @@ class FieldsFound:
 
 
 def json_rows(
-    source: str, lines: Iterable[Line], found: FieldsFound, numbers_too: tuple[str, ...] = ()
+    source: str, lines: Iterable[Line], found: FieldsFound
 ) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
     """Yield (line number, object), or `Unreadable`, for each line that is not empty, and note what fields there are."""
     for line in lines:
@@ -77,8 +59,7 @@ def json_rows(
         row, reason = (None, TOO_LONG) if line.too_long else _parsed(line.data)
         if row is not None:
             found.note(row)
-            row |= {field: str(row[field]) for field in numbers_too if type(row.get(field)) is int}
-            reason = _missing(row, found.strings)
+            reason = _missing(row, found)
         if row is None or reason:
             yield Unreadable(source, found.place, line.number, reason, excerpt_of_bytes(line.data, EXCERPT_CHARACTERS))
         else:
@@ -95,10 +76,10 @@ def _parsed(line: bytes) -> tuple[dict[str, Any] | None, str]:
     return (row, "") if isinstance(row, dict) else (None, "not a JSON object")
 
 
-def _missing(row: dict[str, Any], fields: tuple[str, ...]) -> str:
-    for field in fields:
+def _missing(row: dict[str, Any], found: FieldsFound) -> str:
+    for field in found.always:
         if field not in row:
             return f"no field {field!r}"
-        if not isinstance(row[field], str):
+        if field in found.strings and not isinstance(row[field], str):
             return f"field {field!r} is no string"
     return ""

@@ -1,4 +1,4 @@
-"""A labelled set on disk: `train.jsonl`, `validation.jsonl`, `test.jsonl`, `labels.json`, and what was dropped.
+"""A labelled set on disk: `train.jsonl`, `validation.jsonl`, `test.jsonl`, `labels.json`, `head.json`, and the ledger.
 
 A score on a test is worth what the test is worth: so copies across splits are dropped from the split that is seen
 earlier, and a label that training cannot know is not asked for.
@@ -15,33 +15,37 @@ from pathlib import Path
 from typing import Any
 
 from lm_modules.data.deduplication.exact import Exact
-from lm_modules.data.documents import SPLITS, Document, Example, Unreadable, encodable, with_valid_unicode
+from lm_modules.data.documents import SPLITS, Document, Example, Unreadable, encodable
 from lm_modules.data.funnel import Ledger
 from lm_modules.data.labelled import Labelled
-from lm_modules.data.split import position, split_at, split_key
+from lm_modules.data.split import position, split_at
+from lm_modules.heads import Head
 
 FEWEST_LABELS = 2
 
 
-def collect(member: Labelled, output: Path, seed: int) -> dict[str, Any]:
+def collect(member: Labelled, head: Head, output: Path, seed: int) -> dict[str, Any]:
     """Write the labelled directory and return its report (`report.json`).
 
-    Fewer than two labels, or a split without examples, is a ValueError that says what was dropped.
+    Fewer than two labels where answers are labels, or a split without examples, is a ValueError that says what was
+    dropped.
     """
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     with Ledger(output / "ledger.jsonl") as ledger:
-        dropped = _Dropped(member.kind, ledger)
-        found = dropped.unreadable_and_empty(member.examples())
+        dropped = _Dropped(member.kind, head, ledger)
+        read = member.examples((*head.inputs, head.target), head.optional)
+        found = dropped.unreadable_and_unfit(read)
         _require_unique_ids(found)
-        found = dropped.conflicting_copies(_with_splits(found, member, seed))
+        found = dropped.conflicting_copies(_with_splits(found, member, head, seed))
         found = dropped.unlearnable_labels(found)
-    labels = sorted({each.label for each in found})
+    counts = _counts_by_label(found, head)
+    labels = sorted(counts)
     _require_enough(found, labels, dropped)
     (output / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
+    (output / "head.json").write_text(head.model_dump_json() + "\n")
     for split in SPLITS:
         _write(output / f"{split}.jsonl", (each for each in found if each.split == split))
-    counts = {label: Counter(each.split for each in found if each.label == label) for label in labels}
     report = {
         "kind": member.kind,
         "fingerprint": member.fingerprint(),
@@ -70,74 +74,99 @@ def fingerprint(member: Labelled) -> str:
 class _Dropped:
     """Drops examples, each with its reason on the ledger."""
 
-    def __init__(self, source: str, ledger: Ledger):
-        self.source, self.ledger = source, ledger
+    def __init__(self, source: str, head: Head, ledger: Ledger):
+        self.source, self.head, self.ledger = source, head, ledger
         self.reasons: Counter[str] = Counter()
         self.num_mended = 0
 
     def drop(self, reason: str, example: Example) -> None:
         """Count and write down one example."""
         self.reasons[reason] += 1
-        self.ledger.dropped("collect", reason, Document(example.id, example.text, self.source))
+        content = json.dumps(dict(example.fields), ensure_ascii=False, default=repr)
+        self.ledger.dropped("collect", reason, Document(encodable(example.id), encodable(content), self.source))
 
-    def unreadable_and_empty(self, examples: Iterable[Example | Unreadable]) -> list[Example]:
-        """Return the examples that have a text and a label, in valid Unicode."""
+    def unreadable_and_unfit(self, examples: Iterable[Example | Unreadable]) -> list[Example]:
+        """Return the examples that are in the head's shape, in valid Unicode."""
         kept = []
         for each in examples:
             if isinstance(each, Unreadable):
                 self.reasons[each.reason] += each.num_lines
                 self.ledger.unreadable(each)
-            elif not each.text.strip():
-                self.drop("empty text", each)
-            elif not each.label.strip():
-                self.drop("empty label", each)
-            elif each.label != encodable(each.label):
-                # Mended, two labels could become one.
-                self.drop("label is not valid Unicode", each)
-            else:
-                valid = with_valid_unicode(each)
-                self.num_mended += valid != each
-                kept.append(replace(valid, label=valid.label.strip()))
+                continue
+            try:
+                fields = self.head.checked(each.fields)
+            except ValueError as error:
+                self.drop(str(error), each)
+                continue
+            classes = self.head.classes(fields)
+            if classes != tuple(map(encodable, classes)):
+                self.drop("label is not valid Unicode", each)  # mended, two labels could become one
+                continue
+            valid = Example(encodable(each.id), encodable(fields), each.group and encodable(each.group), each.split)
+            self.num_mended += (valid.id, valid.fields, valid.group) != (each.id, fields, each.group)
+            kept.append(valid)
         return kept
 
     def conflicting_copies(self, examples: list[Example]) -> list[Example]:
-        """Return one of each text: the copy that is held out the most, because a test must be unseen."""
+        """Return one of each text: the copy that is held out the most, because a test must be unseen.
+
+        Within a split a text may come again with another answer, if the head knows several.
+        """
         order = {split: index for index, split in enumerate(reversed(SPLITS))}
-        first: dict[bytes, int] = {}
+        first: dict[bytes, Example] = {}
+        answers: set[tuple[bytes, str]] = set()
+        kept = []
         for index in sorted(range(len(examples)), key=lambda index: order[str(examples[index].split)]):
             each = examples[index]
-            other = examples[first.setdefault(Exact().key(each.text), index)]
-            if other is each:
-                continue
+            key = Exact().key(self.head.text(each.fields))
+            answer = key, json.dumps(self.head.reference(each.fields), sort_keys=True)
+            other = first.setdefault(key, each)
             if other.split != each.split:
                 self.drop(f"copy of an example in {other.split}", each)
+            elif answer in answers:
+                self.drop("copy", each)
+            elif other is not each and not self.head.several_answers:
+                self.drop("copy with another answer", each)
             else:
-                self.drop("copy" if other.label == each.label else "copy with another label", each)
-        return [examples[index] for index in sorted(first.values())]
+                answers.add(answer)
+                kept.append(index)
+        return [examples[index] for index in sorted(kept)]
 
     def unlearnable_labels(self, examples: list[Example]) -> list[Example]:
-        """Return the examples whose label occurs in train, and more than once altogether."""
-        counts = Counter(each.label for each in examples)
-        known = {each.label for each in examples if each.split == "train"}
+        """Return the examples of which some label occurs in train and again; those without labels stay."""
+        asked = [self.head.classes(each.fields) for each in examples]
+        counts = Counter(label for labels in asked for label in set(labels))
+        known = {
+            label for each, labels in zip(examples, asked, strict=True) if each.split == "train" for label in labels
+        }
         kept = []
-        for each in examples:
-            if counts[each.label] == 1:
+        for each, labels in zip(examples, asked, strict=True):
+            if labels and all(counts[label] == 1 for label in labels):
                 self.drop("only example of its label", each)
-            elif each.label not in known:
+            elif labels and not known.intersection(labels):
                 self.drop("label that train does not have", each)
             else:
                 kept.append(each)
         return kept
 
 
-def _with_splits(examples: list[Example], member: Labelled, seed: int) -> list[Example]:
+def _counts_by_label(examples: list[Example], head: Head) -> dict[str, Counter[str]]:
+    """Return how many examples of each split ask for each label."""
+    counts: dict[str, Counter[str]] = {}
+    for each in examples:
+        for label in set(head.classes(each.fields)):
+            counts.setdefault(label, Counter())[str(each.split)] += 1
+    return counts
+
+
+def _with_splits(examples: list[Example], member: Labelled, head: Head, seed: int) -> list[Example]:
     """Return the examples, each with a split; nothing is added to a split that the source gives."""
     given = {each.split for each in examples if each.split}
     validation_fraction = 0.0 if "validation" in given else member.validation_fraction
     test_fraction = 0.0 if "test" in given else member.test_fraction
 
     def split(example: Example) -> str:
-        place = position(split_key(example), seed)
+        place = position(example.group or head.text(example.fields), seed)
         return example.split or split_at(place, validation_fraction, test_fraction)
 
     return [replace(each, split=split(each)) for each in examples]
@@ -152,7 +181,7 @@ def _require_unique_ids(examples: list[Example]) -> None:
 
 def _require_enough(examples: list[Example], labels: list[str], dropped: _Dropped) -> None:
     reasons = ", ".join(f"{n} for: {reason}" for reason, n in dropped.reasons.most_common()) or "none"
-    if len(labels) < FEWEST_LABELS:
+    if examples and labels and len(labels) < FEWEST_LABELS:
         raise ValueError(
             f"{len(labels)} labels are left where {FEWEST_LABELS} are needed (dropped: {reasons}); "
             "check the label column, or add examples"
@@ -171,5 +200,5 @@ def _shared_groups(examples: list[Example]) -> dict[str, int]:
 def _write(path: Path, examples: Iterable[Example]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for each in examples:
-            row = {"id": each.id, "text": each.text, "label": each.label, "group": each.group}
+            row = {"id": each.id, **each.fields, "group": each.group}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -1,12 +1,15 @@
-"""Reading a directory of labelled examples: `train.jsonl`, `validation.jsonl`, `test.jsonl` and `labels.json`."""
+"""Reading a directory of labelled examples: a JSONL file for each split, `labels.json` and `head.json`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
+from configs.component import members
 from lm_modules.data.documents import SPLITS, Example
+from lm_modules.heads import Head
 
 
 def read_examples(directory: Path, split: str) -> list[Example]:
@@ -20,8 +23,9 @@ def read_examples(directory: Path, split: str) -> list[Example]:
         return [_example(json.loads(line), split) for line in lines]
 
 
-def _example(row: dict[str, str], split: str) -> Example:
-    return Example(row["id"], row["text"], row["label"], row.get("group"), split)
+def _example(row: dict[str, Any], split: str) -> Example:
+    fields = {name: value for name, value in row.items() if name not in ("id", "group")}
+    return Example(row["id"], fields, row.get("group"), split)
 
 
 def read_labels(directory: Path) -> list[str]:
@@ -35,3 +39,13 @@ def fingerprint(directory: Path) -> str:
     for name in ("train.jsonl", "validation.jsonl", "labels.json"):
         digest.update((directory / name).read_bytes())
     return digest.hexdigest()
+
+
+def read_head(directory: str | Path) -> Head:
+    """Return the head of the examples, or of the model, in a directory.
+
+    A directory from elsewhere, without `head.json`, is taken for a classifier of texts.
+    """
+    path = Path(directory) / "head.json"
+    settings = json.loads(path.read_text()) if path.is_file() else {"kind": "sequence_classification"}
+    return members("lm_modules.heads")[settings["kind"]].model_validate(settings)  # type: ignore[return-value]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from lm_modules.data.documents import Example, Unreadable
 from lm_modules.data.input_files import files_fingerprint, input_files
+from lm_modules.data.inputs.groups import group_of
 from lm_modules.data.labelled import Labelled
+
+LABELS = ("label", "labels", "tags")
+"""Fields whose values are labels."""
 
 
 class LabelledTable(Labelled):
-    """Rows with a text and a label, in files for training and, if they are given, files that are held out."""
+    """Rows of named columns, in files for training and, if they are given, files that are held out."""
 
     suffixes: ClassVar[tuple[str, ...]]
 
@@ -25,10 +29,10 @@ class LabelledTable(Labelled):
     """Examples for validation; null holds out a share of `path`."""
     test: str | None = None
     """Examples for the test; null holds out a share of `path`."""
-    text_field: str = "text"
-    """The column or field that holds the text."""
-    label_field: str = "label"
-    """The column or field that holds the label; in JSON a string or a whole number."""
+    columns: dict[str, str] = Field(default={})
+    """What the head reads -> the column or field that holds it, where that has another name: `{text: message}`."""
+    label_names: tuple[str, ...] = Field(default=(), max_length=10_000)
+    """Names of the labels, where the files give numbers from 0."""
     group_field: str | None = None
     """A column or field; examples with the same value stay in the same split."""
 
@@ -40,28 +44,46 @@ class LabelledTable(Labelled):
         return self
 
     @abstractmethod
-    def rows(self, file: Path) -> Iterator[tuple[int, dict[str, str]] | Unreadable]:
-        """Yield (line number from 1, values by field) of every row; what has no text or label is unreadable."""
+    def rows(self, file: Path, columns: Sequence[str]) -> Iterator[tuple[int, Mapping[str, Any]] | Unreadable]:
+        """Yield (line number from 1, values by column) of every row.
 
-    def fields(self) -> tuple[str, ...]:
-        """Return the fields that every row needs."""
-        return tuple(filter(None, (self.text_field, self.label_field, self.group_field)))
+        A file of which no row has one of these columns is a ValueError that names it.
+        """
 
-    def examples(self) -> Iterator[Example | Unreadable]:
+    def examples(self, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Example | Unreadable]:
         """Yield one example a row."""
         for split, name, file in self._files():
-            for row in self.rows(file):
+            for row in self.rows(file, self._columns_of(required)):
                 if isinstance(row, Unreadable):
                     yield row
                     continue
                 number, values = row
-                group = values[self.group_field] if self.group_field else None
-                yield Example(f"{name}:{number}", values[self.text_field], values[self.label_field], group, split)
+                fields = {
+                    field: self._named(field, values[column])
+                    for field in (*required, *optional)
+                    if (column := self.columns.get(field, field)) in values
+                }
+                group = None if self.group_field is None else group_of(values.get(self.group_field))
+                yield Example(f"{name}:{number}", fields, group, split)
 
-    def check(self) -> None:
-        """Raise a ValueError if a file is missing, or a file has not the fields; reads the first row of each."""
+    def check(self, required: Sequence[str]) -> None:
+        """Raise a ValueError if a file is missing, or a file has not the columns; reads the first row of each."""
         for _, _, file in self._files():
-            next((row for row in self.rows(file) if not isinstance(row, Unreadable)), None)
+            rows = self.rows(file, self._columns_of(required))
+            next((row for row in rows if not isinstance(row, Unreadable)), None)
+
+    def _columns_of(self, fields: Sequence[str]) -> list[str]:
+        columns = [self.columns.get(field, field) for field in fields]
+        return columns if self.group_field is None else [*columns, self.group_field]
+
+    def _named(self, field: str, value: Any) -> Any:
+        """Return a value, or the name of the label that it is the number of."""
+        if not self.label_names or field not in LABELS:
+            return value
+        if isinstance(value, list):
+            return [self._named(field, each) for each in value]
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        return self.label_names[number] if type(number) is int and 0 <= number < len(self.label_names) else value
 
     def _files(self) -> Iterator[tuple[str | None, str, Path]]:
         """Yield (split, name, file): under `path` no split yet, and nothing of it goes into a split that is given."""

@@ -29,7 +29,7 @@ from lm_modules.data.assembly import Assembly
 from lm_modules.data.copies import find_copies
 from lm_modules.data.decontamination import Index
 from lm_modules.data.documents import Example
-from lm_modules.data.labelled_examples import read_examples
+from lm_modules.data.labelled_examples import read_examples, read_head
 from lm_modules.data.part_work import STATS, Rules, Work, apply_part, finish_part, read_part
 from lm_modules.data.parts import for_each_part, part_directory
 from lm_modules.data.sources import Source
@@ -144,12 +144,14 @@ class _Passes:
 
 def evaluation_texts(settings: DecontaminationConfig, evaluation: Mapping[str, Path]) -> dict[str, list[str]]:
     """Return the texts of each evaluation set: what is held out of labelled directories, and all of `settings.sets`."""
-    texts = {
-        name: [each.text for split in ("validation", "test") for each in read_examples(directory, split)]
-        for name, directory in evaluation.items()
-    }
+    texts = {}
+    for name, directory in evaluation.items():
+        head = read_head(directory)
+        held_out = [each for split in ("validation", "test") for each in read_examples(directory, split)]
+        texts[name] = [head.text(each.fields) for each in held_out]
     for each in settings.sets:
-        texts[free_name(each.kind, texts)] = [found.text for found in each.examples() if isinstance(found, Example)]
+        found = [example.fields["text"] for example in each.examples(["text"]) if isinstance(example, Example)]
+        texts[free_name(each.kind, texts)] = [text for text in found if isinstance(text, str)]
     return texts
 
 

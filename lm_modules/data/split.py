@@ -9,15 +9,15 @@ import hashlib
 from collections.abc import Mapping
 
 from configs.data_preparation import SplitConfig
-from lm_modules.data.documents import Document, Example
+from lm_modules.data.documents import Document
 
 SPARE_GROUPS = 3
 """Three, so that one is left for train when two splits are empty."""
 
 
-def split_key(each: Document | Example) -> str:
+def split_key(document: Document) -> str:
     """Return what decides the split and so is never parted: the group, or the text with its copies."""
-    return each.group or each.text
+    return document.group or document.text
 
 
 def position(key: str, seed: int) -> float:

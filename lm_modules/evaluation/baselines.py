@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from lm_modules.data.documents import Example
-from lm_modules.heads import Prediction
+from lm_modules.heads import Head, Prediction
 
 WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts that set no space between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
 
 
-def majority(train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
-    """Answer every example with the most frequent label of the training split (of several, the first by name)."""
-    counts = Counter(each.label for each in train)
-    label = min(counts, key=lambda each: (-counts[each], each))
-    return [Prediction(label, counts[label] / len(train)) for _ in test]
+def majority(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
+    """Answer every example with the most frequent answer of the training split (of several, the first by name)."""
+    counts = Counter(json.dumps(head.reference(each.fields)) for each in train)
+    answer = min(counts, key=lambda each: (-counts[each], each))
+    return [Prediction(json.loads(answer), counts[answer] / len(train)) for _ in test]
 
 
-def tfidf(train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
+def tfidf(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
     """Answer by logistic regression over TF-IDF of words and pairs of words; fitted on the training split only.
+
+    Where an example may have several labels, there is a regression for each of them.
 
     Where words do not stand apart, or none is in two texts, runs of one to three characters take their place.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MultiLabelBinarizer
 
-    texts = [each.text for each in train]
+    texts = [head.text(each.fields) for each in train]
+    asked = [head.text(each.fields) for each in test]
+    references = [head.reference(each.fields) for each in train]
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
     characters = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
     counted = words if _words_recur(texts, words.build_tokenizer()) else characters
-    classifier = make_pipeline(counted, LogisticRegression(C=10.0, max_iter=1000))
-    classifier.fit(texts, [each.label for each in train])
-    probabilities_NK = classifier.predict_proba([each.text for each in test])
+    regression = LogisticRegression(C=10.0, max_iter=1000)
+    if any(isinstance(each, list) for each in references):
+        several = MultiLabelBinarizer()
+        classifier = make_pipeline(counted, OneVsRestClassifier(regression))
+        classifier.fit(texts, several.fit_transform(references))
+        probabilities_NK = classifier.predict_proba(asked)
+        certain_N = np.maximum(probabilities_NK, 1 - probabilities_NK).prod(axis=1)
+        found = several.inverse_transform(probabilities_NK > 0.5)
+        return [Prediction(list(labels), float(certain)) for labels, certain in zip(found, certain_N, strict=True)]
+    classifier = make_pipeline(counted, regression)
+    classifier.fit(texts, references)
+    probabilities_NK = classifier.predict_proba(asked)
     best_N = probabilities_NK.argmax(axis=1)
     labels = classifier.classes_
     return [Prediction(str(labels[best]), float(row[best])) for best, row in zip(best_N, probabilities_NK, strict=True)]

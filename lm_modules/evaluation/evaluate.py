@@ -1,6 +1,6 @@
 """Judging models side by side on the same held-out examples, and writing down what was found.
 
-predictions/<model>.jsonl    id, group, label, prediction, probability of every example
+predictions/<model>.jsonl    id, group, reference, prediction, probability of every example
 evaluation.json              scores with intervals, paired comparisons, the language model's bits per byte
 other_split/                 the same predictions for a second split of the same data
 """
@@ -17,13 +17,14 @@ from typing import Any
 
 from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
 from lm_modules.data.documents import Example
-from lm_modules.data.labelled_examples import read_examples, read_labels
+from lm_modules.data.labelled_examples import read_examples, read_head, read_labels
 from lm_modules.evaluation import baselines
 from lm_modules.evaluation.confidence import interval, paired_difference
 from lm_modules.evaluation.likelihood import bits_per_byte, xz_bits_per_byte
 from lm_modules.evaluation.metrics import Metric
 from lm_modules.evaluation.predictions import predict_with_directory, records
 from lm_modules.evaluation.scores import statistics
+from lm_modules.heads import Head
 
 CHALLENGER = "tuned"
 """The model that is compared with all others."""
@@ -52,8 +53,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """Judge `models` on the test split of `data`, write the evaluation directory, return what `evaluation.json` holds.
 
-    `models` are stock directories by name; None under `majority` or `tfidf` stands for that baseline. `other_data` and
-    `other_models` are a second split of the same data and what was trained on it. `language_model` is what
+    `models` are stock directories by name; None under a name of `head.baselines` stands for that baseline. `other_data`
+    and `other_models` are a second split of the same data and what was trained on it. `language_model` is what
     `judge_language_model` found. Without labelled `data`, that is all there is to write.
     """
     found: dict[str, Any] = {
@@ -79,14 +80,15 @@ def evaluate(
 
 def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path, seed: int) -> dict[str, Any]:
     """Write every model's predictions on the test split; return the scores and the comparisons."""
-    examples, labels = read_examples(data, "test"), read_labels(data)
+    examples, labels, head = read_examples(data, "test"), read_labels(data), read_head(data)
+    metrics = config.metrics_for(head)
     answers, entries = {}, {}
     for name, directory in models.items():
         started = time.perf_counter()
-        answers[name] = _answers(name, directory, data, examples)
+        answers[name] = _answers(name, directory, data, head, examples)
         seconds = time.perf_counter() - started
         _write_records(output / "predictions" / f"{name}.jsonl", answers[name])
-        scores = {metric.kind: score_with_interval(answers[name], metric, config, seed) for metric in config.metrics}
+        scores = {metric.kind: score_with_interval(answers[name], metric, config, seed) for metric in metrics}
         entries[name] = {"title": TITLES.get(name, name), "metrics": scores, "seconds": round(seconds, 3)}
     challenger = answers.get(CHALLENGER)
     comparisons = [
@@ -103,7 +105,7 @@ def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path,
             ),
         }
         for name, baseline in answers.items()
-        for metric in config.metrics
+        for metric in metrics
         if challenger is not None and name != CHALLENGER
     ]
     return {
@@ -132,12 +134,12 @@ def compare(
     of_id = {each["id"]: each for each in baseline}
     if len(of_id) < len(baseline):
         raise ValueError("some records share an id, so that they cannot be paired; give every example an id of its own")
-    if sorted((each["id"], each["label"]) for each in challenger) != sorted(
-        (key, each["label"]) for key, each in of_id.items()
-    ):
-        raise ValueError("the records are of different examples or labels; evaluate both models on the same data")
+    if {each["id"]: each["reference"] for each in challenger} != {
+        each["id"]: each["reference"] for each in baseline
+    } or len(challenger) != len(baseline):
+        raise ValueError("the records are of different examples or answers; evaluate both models on the same data")
     paired = [of_id[each["id"]] for each in challenger]
-    labels = sorted({each[key] for each in (*challenger, *paired) for key in ("label", "prediction")})
+    labels = _labels([*challenger, *paired])
     difference = paired_difference(
         metric,
         _statistics(metric, challenger, labels),
@@ -161,7 +163,7 @@ def score_with_interval(
     answers: Sequence[Record], metric: Metric, config: EvaluationConfig, seed: int
 ) -> dict[str, float]:
     """Return value, low and high of a metric over the records of one model."""
-    labels = sorted({each[key] for each in answers for key in ("label", "prediction")})
+    labels = _labels(answers)
     rows = _statistics(metric, answers, labels)
     return asdict(
         interval(
@@ -227,17 +229,27 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def _answers(name: str, directory: Path | None, data: Path, examples: Sequence[Example]) -> list[dict[str, Any]]:
+def _answers(
+    name: str, directory: Path | None, data: Path, head: Head, examples: Sequence[Example]
+) -> list[dict[str, Any]]:
     if directory is not None:
-        return records(examples, predict_with_directory(directory, examples))
-    known = {"majority": baselines.majority, "tfidf": baselines.tfidf}
-    if name not in known:
-        raise ValueError(f"no directory for the model {name!r}; only {', '.join(known)} are computed from the data")
-    return records(examples, known[name](read_examples(data, "train"), examples))
+        return records(head, examples, predict_with_directory(directory, examples))
+    if name not in head.baselines:
+        known = ", ".join(head.baselines) or "none"
+        raise ValueError(f"no directory for the model {name!r}; computed from the data of {head.kind} are: {known}")
+    return records(head, examples, getattr(baselines, name)(head, read_examples(data, "train"), examples))
+
+
+def _labels(answers: Sequence[Record]) -> list[str]:
+    """Return the labels among references and predictions, where these are labels or lists of them."""
+    found: set[str] = set()
+    for value in (each[key] for each in answers for key in ("reference", "prediction")):
+        found.update(each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
+    return sorted(found)
 
 
 def _statistics(metric: Metric, answers: Sequence[Record], labels: Sequence[str]) -> Any:
-    return statistics(metric, [each["prediction"] for each in answers], [each["label"] for each in answers], labels)
+    return statistics(metric, [each["prediction"] for each in answers], [each["reference"] for each in answers], labels)
 
 
 def _groups(answers: Sequence[Record]) -> list[str] | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from configs.component import members
 from lm_modules.data.documents import Example
+from lm_modules.data.labelled_examples import read_head
 from lm_modules.heads import Encoded, Head, Prediction
 from lm_modules.model.stock import labels_of, open_model, open_tokenizer
 
@@ -16,20 +15,28 @@ BATCH_TOKENS = 8192
 """Size of a batch for prediction, padding included: few enough to stay in the caches of a CPU."""
 
 
-def predict(head: Head, network: Any, encoded: Sequence[Encoded], pad_token_id: int) -> list[Prediction]:
+def predict(
+    head: Head, network: Any, tokenizer: Any, examples: Sequence[Example], encoded: Sequence[Sequence[Encoded]]
+) -> list[Prediction]:
     """Return the answers in the order of the examples; the network is left in the mode it was in.
 
-    Examples are batched by length, so that little is padding.
+    `encoded` is what the head made of each example. Rows are batched by length, so that little is padding.
     """
     device, was_training = next(network.parameters()).device, network.training
     network.eval()
-    answers: dict[int, Prediction] = {}
-    for rows in _batches([len(each.token_ids) for each in encoded]):
-        batch = head.collate([encoded[row] for row in rows], pad_token_id)
+    rows = [each for several in encoded for each in several]
+    found: dict[int, Prediction] = {}
+    for places in _batches([len(each) for each in rows]):
+        batch = head.collate([rows[place] for place in places], tokenizer.pad_token_id)
         batch = {name: tensor.to(device) for name, tensor in batch.items()}
-        answers.update(zip(rows, head.predict(network, batch), strict=True))
+        found.update(zip(places, head.predict(network, batch), strict=True))
     network.train(was_training)
-    return [answers[row] for row in range(len(encoded))]
+    answers, start = [], 0
+    for example, several in zip(examples, encoded, strict=True):
+        said = [found[place] for place in range(start, start + len(several))]
+        answers.append(head.answer(example.fields, several, said, tokenizer))
+        start += len(several)
+    return answers
 
 
 def _batches(lengths: Sequence[int]) -> list[list[int]]:
@@ -44,31 +51,22 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def predict_with_directory(directory: str | Path, examples: Sequence[Example]) -> list[Prediction]:
-    """Return the answers of the fine-tuned model in a stock directory, in float32.
-
-    The head is read from `head.json`; a directory from elsewhere, without that file, is taken for a classifier.
-    """
+    """Return the answers of the fine-tuned model in a stock directory, in float32; it does not see what is right."""
     head, tokenizer = read_head(directory), open_tokenizer(directory)
-    network = open_model(head.auto_class(), directory)
+    network = open_model(head.auto_class(directory), directory)
     labels = labels_of(network)
-    encoded = [head.encode(each.text, None, tokenizer, labels) for each in examples]
-    return predict(head, network, encoded, tokenizer.pad_token_id)
+    asked = [{name: value for name, value in each.fields.items() if name != head.target} for each in examples]
+    encoded = [head.encode(each, tokenizer, labels) for each in asked]
+    return predict(head, network, tokenizer, examples, encoded)
 
 
-def read_head(directory: str | Path) -> Head:
-    """Return the head that the model in this directory was fine-tuned with."""
-    path = Path(directory) / "head.json"
-    settings = json.loads(path.read_text()) if path.is_file() else {"kind": "sequence_classification"}
-    return members("lm_modules.heads")[settings["kind"]].model_validate(settings)  # type: ignore[return-value]
-
-
-def records(examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Return one row an example: id, group (null if it has none), label, prediction, probability."""
+def records(head: Head, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
+    """Return one row an example: id, group (null if it has none), reference, prediction, probability."""
     return [
         {
             "id": example.id,
             "group": example.group,
-            "label": example.label,
+            "reference": head.reference(example.fields),
             "prediction": each.value,
             "probability": round(each.probability, 6),
         }

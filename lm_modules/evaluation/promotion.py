@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.promotion import PromotionConfig
-from lm_modules.data.labelled_examples import read_examples
+from lm_modules.data.labelled_examples import read_examples, read_head
 from lm_modules.evaluation.evaluate import CHALLENGER, compare, read_records
 from lm_modules.evaluation.predictions import predict_with_directory, records
 
@@ -20,12 +20,12 @@ def compare_for_promotion(
 
     The champion answers the same examples anew. A label that it does not know counts against it, as it would in use.
     """
-    predictions = evaluation / "predictions"
+    predictions, head = evaluation / "predictions", read_head(data)
     if champion is not None:
         examples = read_examples(data, "test")
-        opponents = {CHAMPION: records(examples, predict_with_directory(champion, examples))}
+        opponents = {CHAMPION: records(head, examples, predict_with_directory(champion, examples))}
     else:
-        opponents = {name: _known(predictions, name) for name in config.baselines}
+        opponents = {name: _known(predictions, name) for name in config.baselines_for(head)}
     challenger = read_records(predictions / f"{CHALLENGER}.jsonl")
     return [
         {
@@ -34,7 +34,7 @@ def compare_for_promotion(
             **compare(
                 challenger,
                 opponent,
-                config.metric,
+                config.metric_for(head),
                 confidence=config.confidence,
                 replicates=replicates,
                 seed=seed,

@@ -1,13 +1,17 @@
 """Heads: what a fine-tuned model is asked to produce, on stock `transformers` models.
 
-A head knows how an example becomes token ids, which stock architecture answers, what its loss is and how an answer is
-read. Training and evaluation know none of these.
+A head knows which fields an example has, how they become token ids, which stock architecture answers, what its loss is
+and how an answer is read. Training and evaluation know none of these.
+
+    fields -> checked -> encode -> Encoded, one or several -> collate -> batch -> loss
+                                                                          |
+                                             answer <- one Prediction a row of it <- predict
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,36 +26,85 @@ if TYPE_CHECKING:
 PAD_MULTIPLE = 8
 """Fewer different shapes of batches: a CPU keeps compiled kernels for each (a fifth of the memory of a fine-tuning)."""
 
+Fields = Mapping[str, Any]
+"""What an example says, by the names of the fields: `{"text": "Buy now!", "label": "spam"}`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One example as the model reads it."""
+    """What a model reads at once: an example, or a window of one."""
 
     token_ids: list[int]
     target: Any = None
     """What the loss compares with; None where there is no answer to learn from."""
+    token_type_ids: list[int] | None = None
+    """Which of two texts each token is of, for models that ask; None where all are of the first."""
+    places: Any = None
+    """Where in the example the tokens stand, for heads whose answers are places."""
+    num_more_tokens: int = 0
+    """Tokens that the model writes or reads besides `token_ids`."""
+
+    def __len__(self) -> int:
+        return len(self.token_ids) + self.num_more_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the model answers to one example."""
+    """What the model answers to one example, or to a row of a batch."""
 
     value: Any
     probability: float
     """The model's own probability of this answer, from 0 to 1."""
     loss: float | None = None
-    """The example's loss in nats, where its target is known."""
+    """The mean loss in nats over its targets, where these are known."""
+    num_targets: int = 1
+    """How many targets `loss` is a mean over."""
 
 
 class Head(Component):
     """What a fine-tuned model is asked to produce."""
 
+    inputs: ClassVar[tuple[str, ...]]
+    """Fields that the model reads; every example has them."""
+    target: ClassVar[str]
+    """Field that it is to answer."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Fields that are read where there are any."""
+    several_answers: ClassVar[bool] = False
+    """Whether one input may have several right answers, as a sentence has translations."""
     metrics: ClassVar[tuple[str, ...]]
     """Kinds of the metrics that are reported in training, the most telling one first."""
+    baselines: ClassVar[tuple[str, ...]] = ()
+    """Names in `lm_modules.evaluation.baselines` of what answers without a model."""
+    service: ClassVar[str]
+    """What a registered model answers with: `lm_modules/serving/<service>_service.py`."""
+    pipeline_tag: ClassVar[str]
+    """The word for it on the Hugging Face Hub."""
+    usage: ClassVar[str]
+    """Lines of Python that ask the model in `directory`, for its card."""
 
     @abstractmethod
-    def auto_class(self) -> Any:
-        """Return the class of `transformers` that opens models with this head."""
+    def checked(self, fields: Fields) -> dict[str, Any]:
+        """Return the fields in the shape in which the head reads them; a ValueError says what is wrong with them.
+
+        The target may be missing, where nobody knows it; the inputs may not.
+        """
+
+    def text(self, fields: Fields) -> str:
+        """Return all text that the model reads of an example: by it copies and contamination are told."""
+        return "\n".join(fields[name] for name in self.inputs)
+
+    def classes(self, fields: Fields) -> tuple[str, ...]:
+        """Return the labels that an example asks for; none where answers are no labels."""
+        return ()
+
+    def reference(self, fields: Fields) -> Any:
+        """Return what answers are measured against."""
+        return fields[self.target]
+
+    @abstractmethod
+    def auto_class(self, base: str | Path) -> Any:
+        """Return the class of `transformers` that opens models of this architecture with this head."""
 
     @abstractmethod
     def network(self, base: str | Path, labels: Sequence[str], *, from_random_weights: bool = False) -> PreTrainedModel:
@@ -61,19 +114,31 @@ class Head(Component):
         """
 
     @abstractmethod
-    def encode(
-        self, text: str, label: str | None, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]
-    ) -> Encoded:
-        """Return the token ids, at most `tokenizer.model_max_length`, and the target."""
+    def encode(self, fields: Fields, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[Encoded]:
+        """Return what is to be read, each at most `tokenizer.model_max_length` tokens, with its target if it is known.
+
+        An example whose answer could not be learned from any part of it that fits gives none.
+        """
 
     @abstractmethod
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
-        """Return a batch, padded on the right to its longest row, rounded up to a multiple of `PAD_MULTIPLE`."""
+        """Return a batch, each tensor [rows, ...], padded to its longest row, rounded up to `PAD_MULTIPLE`."""
 
     @abstractmethod
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean loss in nats, in float32."""
+        """Return the mean loss in nats over the targets of the batch, in float32."""
 
     @abstractmethod
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
-        """Return one answer for each row of the batch, without gradients."""
+        """Return what each row of the batch says, without gradients."""
+
+    def answer(
+        self,
+        fields: Fields,
+        encoded: Sequence[Encoded],
+        found: Sequence[Prediction],
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> Prediction:
+        """Return the answer to an example from what its rows say."""
+        (only,) = found
+        return only

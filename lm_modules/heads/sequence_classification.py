@@ -1,4 +1,4 @@
-"""One label for a whole text."""
+"""One label for a whole text, or several."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from lm_modules.heads import PAD_MULTIPLE, Encoded, Head, Prediction
+from lm_modules.heads import Encoded, Fields, Head, Prediction
+from lm_modules.heads._batches import inputs_of, outputs_of
+from lm_modules.heads._fields import label_of, list_of, text_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,16 +17,46 @@ if TYPE_CHECKING:
 
 
 class SequenceClassification(Head):
-    """One label for a whole text, by `transformers.AutoModelForSequenceClassification`.
+    """One label for a whole text, or several, by `transformers.AutoModelForSequenceClassification`.
 
     A decoder answers from its last token, an encoder from its pooler. The text is encoded by the tokenizer alone,
     so that `transformers.pipeline("text-classification")` on the saved model sees what training saw.
     """
 
-    kind: Literal["sequence_classification"] = "sequence_classification"
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
+    target: ClassVar[str] = "label"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
+    baselines: ClassVar[tuple[str, ...]] = ("majority", "tfidf")
+    service: ClassVar[str] = "classifier"
+    pipeline_tag: ClassVar[str] = "text-classification"
+    usage: ClassVar[str] = """\
+from transformers import pipeline
 
-    def auto_class(self) -> Any:
+classify = pipeline("text-classification", model=directory)
+classify("Return the absolute path of a file.", truncation=True)"""
+
+    kind: Literal["sequence_classification"] = "sequence_classification"
+    multi_label: bool = False
+    """A text may have several labels, or none: `label` is a list, or a string with commas between them."""
+
+    def checked(self, fields: Fields) -> dict[str, Any]:
+        """Return the texts, and the label as a string, or the labels as a sorted list."""
+        found: dict[str, Any] = {name: text_of(fields, name) for name in self.inputs}
+        if self.target in fields:
+            value = fields[self.target]
+            if self.multi_label:
+                labels = list_of(value, self.target, separator=",")
+                found[self.target] = sorted({label_of(each, self.target) for each in labels})
+            else:
+                found[self.target] = label_of(value, self.target)
+        return found
+
+    def classes(self, fields: Fields) -> tuple[str, ...]:
+        """Return the label, or the labels."""
+        value = fields[self.target]
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    def auto_class(self, base: str | Path) -> Any:
         """Return `AutoModelForSequenceClassification`."""
         from transformers import AutoModelForSequenceClassification
 
@@ -35,61 +67,80 @@ class SequenceClassification(Head):
         from lm_modules.model.stock import open_model, open_tokenizer
 
         model = open_model(
-            self.auto_class(),
+            self.auto_class(base),
             base,
             from_random_weights=from_random_weights,
             id2label=dict(enumerate(labels)),
             label2id={label: index for index, label in enumerate(labels)},
-            problem_type="single_label_classification",
+            problem_type="multi_label_classification" if self.multi_label else "single_label_classification",
         )
         # a stock decoder finds the last token of a row by where padding begins
         model.config.pad_token_id = open_tokenizer(base).pad_token_id
         return model
 
-    def encode(
-        self, text: str, label: str | None, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]
-    ) -> Encoded:
-        """Return the beginning of the text and the number of the label."""
-        token_ids = tokenizer(text, truncation=True)["input_ids"]
+    def encode(self, fields: Fields, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[Encoded]:
+        """Return the beginning of the text, and the number of the label or a one at each of the labels."""
+        found = self._tokens(fields, tokenizer)
+        segments = found.get("token_type_ids", [])
+        target: Any = None
+        if self.target in fields:
+            asked = self.classes(fields)
+            target = [float(each in asked) for each in labels] if self.multi_label else labels.index(asked[0])
         # an empty text still needs a token to answer from
-        return Encoded(token_ids or [tokenizer.eos_token_id], None if label is None else labels.index(label))
+        token_ids = found["input_ids"] or [tokenizer.eos_token_id]
+        return [Encoded(token_ids, target, token_type_ids=segments if any(segments) else None)]
+
+    def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
+        return tokenizer(fields["text"], truncation=True)
 
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
-        """Return `input_ids` and `attention_mask`, [batch, length], and `labels`, [batch], where all are known."""
+        """Return the inputs, and `labels`, [batch] or [batch, labels], where all are known."""
         import torch
 
-        longest = max(len(each.token_ids) for each in encoded)
-        longest = math.ceil(longest / PAD_MULTIPLE) * PAD_MULTIPLE
-        tokens_BL = torch.full((len(encoded), longest), pad_token_id)
-        mask_BL = torch.zeros_like(tokens_BL)
-        for row, each in enumerate(encoded):
-            tokens_BL[row, : len(each.token_ids)] = torch.tensor(each.token_ids)
-            mask_BL[row, : len(each.token_ids)] = 1
-        batch = {"input_ids": tokens_BL, "attention_mask": mask_BL}
+        batch = inputs_of(encoded, pad_token_id)
         if all(each.target is not None for each in encoded):
             batch["labels"] = torch.tensor([each.target for each in encoded])
         return batch
 
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
-        """Return the mean cross-entropy in nats, in float32."""
-        from torch.nn.functional import cross_entropy
+        """Return the mean cross-entropy in nats; of several labels the binary ones of each."""
+        from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-        logits_BK = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        return cross_entropy(logits_BK.float(), batch["labels"], label_smoothing=label_smoothing)
+        logits_BK = outputs_of(network, batch)
+        if self.multi_label:
+            smoothed_BK = batch["labels"] * (1 - label_smoothing) + label_smoothing / 2
+            return binary_cross_entropy_with_logits(logits_BK, smoothed_BK)
+        return cross_entropy(logits_BK, batch["labels"], label_smoothing=label_smoothing)
 
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
-        """Return the most probable label of each row."""
+        """Return the most probable label of each row, or all labels that are rather there than not."""
         import torch
 
         from lm_modules.model.stock import labels_of
 
         with torch.inference_mode():
-            logits_BK = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-        log_probabilities_BK = logits_BK.float().log_softmax(-1)
+            logits_BK = outputs_of(network, batch)
+        names = labels_of(network)
+        if self.multi_label:
+            return _several(logits_BK, batch.get("labels"), names)
+        log_probabilities_BK = logits_BK.log_softmax(-1)
         best = log_probabilities_BK.max(-1)
         losses: list[float] | list[None] = [None] * len(logits_BK)
         if "labels" in batch:
             losses = (-log_probabilities_BK.gather(1, batch["labels"][:, None])[:, 0]).tolist()
-        names = labels_of(network)
         answers = zip(best.indices.tolist(), best.values.exp().tolist(), losses, strict=True)
         return [Prediction(names[index], probability, loss) for index, probability, loss in answers]
+
+
+def _several(logits_BK: Tensor, targets_BK: Tensor | None, names: Sequence[str]) -> list[Prediction]:
+    """Return the labels above one half, with the probability that all of them are right and no other is."""
+    from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+    losses: list[float] | list[None] = [None] * len(logits_BK)
+    if targets_BK is not None:
+        losses = binary_cross_entropy_with_logits(logits_BK, targets_BK, reduction="none").mean(-1).tolist()
+    found = zip((logits_BK > 0).tolist(), logsigmoid(logits_BK.abs()).sum(-1).tolist(), losses, strict=True)
+    return [
+        Prediction([name for name, there in zip(names, row, strict=True) if there], math.exp(log_probability), loss)
+        for row, log_probability, loss in found
+    ]

@@ -1,4 +1,4 @@
-"""Label texts with a stock classifier; what a registered classifier does when it is served.
+"""Label texts, or pairs of them, with a stock classifier; what a registered classifier does when it is served.
 
 Copied into every registered classifier, which must open without Rootstock.
 """
@@ -35,29 +35,44 @@ class ClassifierService:
     def predict(self, rows: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return `{"label", "probability"}`, the likeliest label of each text.
 
-        `rows` is a list of strings or a table with the column `text` (or one column). There are no params.
+        `rows` is a list of strings or a table with the column `text` (or one column), and `text_pair` if the model was
+        taught pairs. There are no params. A model that gives several labels gives them with commas between them, and
+        the probability that these are all.
         """
-        column = rows["text" if "text" in rows else rows.columns[0]] if hasattr(rows, "columns") else rows
-        texts = [str(text) for text in column]
+        columns = list(getattr(rows, "columns", []))
+        texts = [str(text) for text in (rows["text" if "text" in columns else columns[0]] if columns else rows)]
+        pairs = [str(text) for text in rows["text_pair"]] if "text_pair" in columns else None
         answers = []
         for start in range(0, len(texts), TEXTS_AT_ONCE):
-            answers += self._label(texts[start : start + TEXTS_AT_ONCE])
+            end = start + TEXTS_AT_ONCE
+            answers += self._label(texts[start:end], pairs and pairs[start:end])
         return answers
 
-    def _label(self, texts: list[str]) -> list[dict[str, Any]]:
+    def _label(self, texts: list[str], pairs: list[str] | None) -> list[dict[str, Any]]:
         import torch
 
+        if pairs and self._tokenizer.sep_token_id is None:
+            texts = [f"{text}\n" for text in texts]
+        found = self._tokenizer(texts, pairs, truncation=True)
         # an empty text still needs a token to answer from, as in training
-        token_ids = [
-            each or [self._tokenizer.eos_token_id] for each in self._tokenizer(texts, truncation=True)["input_ids"]
-        ]
-        batch = self._tokenizer.pad({"input_ids": token_ids}, return_tensors="pt")
+        found["input_ids"] = [each or [self._tokenizer.eos_token_id] for each in found["input_ids"]]
+        found["attention_mask"] = [[1] * len(each) for each in found["input_ids"]]
+        if pairs is None:
+            found.pop("token_type_ids", None)
+        batch = self._tokenizer.pad(found, return_tensors="pt").to(self._device)
         with torch.inference_mode():
-            logits_BK = self._network(
-                input_ids=batch["input_ids"].to(self._device), attention_mask=batch["attention_mask"].to(self._device)
-            ).logits
-        best = logits_BK.float().softmax(-1).max(-1)
+            logits_BK = self._network(**batch).logits.float()
         names = self._network.config.id2label
+        if self._network.config.problem_type == "multi_label_classification":
+            certain = torch.nn.functional.logsigmoid(logits_BK.abs()).sum(-1).exp()
+            return [
+                {
+                    "label": ", ".join(names[place] for place, there in enumerate(row) if there),
+                    "probability": probability,
+                }
+                for row, probability in zip((logits_BK > 0).tolist(), certain.tolist(), strict=True)
+            ]
+        best = logits_BK.softmax(-1).max(-1)
         return [
             {"label": names[index], "probability": probability}
             for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from configs.finetuning import FinetuningConfig
-from lm_modules.model.stock import labels_of, quiet_loading
+from lm_modules.model.stock import quiet_loading
 
 CARD = """---
 library_name: transformers
-pipeline_tag: text-classification
+pipeline_tag: {pipeline_tag}
 tags: [rootstock]
 ---
 
 # {title}
 
-A stock `{architecture}` with {num_parameters:,} parameters, {origin}.
-It answers with one of {num_labels} labels: {labels}.
+A stock `{architecture}` with {num_parameters:,} parameters, {origin}.{labels}
 
 | on the validation split | |
 |---|---|
@@ -30,10 +30,8 @@ learning rate {learning_rate:.3g}, layer decay {layer_decay:.3g}, dropout {dropo
 batches of {batch_examples}, at most {context_length} tokens of a text.
 
 ```python
-from transformers import pipeline
-
-classify = pipeline("text-classification", model="path/of/this/directory")
-classify("Return the absolute path of a file.", truncation=True)
+directory = "path/of/this/directory"
+{usage}
 ```
 """
 
@@ -42,6 +40,7 @@ def save_model(
     directory: Path,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
+    labels: Sequence[str],
     config: FinetuningConfig,
     result: dict[str, Any],
     from_random_weights: bool,
@@ -52,20 +51,27 @@ def save_model(
         model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     (directory / "head.json").write_text(config.head.model_dump_json(), encoding="utf-8")
-    (directory / "README.md").write_text(_card(model, config, result, from_random_weights), encoding="utf-8")
+    (directory / "README.md").write_text(_card(model, labels, config, result, from_random_weights), encoding="utf-8")
     return directory
 
 
-def _card(model: PreTrainedModel, config: FinetuningConfig, result: dict[str, Any], from_random_weights: bool) -> str:
-    labels = labels_of(model)
+def _card(
+    model: PreTrainedModel,
+    labels: Sequence[str],
+    config: FinetuningConfig,
+    result: dict[str, Any],
+    from_random_weights: bool,
+) -> str:
+    named = ", ".join(f"`{label}`" for label in labels)
     scores = {name: value for name, value in result.items() if name.startswith("validation/")}
     return CARD.format(
         title=f"{config.data.kind.replace('_', ' ').capitalize()}, fine-tuned",
         architecture=type(model).__name__,
         num_parameters=model.num_parameters(),
         origin="trained from random weights" if from_random_weights else "fine-tuned from a pretrained language model",
-        num_labels=len(labels),
-        labels=", ".join(f"`{label}`" for label in labels),
+        labels=f"\nIt answers with one of {len(labels)} labels: {named}." if labels else "",
+        pipeline_tag=config.head.pipeline_tag,
+        usage=config.head.usage,
         scores="\n".join(f"| {name.removeprefix('validation/')} | {value:.4f} |" for name, value in scores.items()),
         adapter=config.adapter.kind,  # type: ignore[union-attr]  # closed
         epochs=config.optimization.epochs,

@@ -17,13 +17,12 @@ import lightning
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from configs.compute import ComputeConfig
 from configs.finetuning import FinetuningConfig, FinetuningOptimizationConfig
 from configs.tuning import fixed, search_space
 from lm_modules.adapters import Adapter
-from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import fingerprint, read_examples, read_labels
 from lm_modules.data.length_grouping import LengthGroupedBatches
 from lm_modules.heads import PAD_MULTIPLE, Encoded, Head
@@ -157,20 +156,21 @@ def finetune(
     network = adapter.apply(stock)
 
     train, validation = (read_examples(data, split) for split in ("train", "validation"))
-    encoded, encoded_validation = (_encode(config.head, each, tokenizer, labels) for each in (train, validation))
-    rows = LengthGroupedBatches([len(each.token_ids) for each in encoded], config.optimization.batch_examples, seed)
+    encoded = [row for each in train for row in config.head.encode(each.fields, tokenizer, labels)]
+    if not encoded:
+        raise ValueError(f"no training example fits in {config.context_length} tokens; raise finetuning.context_length")
+    rows = LengthGroupedBatches([len(each) for each in encoded], config.optimization.batch_examples, seed)
     num_steps = rows.steps_per_epoch * config.optimization.epochs  # type: ignore[operator]
     module = FineTuning(network, config.head, config.optimization, num_steps, seed)
     state.restore(network, module.optimizer)
     evaluations = Evaluations(
         state,
-        Validation(config.head, encoded_validation, [each.label for each in validation], labels),
+        Validation(config.head, validation, tokenizer, labels),
         report,
         steps=evaluation_steps(num_steps, rows.steps_per_epoch, config.optimization.evaluations_per_epoch),
         num_steps=num_steps,
-        metric=config.tuning.metric,
+        metric=str(config.tuning.metric),
         patience=config.optimization.early_stopping_patience,
-        pad_token_id=tokenizer.pad_token_id,
     )
     first_step = state.progress.step
     if first_step < num_steps and not evaluations.exhausted:
@@ -189,7 +189,9 @@ def finetune(
     if not evaluations.stopped:
         state.load_best(network)
         model = adapter.merge(network)
-        result["model"] = str(save_model(workdir / "model", model, tokenizer, config, result, from_random_weights))
+        result["model"] = str(
+            save_model(workdir / "model", model, tokenizer, labels, config, result, from_random_weights)
+        )
         state.finish(result)
     return result
 
@@ -209,12 +211,6 @@ def _check_context_length(context_length: int, network: PreTrainedModel) -> None
     if limit is not None and padded > limit:
         largest = limit // PAD_MULTIPLE * PAD_MULTIPLE
         raise ValueError(f"context_length {context_length} exceeds the model's {limit} positions; set it to {largest}")
-
-
-def _encode(
-    head: Head, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]
-) -> list[Encoded]:
-    return [head.encode(each.text, each.label, tokenizer, labels) for each in examples]
 
 
 def _fit(module: FineTuning, lessons: Lessons, evaluations: Evaluations) -> None:

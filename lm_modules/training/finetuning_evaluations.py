@@ -14,12 +14,14 @@ from typing import Any
 
 import lightning
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from configs.component import members
+from lm_modules.data.documents import Example
 from lm_modules.evaluation.metrics import Metric
 from lm_modules.evaluation.predictions import predict
 from lm_modules.evaluation.scores import score
-from lm_modules.heads import Encoded, Head
+from lm_modules.heads import Head
 from lm_modules.training.finetuning_state import FinetuningState
 from lm_modules.training.reporting import TOTAL, Report
 
@@ -38,20 +40,23 @@ class Validation:
     """The validation split, and how a network does on it."""
 
     def __init__(
-        self, head: Head, encoded: Sequence[Encoded], references: Sequence[str], labels: Sequence[str]
+        self, head: Head, examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]
     ) -> None:
         self.head = head
-        self.encoded = encoded
-        self.references = references
+        self.examples = examples
+        self.tokenizer = tokenizer
         self.labels = labels
+        self.encoded = [head.encode(each.fields, tokenizer, labels) for each in examples]
+        self.references = [head.reference(each.fields) for each in examples]
         families = members("lm_modules.evaluation.metrics")
         self.metrics: dict[str, Metric] = {kind: families[kind](kind=kind) for kind in head.metrics}  # type: ignore[misc]
 
-    def values(self, network: Any, pad_token_id: int) -> dict[str, float]:
-        """Return `validation/loss` and the head's metrics."""
-        predictions = predict(self.head, network, self.encoded, pad_token_id)
-        losses = [each.loss for each in predictions if each.loss is not None]
-        found = {"validation/loss": sum(losses) / len(losses)}
+    def values(self, network: Any) -> dict[str, float]:
+        """Return `validation/loss`, the mean over all targets, and the head's metrics."""
+        predictions = predict(self.head, network, self.tokenizer, self.examples, self.encoded)
+        losses = [(each.loss, each.num_targets) for each in predictions if each.loss is not None]
+        num_targets = sum(number for _, number in losses)
+        found = {"validation/loss": sum(loss * number for loss, number in losses) / max(num_targets, 1)}
         for kind, metric in self.metrics.items():
             answers = [each.value for each in predictions]
             found[f"validation/{kind}"] = score(metric, answers, self.references, self.labels)
@@ -80,7 +85,6 @@ class Evaluations(lightning.Callback):
         num_steps: int,
         metric: str,
         patience: int | None,
-        pad_token_id: int,
     ) -> None:
         self.state = state
         self.validation = validation
@@ -89,7 +93,6 @@ class Evaluations(lightning.Callback):
         self.metric = metric
         self.is_better = validation.is_better(metric)
         self.patience = patience
-        self.pad_token_id = pad_token_id
         self.stopped = False
         self._losses: list[torch.Tensor] = []
         self._num_told = 0
@@ -125,7 +128,7 @@ class Evaluations(lightning.Callback):
     def _evaluate(self, trainer: lightning.Trainer, module: Any) -> None:
         progress = self.state.progress
         with trainer.precision_plugin.forward_context():
-            values = self.validation.values(module.network, self.pad_token_id)
+            values = self.validation.values(module.network)
         values["train/loss"] = torch.stack(self._losses).mean().item()
         self._losses.clear()
         self._num_told = 0

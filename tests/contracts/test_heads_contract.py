@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import save_bert, save_labelled, save_llama
+from head_examples import EXAMPLES
+from tiny_models import save_bert, save_llama
 
 from configs.component import members
-from lm_modules.data.labelled_examples import read_examples, read_labels
+from lm_modules.data.documents import Example
 from lm_modules.evaluation.predictions import predict
-from lm_modules.heads import Head
+from lm_modules.evaluation.scores import score
+from lm_modules.heads import Encoded, Head
 from lm_modules.model.stock import open_tokenizer
 
 torch.set_num_threads(1)
 FAMILY = members("lm_modules.heads")
+METRICS = members("lm_modules.evaluation.metrics")
+BASES: dict[str, Callable[[Path], Path]] = {"llama": save_llama, "bert": save_bert}
 
 
 @pytest.fixture(params=FAMILY)
@@ -24,18 +29,29 @@ def head(request: pytest.FixtureRequest) -> Head:
     return FAMILY[request.param]()
 
 
-@pytest.fixture(params=[save_llama, save_bert], ids=["llama", "bert"])
+@pytest.fixture(params=BASES)
 def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return request.param(tmp_path / "base")
+    return BASES[request.param](tmp_path / "base")
 
 
-def test_learns_three_examples_by_heart_and_says_so(head, base, tmp_path):
-    data = save_labelled(tmp_path / "data", num_train=3, num_held_out=3)
-    examples, labels, tokenizer = read_examples(data, "train"), read_labels(data), open_tokenizer(base, 32)
+def examples_of(head: Head) -> list[Example]:
+    return [Example(str(number), head.checked(fields)) for number, fields in enumerate(EXAMPLES[head.kind])]
+
+
+def labels_of(head: Head) -> list[str]:
+    return sorted({label for each in examples_of(head) for label in head.classes(each.fields)})
+
+
+def rows_of(head: Head, examples: list[Example], tokenizer) -> list[list[Encoded]]:
+    return [head.encode(each.fields, tokenizer, labels_of(head)) for each in examples]
+
+
+def test_learns_three_examples_by_heart_and_says_so(head, base):
+    examples, labels, tokenizer = examples_of(head), labels_of(head), open_tokenizer(base, 64)
     torch.manual_seed(0)
     network = head.network(base, labels)
-    encoded = [head.encode(each.text, each.label, tokenizer, labels) for each in examples]
-    batch = head.collate(encoded, tokenizer.pad_token_id)
+    encoded = rows_of(head, examples, tokenizer)
+    batch = head.collate([each for several in encoded for each in several], tokenizer.pad_token_id)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     first = head.loss(network, batch).item()
     for _ in range(200):
@@ -44,39 +60,65 @@ def test_learns_three_examples_by_heart_and_says_so(head, base, tmp_path):
         optimizer.step()
         optimizer.zero_grad()
     assert loss.item() < first / 4
-    answers = predict(head, network, encoded, tokenizer.pad_token_id)
-    assert [each.value for each in answers] == [each.label for each in examples]
+    answers = predict(head, network, tokenizer, examples, encoded)
+    references = [head.reference(each.fields) for each in examples]
+    best = METRICS[head.metrics[0]]()
+    assert score(best, [each.value for each in answers], references, labels) == pytest.approx(1, abs=0.01)
     assert all(0.5 < each.probability <= 1 for each in answers)
-    assert sum(each.loss for each in answers) / 3 == pytest.approx(head.loss(network.eval(), batch).item(), rel=1e-4)
+    num_targets = sum(each.num_targets for each in answers)
+    mean = sum(each.loss * each.num_targets for each in answers) / num_targets
+    assert mean == pytest.approx(head.loss(network.eval(), batch).item(), rel=1e-4)
 
 
 def test_the_answer_does_not_depend_on_the_padding(head, base):
     torch.manual_seed(0)
-    labels, tokenizer = ["a", "b"], open_tokenizer(base, 32)
+    labels, tokenizer = labels_of(head), open_tokenizer(base, 64)
     network = head.network(base, labels).eval()
-    short, long = (head.encode(text, "a", tokenizer, labels) for text in ("a cat", "a much longer text about a cat"))
-    alone = head.predict(network, head.collate([short], tokenizer.pad_token_id))[0]
-    padded = head.predict(network, head.collate([short, long], tokenizer.pad_token_id))[0]
-    assert padded.probability == pytest.approx(alone.probability, abs=1e-6)
+    rows = [each for several in rows_of(head, examples_of(head), tokenizer) for each in several]
+    together = head.predict(network, head.collate(rows, tokenizer.pad_token_id))
+    for row, beside in zip(rows, together, strict=True):
+        (alone,) = head.predict(network, head.collate([row], tokenizer.pad_token_id))
+        assert alone.loss == pytest.approx(beside.loss, rel=1e-4)
+        assert alone.probability == pytest.approx(beside.probability, abs=1e-6)
 
 
 def test_long_and_empty_texts_are_encoded_within_the_limit(head, base):
     tokenizer = open_tokenizer(base, 16)
     for text in ("", "word " * 1000, "\N{GRINNING FACE}" * 50):
-        assert 1 <= len(head.encode(text, None, tokenizer, ["a"]).token_ids) <= 16
+        fields = {name: _with_text(value, text) for name, value in examples_of(head)[0].fields.items()}
+        asked = {name: value for name, value in fields.items() if name != head.target}
+        for row in head.encode(asked, tokenizer, labels_of(head)):
+            assert 1 <= len(row.token_ids) <= 16
+
+
+def _with_text(value, text: str):
+    """Return the value of a field with another text in it, if it holds one."""
+    return text if isinstance(value, str) else value
+
+
+def test_a_field_that_is_missing_or_of_another_type_is_named(head):
+    whole = EXAMPLES[head.kind][0]
+    for name in (*head.inputs, head.target):
+        for fields in ({**whole, name: {"a": 1.5}}, {**whole, name: None}):
+            with pytest.raises(ValueError, match=name):
+                head.checked(fields)
+        if name != head.target:
+            with pytest.raises(ValueError, match=name):
+                head.checked({other: value for other, value in whole.items() if other != name})
+    assert head.checked(head.checked(whole)) == head.checked(whole)
 
 
 def test_equal_seeds_give_equal_networks(head, base):
     networks = []
     for _ in range(2):
         torch.manual_seed(7)
-        networks.append(head.network(base, ["a", "b"], from_random_weights=True))
+        networks.append(head.network(base, labels_of(head), from_random_weights=True))
     for (name, first), second in zip(networks[0].named_parameters(), networks[1].parameters(), strict=True):
         assert torch.equal(first, second), name
 
 
 def test_loading_says_nothing(head, base, capfd):
-    head.network(base, ["a", "b"])
+    head.network(base, labels_of(head))
     assert capfd.readouterr() == ("", "")
 
 
@@ -84,3 +126,9 @@ def test_survives_json_and_pickle(head):
     assert type(head).model_validate_json(head.model_dump_json()) == head
     assert pickle.loads(pickle.dumps(head)) == head
     assert type(head).__doc__
+
+
+def test_its_card_shows_python_and_its_words_name_what_there_is(head):
+    compile(head.usage, head.kind, "exec")
+    assert set(head.metrics) <= set(METRICS)
+    assert f"{head.service}_service.py" in {path.name for path in Path("lm_modules/serving").iterdir()}

@@ -63,8 +63,7 @@ def _settings(folder: Path) -> dict[str, Any]:
             "data": {
                 "kind": "jsonl",
                 "path": str(folder / "labels.jsonl"),
-                "text_field": "sentence",
-                "label_field": "place",
+                "columns": {"text": "sentence", "label": "place"},
             },
             "context_length": 32,
             "adapter": "full",
@@ -198,7 +197,7 @@ def test_what_did_not_change_is_reused_and_what_did_is_computed(run_id: str, fol
     ("override", "words"),
     [
         ("finetuning.droput=0.2", "did you mean 'dropout'"),
-        ("finetuning.data.label_field=plaec", "place"),
+        ("finetuning.data.columns.label=plaec", "place"),
         ("finetuning.data.path=nowhere.jsonl", "nowhere.jsonl"),
         ("data_preparation.sources.0.path=empty", "empty"),
     ],

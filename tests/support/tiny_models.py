@@ -79,6 +79,7 @@ def save_labelled(directory: Path, *, num_train: int = 96, num_held_out: int = 3
             rows.append({"id": f"{split}-{index}", "text": " ".join(words), "label": label, "group": None})
         (directory / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (directory / "labels.json").write_text(json.dumps(sorted(WORDS)))
+    (directory / "head.json").write_text('{"kind": "sequence_classification"}')
     return directory
 
 

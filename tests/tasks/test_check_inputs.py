@@ -42,10 +42,10 @@ def config(data: dict[str, Any] | None = None, source: dict[str, Any] | None = N
 WRONG_LABELS = [
     ({"kind": "csv", "path": "nowhere.csv"}, "'nowhere.csv' does not exist"),
     ({"kind": "csv", "path": "empty"}, "folder 'empty' has no .csv or .tsv file"),
-    ({"kind": "csv", "path": "labels.csv", "label_field": "lable"}, "no column 'lable'; did you mean 'label'"),
+    ({"kind": "csv", "path": "labels.csv", "columns": {"label": "lable"}}, "no column 'lable'; did you mean 'label'"),
     ({"kind": "csv", "path": "labels.csv", "test": "test.csv"}, r"test\.csv has no column 'label'"),
     ({"kind": "csv", "path": "broken.csv"}, "its first line is not CSV"),
-    ({"kind": "jsonl", "path": "labels.jsonl", "label_field": "queue"}, "no line has a field 'queue'"),
+    ({"kind": "jsonl", "path": "labels.jsonl", "columns": {"label": "queue"}}, "no line has a field 'queue'"),
     ({"kind": "text_lines", "files": {"a": "book.txt", "b": "nowhere.txt"}}, "'nowhere.txt' does not exist"),
     ({"kind": "text_lines", "files": {"a": "book.txt", "b": "book.txt"}, "encoding": "utf-99"}, "unknown encoding"),
 ]

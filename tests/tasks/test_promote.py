@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from configs.promotion import PromotionConfig
+from lm_modules.heads.sequence_classification import SequenceClassification
 from tasks import promote as promotion
 from tasks import registry, tracking
 from tasks.artifacts import Evaluation, Finetuned, LabelledData, Model, Verdict
@@ -79,8 +80,8 @@ def test_the_same_model_decided_twice_changes_nothing(decide, tmp_path):
 
 @pytest.mark.parametrize(
     ("baselines", "said"),
-    [([], "at least 1 item"), (["majorty"], r"unknown baseline 'majorty'; did you mean 'majority'")],
+    [([], "at least 1 item"), (["majorty"], r"unknown baseline 'majorty' of sequence_classification; did you mean 'majority'")],
 )
 def test_baselines_that_mean_nothing_are_refused(baselines, said):
     with pytest.raises(ValueError, match=said):
-        PromotionConfig(baselines=baselines)
+        PromotionConfig(baselines=baselines).require_known_baselines(SequenceClassification())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,10 @@ from lm_modules.data.documents import Example, Unreadable
 
 
 class Labelled(Component):
-    """Yields texts with labels. Examples without a split get theirs from a hash of the group, or of the text."""
+    """Yields examples. Those without a split get theirs from a hash of the group, or of the text."""
+
+    gives: ClassVar[tuple[str, ...] | None] = None
+    """The fields that an example has; None where the files decide."""
 
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the examples on which the sweep chooses, where the set has no validation part of its own."""
@@ -33,12 +36,15 @@ class Labelled(Component):
             raise ValueError(f"{field} {value} has no effect, because {why}; leave it out (it is {default})")
 
     @abstractmethod
-    def examples(self) -> Iterator[Example | Unreadable]:
-        """Yield the examples in a fixed order. A missing file or column is a ValueError that names it."""
+    def examples(self, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Example | Unreadable]:
+        """Yield the examples, with the required fields and what there is of the optional ones, in a fixed order.
 
-    def check(self) -> None:
+        A missing file or column is a ValueError that names it.
+        """
+
+    def check(self, required: Sequence[str]) -> None:
         """Raise the ValueError that `examples` would raise, as far as the first example that can be used tells."""
-        next((each for each in self.examples() if not isinstance(each, Unreadable)), None)
+        next((each for each in self.examples(required) if not isinstance(each, Unreadable)), None)
 
     @abstractmethod
     def fingerprint(self) -> str:

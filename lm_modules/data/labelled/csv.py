@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -28,7 +28,7 @@ class Csv(LabelledTable):
     quotes: bool = True
     """Double quotes enclose a value; false takes them as text, as many tab-separated files do."""
 
-    def rows(self, file: Path) -> Iterator[tuple[int, dict[str, str]] | Unreadable]:
+    def rows(self, file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]] | Unreadable]:
         """Yield the rows of a file."""
         # Bytes that are not UTF-8 become lone surrogates, by which their row is known.
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
@@ -38,7 +38,7 @@ class Csv(LabelledTable):
                 quoting=csv.QUOTE_MINIMAL if self.quotes else csv.QUOTE_NONE,
                 strict=True,
             )
-            columns = self._columns(reader, file)
+            names = self._names(reader, file, columns)
             while True:
                 first = reader.line_num + 1
                 try:
@@ -51,22 +51,23 @@ class Csv(LabelledTable):
                     continue
                 if values is None:
                     return
-                if reason := _fault(values, columns):
+                if reason := _fault(values, names):
                     yield Unreadable(self.kind, str(file), first, reason, self.delimiter.join(values))
                 elif values:
-                    yield first, dict(zip(columns, values, strict=True))
+                    yield first, dict(zip(names, values, strict=True))
 
-    def _columns(self, reader: Any, file: Path) -> list[str]:
+    def _names(self, reader: Any, file: Path, columns: Sequence[str]) -> list[str]:
+        """Return the names of all columns; those wanted must be among them."""
         try:
-            columns = _next(reader) or []
+            names = _next(reader) or []
         except csv.Error as error:
             raise ValueError(f"{file}: its first line is not CSV ({error}); it must name the columns") from error
-        for field in self.fields():
-            if field not in columns:
-                shown = shown_names(field, columns)
-                hint = nearest(field, shown)
-                raise ValueError(f"{file} has no column {field!r}{hint} (its columns: {', '.join(shown)})")
-        return columns
+        for column in columns:
+            if column not in names:
+                shown = shown_names(column, names)
+                hint = nearest(column, shown)
+                raise ValueError(f"{file} has no column {column!r}{hint} (its columns: {', '.join(shown)})")
+        return names
 
 
 def _next(reader: Any) -> list[str] | None:
@@ -80,10 +81,10 @@ def _next(reader: Any) -> list[str] | None:
         csv.field_size_limit(limit)
 
 
-def _fault(values: list[str], columns: list[str]) -> str:
+def _fault(values: list[str], names: list[str]) -> str:
     """Return why a row cannot be used, or nothing; an empty line is no row and has no fault."""
-    if values and len(values) != len(columns):
-        return f"{'more' if len(values) > len(columns) else 'fewer'} values than columns"
+    if values and len(values) != len(names):
+        return f"{'more' if len(values) > len(names) else 'fewer'} values than columns"
     if any(not each.isascii() and each != each.encode("utf-8", "replace").decode() for each in values):
         return "not UTF-8"
     return ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -18,6 +18,8 @@ class PythonTopics(Labelled):
     Split by group, whole modules are held out, and the question is what a text is about. Split at random, docstrings of
     one module stand on both sides, and recognising the module is enough: the score is higher and says less.
     """
+
+    gives: ClassVar[tuple[str, ...]] = ("text", "label")
 
     kind: Literal["python_topics"] = "python_topics"
     split_by: Literal["group", "random"] = "group"
@@ -34,16 +36,17 @@ class PythonTopics(Labelled):
                 self.refuse_without_effect(f"{split}_fraction", why)
         return self
 
-    def examples(self) -> Iterator[Example]:
+    def examples(self, required: Sequence[str] = gives, optional: Sequence[str] = ()) -> Iterator[Example]:
         """Yield the docstrings, by name."""
         held_out = python_labels.held_out(self.held_out_seed)
         for each in python_labels.balanced_docstrings()[0]:
+            fields = {"text": each.text, "label": each.chapter}
             if self.split_by == "random":
-                yield Example(each.id, each.text, each.chapter)
+                yield Example(each.id, fields)
             elif each.chapter not in held_out.not_separable:
-                yield Example(each.id, each.text, each.chapter, each.group, held_out.split_of.get(each.group, "train"))
+                yield Example(each.id, fields, each.group, held_out.split_of.get(each.group, "train"))
 
-    def check(self) -> None:
+    def check(self, required: Sequence[str] = gives) -> None:
         """Do nothing: every Python has what is read here, and to read it takes seconds."""
 
     def splits_by(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,13 +21,15 @@ class TextLines(Labelled):
     A line that is not in `encoding` is set aside with its number. Empty lines are passed over.
     """
 
+    gives: ClassVar[tuple[str, ...]] = ("text", "label")
+
     kind: Literal["text_lines"] = "text_lines"
     files: dict[str, str] = Field(min_length=2)
     """Label -> its file, its folder of .txt files, or a pattern."""
     encoding: str = "utf-8-sig"
     """How the characters are written; older files are often 'latin-1'."""
 
-    def examples(self) -> Iterator[Example | Unreadable]:
+    def examples(self, required: Sequence[str] = gives, optional: Sequence[str] = ()) -> Iterator[Example | Unreadable]:
         """Yield one example a line, label by label."""
         for label, name, file in self._files():
             with file.open("rb") as lines:
@@ -41,12 +43,12 @@ class TextLines(Labelled):
                     except LookupError as error:
                         raise ValueError(f"{error}; an encoding is a name such as utf-8 or latin-1") from error
                     if text:
-                        yield Example(f"{name}:{number}", text, label)
+                        yield Example(f"{name}:{number}", {"text": text, "label": label})
 
-    def check(self) -> None:
+    def check(self, required: Sequence[str] = gives) -> None:
         """Raise a ValueError if the file of a label is missing, or the encoding is none."""
         list(self._files())
-        super().check()
+        super().check(required)
 
     def _files(self) -> Iterator[tuple[str, str, Path]]:
         """Yield (label, name, file)."""

@@ -31,7 +31,7 @@ class Jsonl(FileSource):
     def read(self, stream: Stream, part: Part) -> Iterator[Document | Unreadable]:
         """Yield one document a line."""
         fields = (self.text_field, self.group_field) if self.group_field else (self.text_field,)
-        found = FieldsFound(stream.place, fields, strings=(self.text_field,))
+        found = FieldsFound(stream.place, fields, always=(self.text_field,), strings=(self.text_field,))
         lines = lines_of(stream.binary, self.encoding, self.max_document_bytes, part)
         for each in json_rows(self.name or self.kind, lines, found):
             if isinstance(each, Unreadable):

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def labels_in(answer: Any) -> frozenset[str]:
+    """Return the labels of an answer that is one, or a list of them."""
+    return frozenset([answer] if isinstance(answer, str) else answer)
+
+
 class Metric(Component):
     """How good predictions are, as a function of sums over examples."""
 
@@ -23,7 +28,7 @@ class Metric(Component):
     """Whether a larger value is a better one."""
 
     @abstractmethod
-    def statistics(self, prediction: str, reference: str, labels: Sequence[str]) -> tuple[float, ...]:
+    def statistics(self, prediction: Any, reference: Any, labels: Sequence[str]) -> tuple[float, ...]:
         """Return the row of one example; rows of all examples have one length."""
 
     @abstractmethod

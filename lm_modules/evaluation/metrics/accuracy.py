@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lm_modules.evaluation.metrics import Metric
+from lm_modules.evaluation.metrics import Metric, labels_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,9 +16,9 @@ class Accuracy(Metric):
 
     kind: Literal["accuracy"] = "accuracy"
 
-    def statistics(self, prediction: str, reference: str, labels: Sequence[str]) -> tuple[float, ...]:
-        """Return (right, 1)."""
-        return float(prediction == reference), 1.0
+    def statistics(self, prediction: Any, reference: Any, labels: Sequence[str]) -> tuple[float, ...]:
+        """Return (right, 1); of several labels all must be right, in whatever order."""
+        return float(labels_in(prediction) == labels_in(reference)), 1.0
 
     def value(self, sums: NDArray[Any]) -> NDArray[Any]:
         """Return right / examples."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from lm_modules.evaluation.metrics import Metric
+from lm_modules.evaluation.metrics import Metric, labels_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,11 +21,12 @@ class MacroF1(Metric):
 
     kind: Literal["macro_f1"] = "macro_f1"
 
-    def statistics(self, prediction: str, reference: str, labels: Sequence[str]) -> tuple[float, ...]:
+    def statistics(self, prediction: Any, reference: Any, labels: Sequence[str]) -> tuple[float, ...]:
         """Return hits, predictions and references of every label, one after another: 3 x num_labels columns."""
-        hits = [float(label == prediction == reference) for label in labels]
-        predicted = [float(label == prediction) for label in labels]
-        true = [float(label == reference) for label in labels]
+        found, asked = labels_in(prediction), labels_in(reference)
+        hits = [float(label in found and label in asked) for label in labels]
+        predicted = [float(label in found) for label in labels]
+        true = [float(label in asked) for label in labels]
         return (*hits, *predicted, *true)
 
     def value(self, sums: NDArray[Any]) -> NDArray[Any]:

@@ -36,7 +36,7 @@ def explained(folder: Path, text: str, **settings: Any) -> list[str]:
 def test_decontamination_is_told_as_it_was(asked: bool, tmp_path: Path) -> None:
     examples = [{"text": f"{QUESTION} number {number}", "label": "ab"[number % 2]} for number in range(4)]
     (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, examples)))
-    sets = [{"kind": "jsonl", "path": str(tmp_path / "questions.jsonl"), "label_field": "label"}]
+    sets = [{"kind": "jsonl", "path": str(tmp_path / "questions.jsonl")}]
     text = f"It says: {QUESTION} indeed." if asked else "It asks nothing of the kind."
     told = explained(tmp_path / "texts", text, decontamination={"mode": "drop", "sets": sets})
     lines = [line for line in told if line.startswith("decontamination")]

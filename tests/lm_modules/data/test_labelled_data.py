@@ -9,6 +9,10 @@ from lm_modules.data.labelled.csv import Csv
 from lm_modules.data.labelled.jsonl import Jsonl
 from lm_modules.data.labelled.text_lines import TextLines
 from lm_modules.data.labelled_data import collect
+from lm_modules.heads.sequence_classification import SequenceClassification
+
+HEAD = SequenceClassification()
+FIELDS = ("text", "label")
 
 
 def letters(number: int) -> str:
@@ -30,14 +34,14 @@ def read(directory, split: str) -> list[dict]:
 
 def test_examples_are_split_and_counted(tmp_path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", rows(300))
-    report = collect(Jsonl(path=str(path)), tmp_path / "set", seed=0)
+    report = collect(Jsonl(path=str(path)), HEAD, tmp_path / "set", seed=0)
     assert json.loads((tmp_path / "set" / "labels.json").read_text()) == ["bad", "good"]
     assert {split: len(read(tmp_path / "set", split)) for split in report["splits"]} == report["splits"]
     assert sum(report["splits"].values()) == 300
     assert 15 <= report["splits"]["validation"] <= 50
     assert 40 <= report["splits"]["test"] <= 85
     assert report["labels"]["good"]["train"] == sum(row["label"] == "good" for row in read(tmp_path / "set", "train"))
-    assert collect(Jsonl(path=str(path)), tmp_path / "again", seed=0) == report
+    assert collect(Jsonl(path=str(path)), HEAD, tmp_path / "again", seed=0) == report
     assert read(tmp_path / "again", "test") == read(tmp_path / "set", "test")
 
 
@@ -50,7 +54,7 @@ def test_given_parts_are_respected_and_their_copies_leave_train(tmp_path) -> Non
     write_jsonl(tmp_path / "train.jsonl", train)
     write_jsonl(tmp_path / "test.jsonl", test)
     member = Jsonl(path=str(tmp_path / "train.jsonl"), test=str(tmp_path / "test.jsonl"))
-    report = collect(member, tmp_path / "set", seed=0)
+    report = collect(member, HEAD, tmp_path / "set", seed=0)
     assert report["split_by"] == "given"
     assert [row["text"] for row in read(tmp_path / "set", "test")] == [row["text"] for row in test]
     assert report["dropped"] == {"copy of an example in test": 1}
@@ -64,7 +68,7 @@ def test_unusable_examples_are_dropped_with_their_reason(tmp_path) -> None:
     found += [{"text": "alone in its class", "label": "rare"}, {"text": found[0]["text"], "label": found[0]["label"]}]
     found += [{"text": "a number is no text", "label": None}]
     path = write_jsonl(tmp_path / "a.jsonl", found)
-    report = collect(Jsonl(path=str(path)), tmp_path / "set", seed=0)
+    report = collect(Jsonl(path=str(path)), HEAD, tmp_path / "set", seed=0)
     dropped = dict(report["dropped"])
     copies = {reason: dropped.pop(reason) for reason in list(dropped) if reason.startswith("copy")}
     assert sum(copies.values()) == 1
@@ -72,7 +76,7 @@ def test_unusable_examples_are_dropped_with_their_reason(tmp_path) -> None:
         "empty text": 1,
         "empty label": 1,
         "only example of its label": 1,
-        "field 'label' is no string": 1,
+        "field 'label' is neither a string nor a whole number": 1,
     }
     assert report["ledger_lines"] == 5 == len((tmp_path / "set" / "ledger.jsonl").read_text().splitlines())
 
@@ -82,7 +86,7 @@ def test_labels_that_train_does_not_have_are_not_asked_for(tmp_path) -> None:
     new = [{"text": f"something new {letters(n)}", "label": "new"} for n in range(3)]
     write_jsonl(tmp_path / "test.jsonl", [*new, {"text": "something old", "label": "good"}])
     member = Jsonl(path=str(tmp_path / "train.jsonl"), test=str(tmp_path / "test.jsonl"))
-    report = collect(member, tmp_path / "set", seed=0)
+    report = collect(member, HEAD, tmp_path / "set", seed=0)
     assert report["dropped"] == {"label that train does not have": 3}
     assert report["num_labels"] == 2
 
@@ -97,13 +101,13 @@ def test_a_fraction_beside_a_given_part_is_refused(split: str) -> None:
 def test_one_label_is_refused_with_the_remedy(tmp_path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", rows(50, labels=("same",)))
     with pytest.raises(ValueError, match=r"1 labels are left where 2 are needed.*check the label column"):
-        collect(Jsonl(path=str(path)), tmp_path / "set", seed=0)
+        collect(Jsonl(path=str(path)), HEAD, tmp_path / "set", seed=0)
 
 
 def test_whole_numbers_are_labels_and_groups_stay_together(tmp_path) -> None:
     found = [{**row, "label": n % 2, "book": f"book {n % 30}"} for n, row in enumerate(rows(300))]
     path = write_jsonl(tmp_path / "a.jsonl", found)
-    report = collect(Jsonl(path=str(path), group_field="book"), tmp_path / "set", seed=1)
+    report = collect(Jsonl(path=str(path), group_field="book"), HEAD, tmp_path / "set", seed=1)
     assert report["split_by"] == "group"
     assert list(report["labels"]) == ["0", "1"]
     assert set(report["shared_groups"].values()) == {0}
@@ -114,7 +118,7 @@ def test_csv_rows_with_problems_are_named_by_line(tmp_path) -> None:
     bad = [b"too,many,values", b"fewer", b"caf\xe9,1", b'"a" b,0']
     path = tmp_path / "a.csv"
     path.write_bytes(b"\n".join([b"text,label", *bad, *map(str.encode, good), b'"never closed,1']))
-    report = collect(Csv(path=str(path)), tmp_path / "set", seed=0)
+    report = collect(Csv(path=str(path)), HEAD, tmp_path / "set", seed=0)
     ledger = [json.loads(line) for line in (tmp_path / "set" / "ledger.jsonl").read_text().splitlines()]
     assert [row["line"] for row in ledger] == [2, 3, 4, 5, 66]
     assert [row["reason"] for row in ledger[:3]] == [
@@ -130,8 +134,8 @@ def test_a_value_of_any_length_is_one_value(tmp_path) -> None:
     limit = csv.field_size_limit()
     long = "a line of a long text, more\n" * 12_000
     (tmp_path / "a.csv").write_text(f'text,label\n"{long}",good\nshort,bad\n')
-    found = list(Csv(path=str(tmp_path / "a.csv")).examples())
-    assert [(each.text, each.label) for each in found] == [(long, "good"), ("short", "bad")]
+    found = list(Csv(path=str(tmp_path / "a.csv")).examples(FIELDS))
+    assert [(each.fields["text"], each.fields["label"]) for each in found] == [(long, "good"), ("short", "bad")]
     assert csv.field_size_limit() == limit
 
 
@@ -139,7 +143,7 @@ def test_an_unclosed_quote_names_and_counts_every_line_that_it_swallows(tmp_path
     rows = [f"text {letters(n)},{n % 2}" for n in range(1060)]
     rows.insert(60, '"never closed,1')
     (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
-    report = collect(Csv(path=str(tmp_path / "a.csv")), tmp_path / "set", seed=0)
+    report = collect(Csv(path=str(tmp_path / "a.csv")), HEAD, tmp_path / "set", seed=0)
     (line,) = map(json.loads, (tmp_path / "set" / "ledger.jsonl").read_text().splitlines())
     assert (line["line"], line["last_line"]) == (62, 1062)
     assert report["dropped"] == {line["reason"]: 1001}
@@ -149,7 +153,7 @@ def test_an_unclosed_quote_names_and_counts_every_line_that_it_swallows(tmp_path
 def test_a_first_line_that_is_not_csv_is_refused(tmp_path) -> None:
     (tmp_path / "a.csv").write_text('"text,label\nx,y\n')
     with pytest.raises(ValueError, match=r"its first line is not CSV.*it must name the columns"):
-        list(Csv(path=str(tmp_path / "a.csv")).examples())
+        list(Csv(path=str(tmp_path / "a.csv")).examples(FIELDS))
 
 
 def write_parts(folder, write) -> None:
@@ -168,20 +172,24 @@ def test_ids_tell_files_of_one_name_in_different_folders_apart(kind, pattern: st
     member = kind(path=f"{place}{pattern}", test=str(place / "two"))
     suffix, line = ("csv", 2) if kind is Csv else ("jsonl", 1)
     expected = [f"one/part.{suffix}:{line}", f"two/part.{suffix}:{line}", f"test/part.{suffix}:{line}"]
-    assert [each.id for each in member.examples()] == expected
+    assert [each.id for each in member.examples(FIELDS)] == expected
 
 
 def test_ids_of_text_lines_tell_folders_apart(tmp_path) -> None:
     write_parts(tmp_path, lambda folder: (folder / "part.txt").write_text("x"))
     member = TextLines(files={"good": str(tmp_path), "bad": str(tmp_path / "one")})
-    assert [each.id for each in member.examples()] == ["bad/part.txt:1", "good/one/part.txt:1", "good/two/part.txt:1"]
+    assert [each.id for each in member.examples(FIELDS)] == [
+        "bad/part.txt:1",
+        "good/one/part.txt:1",
+        "good/two/part.txt:1",
+    ]
 
 
 def test_one_id_for_two_examples_is_refused(tmp_path) -> None:
     write_parts(tmp_path, lambda folder: (folder / "part.txt").write_text("x"))
     member = TextLines(files={"good": str(tmp_path), "good/one": str(tmp_path / "one")})
     with pytest.raises(ValueError, match=r"2 examples have the id 'good/one/part.txt:1'"):
-        collect(member, tmp_path / "set", seed=0)
+        collect(member, HEAD, tmp_path / "set", seed=0)
 
 
 def test_moving_a_file_to_another_folder_changes_ids_and_fingerprint(tmp_path) -> None:
@@ -195,22 +203,22 @@ def test_moving_a_file_to_another_folder_changes_ids_and_fingerprint(tmp_path) -
 def test_a_column_that_is_not_there_lists_those_that_are(tmp_path) -> None:
     (tmp_path / "a.csv").write_text("sentence,polarity\nx,y\n")
     with pytest.raises(ValueError, match=r"no column 'text'.*\(its columns: sentence, polarity\)"):
-        list(Csv(path=str(tmp_path / "a.csv")).examples())
+        list(Csv(path=str(tmp_path / "a.csv")).examples(FIELDS))
     with pytest.raises(ValueError, match="no column 'polarty'; did you mean 'polarity'"):
-        list(Csv(path=str(tmp_path / "a.csv"), text_field="sentence", label_field="polarty").examples())
+        list(Csv(path=str(tmp_path / "a.csv"), columns={"text": "sentence", "label": "polarty"}).examples(FIELDS))
 
 
 def test_tab_separated_values_may_hold_quotes(tmp_path) -> None:
     (tmp_path / "a.tsv").write_text('text\tlabel\na "quoted\tgood\n')
     member = Csv(path=str(tmp_path / "a.tsv"), delimiter="\t", quotes=False)
-    assert [each.text for each in member.examples()] == ['a "quoted']
+    assert [each.fields["text"] for each in member.examples(FIELDS)] == ['a "quoted']
 
 
 def test_a_line_put_in_at_the_top_moves_no_other_example(tmp_path) -> None:
     found = rows(200)
-    collect(Jsonl(path=str(write_jsonl(tmp_path / "a.jsonl", found))), tmp_path / "before", seed=0)
+    collect(Jsonl(path=str(write_jsonl(tmp_path / "a.jsonl", found))), HEAD, tmp_path / "before", seed=0)
     new = {"text": "entirely new", "label": "good"}
-    collect(Jsonl(path=str(write_jsonl(tmp_path / "a.jsonl", [new, *found]))), tmp_path / "after", seed=0)
+    collect(Jsonl(path=str(write_jsonl(tmp_path / "a.jsonl", [new, *found]))), HEAD, tmp_path / "after", seed=0)
     for split in ("train", "validation", "test"):
         before, after = ([row["text"] for row in read(tmp_path / name, split)] for name in ("before", "after"))
         assert before == [text for text in after if text != "entirely new"]
@@ -221,7 +229,7 @@ def test_half_a_character_is_replaced_in_texts_and_groups_and_refused_in_labels(
     found[0]["text"] = "cut off \ud83d"
     found[1]["label"] = "\ud83d"
     path = write_jsonl(tmp_path / "a.jsonl", found)
-    report = collect(Jsonl(path=str(path), group_field="book"), tmp_path / "set", seed=0)
+    report = collect(Jsonl(path=str(path), group_field="book"), HEAD, tmp_path / "set", seed=0)
     assert report["dropped"] == {"label is not valid Unicode": 1}
     assert report["mended"] == 99
     written = [row for split in report["splits"] for row in read(tmp_path / "set", split)]
@@ -234,13 +242,13 @@ def test_text_lines_are_examples_of_their_file(tmp_path) -> None:
         lines = [f"{label} line {letters(n)}".encode() for n in range(50)]
         (tmp_path / label).write_bytes(b"\n".join([*lines, b"", b"caf\xe9"]))
     member = TextLines(files={label: str(tmp_path / label) for label in ("good", "bad")})
-    report = collect(member, tmp_path / "set", seed=0)
+    report = collect(member, HEAD, tmp_path / "set", seed=0)
     assert report["num_examples"] == 100
     assert report["dropped"] == {"not utf-8-sig": 2}
     latin = TextLines(files=member.files, encoding="latin-1")
-    assert collect(latin, tmp_path / "latin", seed=0)["dropped"].keys() <= {"copy with another label", *COPIES}
+    assert collect(latin, HEAD, tmp_path / "latin", seed=0)["dropped"].keys() <= {"copy with another answer", *COPIES}
     with pytest.raises(ValueError, match="unknown encoding"):
-        list(TextLines(files=member.files, encoding="latin-one").examples())
+        list(TextLines(files=member.files, encoding="latin-one").examples(FIELDS))
 
 
 COPIES = [f"copy of an example in {split}" for split in ("validation", "test")]

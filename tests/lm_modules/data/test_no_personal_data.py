@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import pyarrow as arrow
 import pytest
@@ -156,7 +157,9 @@ def test_error_messages_show_no_rows(tmp_path):
     parquet.write_table(arrow.table({"john.smith@gmail.com": ["x"]}), tmp_path / "a.parquet")
     sources = [Csv(path=str(tmp_path / "a.csv")), Jsonl(path=str(tmp_path)), Parquet(path=str(tmp_path))]
     labelled = LabelledCsv(path=str(tmp_path / "a.csv"))
-    readers = [each.documents for each in (*sources, Csv(path=str(tmp_path / "long.csv")))] + [labelled.examples]
+    readers = [each.documents for each in (*sources, Csv(path=str(tmp_path / "long.csv")))] + [
+        partial(labelled.examples, ["text"])
+    ]
     for read in readers:
         with pytest.raises(ValueError, match=r"no column|no line has a field") as raised:
             list(read())

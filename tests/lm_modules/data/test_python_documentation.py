@@ -18,6 +18,7 @@ from lm_modules.data.preparation import prepare
 from lm_modules.data.python_chapters import CHAPTERS, chapter_of, group_of
 from lm_modules.data.python_labels import choose_groups
 from lm_modules.data.sources.python_documentation import PythonDocumentation
+from lm_modules.heads.sequence_classification import SequenceClassification
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_no_held_out_docstring_is_a_training_docstring(documents) -> None:
     key = Exact(letters_only=True).key
     train = {key(each.text) for each in documents if each.split == "train" and "/docstrings" in each.source}
     held_out = [each for each in PythonTopics().examples() if each.split != "train"]
-    assert not any(key(each.text) in train for each in held_out)
+    assert not any(key(each.fields["text"]) in train for each in held_out)
 
 
 def test_without_a_seed_no_module_is_held_out() -> None:
@@ -83,7 +84,7 @@ def test_a_few_modules_fill_every_split_whether_or_not_one_is_held_out(num_held_
 
 
 def test_classes_are_balanced_and_parted_by_module(tmp_path) -> None:
-    report = collect(PythonTopics(), tmp_path / "group", seed=0)
+    report = collect(PythonTopics(), SequenceClassification(), tmp_path / "group", seed=0)
     assert 12 <= report["num_labels"] <= 18
     assert report["split_by"] == "group"
     for sizes in report["labels"].values():
@@ -93,7 +94,7 @@ def test_classes_are_balanced_and_parted_by_module(tmp_path) -> None:
     assert 0.15 <= report["splits"]["test"] / report["num_examples"] <= 0.25
     assert 0.05 <= report["splits"]["validation"] / report["num_examples"] <= 0.15
     assert set(report["shared_groups"].values()) == {0}
-    at_random = collect(PythonTopics(split_by="random"), tmp_path / "random", seed=0)
+    at_random = collect(PythonTopics(split_by="random"), SequenceClassification(), tmp_path / "random", seed=0)
     assert at_random["num_examples"] >= report["num_examples"]
     assert report["left_out"]["fewer than 5 words"] > 300
 

@@ -108,7 +108,7 @@ def test_pairing_makes_the_interval_of_a_difference_narrower():
 
 def records(predictions: list[str], references: list[str]) -> list[dict[str, object]]:
     return [
-        {"id": str(index), "group": None, "label": reference, "prediction": prediction, "probability": 1.0}
+        {"id": str(index), "group": None, "reference": reference, "prediction": prediction, "probability": 1.0}
         for index, (prediction, reference) in enumerate(zip(predictions, references, strict=True))
     ]
 

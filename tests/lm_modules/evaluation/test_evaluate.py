@@ -57,7 +57,7 @@ def test_writes_predictions_scores_and_comparisons(made, tmp_path):
     for name in models:
         rows = read_records(tmp_path / "predictions" / f"{name}.jsonl")
         value = found["models"][name]["metrics"]["macro_f1"]
-        references, predictions = ([row[key] for row in rows] for key in ("label", "prediction"))
+        references, predictions = ([row[key] for row in rows] for key in ("reference", "prediction"))
         expected = f1_score(references, predictions, labels=sorted(set(references)), average="macro", zero_division=0)
         assert value["value"] == pytest.approx(expected, abs=1e-12)
         assert value["low"] <= value["value"] <= value["high"]

@@ -78,9 +78,9 @@ def test_learns_and_leaves_a_stock_model_that_a_pipeline_opens(base, data, tmp_p
     assert {values[TOTAL] for _, values in reported} == {48}
     examples = read_examples(data, "validation")
     answers = predict_with_directory(result["model"], examples)
-    right = sum(each.value == example.label for each, example in zip(answers, examples, strict=True))
+    right = sum(each.value == example.fields["label"] for each, example in zip(answers, examples, strict=True))
     assert right / len(examples) == pytest.approx(result["validation/accuracy"], abs=0.04)  # float32 here, bf16 there
-    stock = pipeline("text-classification", model=result["model"], device="cpu")(examples[0].text)[0]
+    stock = pipeline("text-classification", model=result["model"], device="cpu")(examples[0].fields["text"])[0]
     assert stock["label"] == answers[0].value
     assert stock["score"] == pytest.approx(answers[0].probability, abs=1e-5)
     assert "macro_f1" in (tmp_path / "model" / "README.md").read_text()
