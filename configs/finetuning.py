@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
@@ -40,12 +40,17 @@ class FinetuningOptimizationConfig(Config):
     """How often the training examples are seen."""
     batch_examples: int = Field(default=32, ge=1)
     """Examples in the batch of one optimizer step."""
+    micro_batch_examples: int | None = Field(default=None, ge=1)
+    """Examples that are in memory at once: their gradients are added up to those of a batch. Null takes the whole
+    batch, or what is found to fit where memory ends."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled weight decay of the matrices; biases and gains have none."""
     warmup_fraction: Fraction = 0.1
     """Part of the steps in which the learning rate rises from zero."""
     label_smoothing: Fraction = 0.0
     """Part of the target that is spread over all labels."""
+    class_weights: Literal["equal", "balanced"] = "equal"
+    """What the labels count in the loss: as often as they come, or all the same together, for labels that are rare."""
     clip_norm: Positive | None = 1.0
     """Longest gradient, by the 2-norm over all parameters; null does not clip."""
     evaluations_per_epoch: int = Field(default=2, ge=1)
@@ -102,6 +107,17 @@ class FinetuningConfig(Config):
     @model_validator(mode="after")
     def _searchable(self) -> Self:
         _require_bounds("dropout", self.dropout, 0, 0.99)
+        return self
+
+    @model_validator(mode="after")
+    def _labels_can_be_weighed(self) -> Self:
+        if self.optimization.class_weights != "equal" and (
+            not self.head.weighs_labels or getattr(self.head, "multi_label", False)
+        ):
+            raise ValueError(
+                f"optimization.class_weights weighs examples by their one label, and {self.head.kind} has none or "
+                "several; set it to equal"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from configs.component import Component
@@ -18,6 +19,9 @@ class Adapter(Component):
     @abstractmethod
     def apply(self, model: PreTrainedModel) -> nn.Module:
         """Return the module to train; what it leaves alone has `requires_grad` false."""
+
+    def keep(self, model: nn.Module, directory: Path) -> None:
+        """Save what was learned by itself, where it is apart from the model's own weights."""
 
     @abstractmethod
     def merge(self, model: nn.Module) -> PreTrainedModel:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from configs.tuning import Choice, Range
-from lm_modules.adapters import Adapter
+from lm_modules.adapters._peft import PeftAdapter
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
 
-class Lora(Adapter):
+class Lora(PeftAdapter):
     """Train `scale x B A` beside every matrix of every block, and the head as it is.
 
     The paper adapts the attention's query and value only; all matrices of a block learn better at the same number of
@@ -28,10 +27,13 @@ class Lora(Adapter):
     """Inner width of the product."""
     scale: Annotated[float, Field(gt=0)] | Range | Choice = 2.0
     """What the product is multiplied by (alpha / rank in the paper)."""
+    directions_apart: bool = False
+    """Learn length and direction of the matrices' columns apart (DoRA: Liu et al. 2024, arXiv 2402.09353): closer to
+    full training at low ranks, and slower."""
 
     def apply(self, model: PreTrainedModel) -> nn.Module:
         """Return the model wrapped by peft: its blocks frozen beside their products, what follows them trained."""
-        from peft import LoraConfig, get_peft_model
+        from peft import LoraConfig
 
         from lm_modules.training.layers import after_blocks, block_matrices
 
@@ -40,16 +42,8 @@ class Lora(Adapter):
         settings = LoraConfig(
             r=self.rank,
             lora_alpha=self.scale * self.rank,  # type: ignore[arg-type]  # any number serves
+            use_dora=self.directions_apart,
             target_modules=block_matrices(model),
             modules_to_save=after_blocks(model),
         )
-        with warnings.catch_warnings():
-            # peft 0.21 asks the model a question that transformers 5.23 has renamed
-            warnings.filterwarnings(
-                "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
-            )
-            return get_peft_model(model, settings)
-
-    def merge(self, model: nn.Module) -> PreTrainedModel:
-        """Return the stock model with the products added to its matrices."""
-        return model.merge_and_unload()  # type: ignore[operator]
+        return self.wrapped(model, settings)

@@ -41,6 +41,8 @@ class Encoded:
     """Which of two texts each token is of, for models that ask; None where all are of the first."""
     places: Any = None
     """Where in the example the tokens stand, for heads whose answers are places."""
+    weight: float = 1.0
+    """What its loss counts, where labels are weighed."""
     num_more_tokens: int = 0
     """Tokens that the model writes or reads besides `token_ids`."""
 
@@ -70,6 +72,8 @@ class Head(Component):
     """Field that it is to answer."""
     optional: ClassVar[tuple[str, ...]] = ()
     """Fields that are read where there are any."""
+    weighs_labels: ClassVar[bool] = False
+    """Whether its loss heeds `Encoded.weight`; then every example has one label."""
     several_answers: ClassVar[bool] = False
     """Whether one input may have several right answers, as a sentence has translations."""
     metrics: ClassVar[tuple[str, ...]]
@@ -119,6 +123,10 @@ class Head(Component):
 
         An example whose answer could not be learned from any part of it that fits gives none.
         """
+
+    def num_targets(self, encoded: Sequence[Encoded]) -> int:
+        """Return how many targets the mean loss of a batch of these rows is over."""
+        return len(encoded)
 
     @abstractmethod
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:

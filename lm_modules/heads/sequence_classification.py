@@ -24,6 +24,7 @@ class SequenceClassification(Head):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("text",)
+    weighs_labels: ClassVar[bool] = True
     target: ClassVar[str] = "label"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
     baselines: ClassVar[tuple[str, ...]] = ("majority", "tfidf")
@@ -100,6 +101,8 @@ classify("Return the absolute path of a file.", truncation=True)"""
         batch = inputs_of(encoded, pad_token_id)
         if all(each.target is not None for each in encoded):
             batch["labels"] = torch.tensor([each.target for each in encoded])
+        if any(each.weight != 1 for each in encoded):
+            batch["weights"] = torch.tensor([each.weight for each in encoded])
         return batch
 
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
@@ -110,7 +113,10 @@ classify("Return the absolute path of a file.", truncation=True)"""
         if self.multi_label:
             smoothed_BK = batch["labels"] * (1 - label_smoothing) + label_smoothing / 2
             return binary_cross_entropy_with_logits(logits_BK, smoothed_BK)
-        return cross_entropy(logits_BK, batch["labels"], label_smoothing=label_smoothing)
+        if "weights" not in batch:
+            return cross_entropy(logits_BK, batch["labels"], label_smoothing=label_smoothing)
+        losses_B = cross_entropy(logits_BK, batch["labels"], label_smoothing=label_smoothing, reduction="none")
+        return (losses_B * batch["weights"]).mean()
 
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
         """Return the most probable label of each row, or all labels that are rather there than not."""

@@ -6,122 +6,38 @@ every evaluation: a fine-tuning that was killed goes on and ends with the same w
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
-from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
 from configs.compute import ComputeConfig
-from configs.finetuning import FinetuningConfig, FinetuningOptimizationConfig
+from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed, search_space
 from lm_modules.adapters import Adapter
+from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import fingerprint, read_examples, read_labels
 from lm_modules.data.length_grouping import LengthGroupedBatches
-from lm_modules.heads import PAD_MULTIPLE, Encoded, Head
+from lm_modules.heads import PAD_MULTIPLE
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training.dropout import apply_dropout
 from lm_modules.training.finetuned_model import save_model
 from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
+from lm_modules.training.finetuning_module import FineTuning, Lessons
 from lm_modules.training.finetuning_state import FinetuningState, identity_of, trainable
-from lm_modules.training.layers import depth_of_parameters
-from lm_modules.training.optimizers import bring_state_to_weights
 from lm_modules.training.reporting import Report
-from lm_modules.training.schedules import warmup_stable_decay
 from lm_modules.training.trainer import build_trainer, fit, resolve_precision
 
-
-class FineTuning(lightning.LightningModule):
-    """A stock model with its head, its loss, and AdamW with layer-wise learning rates."""
-
-    def __init__(
-        self, network: nn.Module, head: Head, optimization: FinetuningOptimizationConfig, num_steps: int, seed: int
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.head = head
-        self.optimization = optimization
-        self.num_steps = num_steps
-        self.seed = seed
-        self.optimizer = torch.optim.AdamW(parameter_groups(network, optimization), fused=True)
-
-    def on_train_start(self) -> None:
-        """Put what the optimizer remembers beside the weights, which have their device by now."""
-        bring_state_to_weights([self.optimizer])
-
-    def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
-        """Return the loss of `batch["step"]`, whose dropout is drawn from the seed and that step."""
-        step = batch.pop("step")
-        torch.manual_seed(self.seed * 1_000_003 + step)
-        warmup = round(self.optimization.warmup_fraction * self.num_steps)
-        part = warmup_stable_decay(
-            step, steps=self.num_steps, warmup_steps=warmup, decay_steps=self.num_steps - warmup, final_fraction=0.0
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["highest_lr"] * part
-        return self.head.loss(self.network, batch, self.optimization.label_smoothing)  # type: ignore[arg-type]
-
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Clip the gradient (Lightning's own clipping refuses fused optimizers)."""
-        if self.optimization.clip_norm is not None:
-            nn.utils.clip_grad_norm_(trainable(self.network).values(), self.optimization.clip_norm)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return AdamW, which may already hold the moments of an earlier process."""
-        return self.optimizer
-
-
-def parameter_groups(network: nn.Module, optimization: FinetuningOptimizationConfig) -> list[dict[str, Any]]:
-    """Return AdamW's groups: the rate falls by `layer_decay` from the head down (Howard and Ruder 2018, section 3.2).
-
-    Vectors (gains and biases) have no weight decay.
-    """
-    depths = depth_of_parameters(network)
-    top = max(depths.values())
-    groups: dict[tuple[int, bool], dict[str, Any]] = {}
-    for name, parameter in trainable(network).items():
-        depth, is_matrix = depths[name], parameter.ndim > 1
-        if (depth, is_matrix) not in groups:
-            rate = optimization.learning_rate * optimization.layer_decay ** (top - depth)  # type: ignore[operator]
-            decay = optimization.weight_decay if is_matrix else 0.0
-            groups[depth, is_matrix] = {"params": [], "lr": rate, "highest_lr": rate, "weight_decay": decay}
-        groups[depth, is_matrix]["params"].append(parameter)
-    return list(groups.values())
-
-
-class Lessons:
-    """The training batches of the steps from `first_step` to `num_steps`."""
-
-    def __init__(
-        self,
-        head: Head,
-        encoded: Sequence[Encoded],
-        pad_token_id: int,
-        rows: LengthGroupedBatches,
-        first_step: int,
-        num_steps: int,
-    ) -> None:
-        self.head = head
-        self.encoded = encoded
-        self.pad_token_id = pad_token_id
-        self.rows = rows
-        self.first_step = first_step
-        self.num_steps = num_steps
-
-    def __len__(self) -> int:
-        return self.num_steps - self.first_step
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for step in range(self.first_step, self.num_steps):
-            batch: dict[str, Any] = self.head.collate([self.encoded[row] for row in self.rows[step]], self.pad_token_id)
-            yield {**batch, "step": step}
+logger = logging.getLogger(__name__)
 
 
 def finetune(
@@ -153,16 +69,25 @@ def finetune(
     _check_context_length(config.context_length, stock)
     apply_dropout(stock, config.dropout)  # type: ignore[arg-type]
     adapter: Adapter = config.adapter  # type: ignore[assignment]  # closed
+    num_parameters = stock.num_parameters()
     network = adapter.apply(stock)
+    num_trained = sum(each.numel() for each in trainable(network).values())
+    logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 
     train, validation = (read_examples(data, split) for split in ("train", "validation"))
-    encoded = [row for each in train for row in config.head.encode(each.fields, tokenizer, labels)]
+    weights = class_weights(config, train)
+    encoded = [
+        row if weights is None else replace(row, weight=weights[config.head.classes(each.fields)[0]])
+        for each in train
+        for row in config.head.encode(each.fields, tokenizer, labels)
+    ]
     if not encoded:
         raise ValueError(f"no training example fits in {config.context_length} tokens; raise finetuning.context_length")
     rows = LengthGroupedBatches([len(each) for each in encoded], config.optimization.batch_examples, seed)
     num_steps = rows.steps_per_epoch * config.optimization.epochs  # type: ignore[operator]
-    module = FineTuning(network, config.head, config.optimization, num_steps, seed)
+    module = FineTuning(network, config.head, config.optimization, num_steps, seed, tokenizer.pad_token_id)
     state.restore(network, module.optimizer)
+    module.micro_batch_examples = state.progress.micro_batch_examples or module.micro_batch_examples
     evaluations = Evaluations(
         state,
         Validation(config.head, validation, tokenizer, labels),
@@ -174,8 +99,7 @@ def finetune(
     )
     first_step = state.progress.step
     if first_step < num_steps and not evaluations.exhausted:
-        lessons = Lessons(config.head, encoded, tokenizer.pad_token_id, rows, first_step, num_steps)
-        _fit(module.train(), lessons, evaluations)
+        _fit(module.train(), Lessons(encoded, rows, first_step, num_steps), evaluations)
 
     progress = state.progress
     result: dict[str, Any] = {
@@ -184,16 +108,30 @@ def finetune(
         "epochs": progress.step / rows.steps_per_epoch,
         "best_step": progress.best_step,
         "seconds": progress.seconds,
+        "trained_parameters": num_trained,
+        "parameters": num_parameters,
         "stopped": evaluations.stopped,
     }
     if not evaluations.stopped:
         state.load_best(network)
+        adapter.keep(network, workdir / "model" / "adapter")
         model = adapter.merge(network)
         result["model"] = str(
             save_model(workdir / "model", model, tokenizer, labels, config, result, from_random_weights)
         )
         state.finish(result)
     return result
+
+
+def class_weights(config: FinetuningConfig, train: Sequence[Example]) -> dict[str, float] | None:
+    """Return what the loss of each label counts, 1 on average over the examples; None where all count alike.
+
+    Balanced, all labels count the same together: n / (k n_label), as scikit-learn has it.
+    """
+    if config.optimization.class_weights == "equal":
+        return None
+    counts = Counter(config.head.classes(each.fields)[0] for each in train)
+    return {label: len(train) / (len(counts) * count) for label, count in counts.items()}
 
 
 def _closed(config: FinetuningConfig, from_random_weights: bool) -> FinetuningConfig:

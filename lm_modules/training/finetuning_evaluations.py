@@ -137,6 +137,7 @@ class Evaluations(lightning.Callback):
             progress.best_step, progress.best_values = progress.step, values
         progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
         progress.seconds = time.perf_counter() - self._started
+        progress.micro_batch_examples = module.micro_batch_examples
         self.state.save(module.network, trainer.optimizers[0], is_best=is_best)
         logger.info("step %d: %s", progress.step, values)
         self._report(values)

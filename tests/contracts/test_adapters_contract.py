@@ -6,22 +6,27 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import PeftModel
 from tiny_models import save_bert, save_llama
 
 from configs.component import members
 from lm_modules.adapters import Adapter
+from lm_modules.adapters._peft import PeftAdapter
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.training.finetuning_state import trainable
 
 torch.set_num_threads(1)
 FAMILY = members("lm_modules.adapters")
+SETTINGS = {"dora": {"kind": "lora", "directions_apart": True}, "upper": {"kind": "full", "frozen_blocks": 1}}
+"""Members with other settings than their defaults."""
 TOKENS = torch.arange(2, 22).reshape(2, 10)
 BATCH = {"input_ids": TOKENS, "attention_mask": torch.ones_like(TOKENS), "labels": torch.tensor([0, 1])}
 
 
-@pytest.fixture(params=FAMILY)
+@pytest.fixture(params=[*FAMILY, *SETTINGS])
 def adapter(request: pytest.FixtureRequest) -> Adapter:
-    return FAMILY[request.param]()
+    settings = SETTINGS.get(request.param, {"kind": request.param})
+    return FAMILY[settings["kind"]].model_validate(settings)
 
 
 @pytest.fixture(params=[save_llama, save_bert], ids=["llama", "bert"])
@@ -56,11 +61,28 @@ def test_the_head_learns(adapter, trained):
     assert any("score" in name or "classifier" in name for name in moved)
 
 
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
+def test_what_is_kept_by_itself_answers_on_its_base(adapter, trained, tmp_path):
+    network, _ = trained
+    inputs = {key: BATCH[key] for key in ("input_ids", "attention_mask")}
+    adapter.keep(network, tmp_path / "adapter")
+    if not isinstance(adapter, PeftAdapter):
+        assert not (tmp_path / "adapter").exists()
+        return
+    assert str(tmp_path) not in "".join(path.read_text() for path in (tmp_path / "adapter").glob("*.json"))
+    with torch.no_grad():
+        logits = network(**inputs).logits
+        torch.manual_seed(1)  # another head than the one that was there
+        base = SequenceClassification().network(tmp_path, ["a", "b"])
+        again = PeftModel.from_pretrained(base, str(tmp_path / "adapter")).eval()
+        torch.testing.assert_close(again(**inputs).logits, logits, atol=1e-6, rtol=0)
+
+
 def test_what_is_frozen_stays_as_it_was(adapter, trained):
     network, before = trained
     frozen = {name: each for name, each in network.named_parameters() if not each.requires_grad}
     assert all(torch.equal(each, before[name]) for name, each in frozen.items())
-    assert bool(frozen) == (adapter.kind != "full")
+    assert bool(frozen) == (adapter != FAMILY["full"]())
 
 
 def test_has_a_docstring_and_survives_json(adapter):

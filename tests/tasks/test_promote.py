@@ -80,7 +80,10 @@ def test_the_same_model_decided_twice_changes_nothing(decide, tmp_path):
 
 @pytest.mark.parametrize(
     ("baselines", "said"),
-    [([], "at least 1 item"), (["majorty"], r"unknown baseline 'majorty' of sequence_classification; did you mean 'majority'")],
+    [
+        ([], "at least 1 item"),
+        (["majorty"], r"unknown baseline 'majorty' of sequence_classification; did you mean 'majority'"),
+    ],
 )
 def test_baselines_that_mean_nothing_are_refused(baselines, said):
     with pytest.raises(ValueError, match=said):

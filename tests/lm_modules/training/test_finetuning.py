@@ -18,8 +18,9 @@ from configs.finetuning import FinetuningConfig
 from lm_modules.data.labelled_examples import read_examples
 from lm_modules.evaluation.predictions import predict_with_directory
 from lm_modules.training import finetuning_evaluations, trainer
-from lm_modules.training.finetuning import finetune, parameter_groups
+from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_evaluations import evaluation_steps
+from lm_modules.training.finetuning_module import parameter_groups
 from lm_modules.training.reporting import TOTAL, keep_going
 
 torch.set_num_threads(1)

@@ -1,0 +1,149 @@
+"""One LightningModule for every head: a training step is one optimizer step, however its batch is cut."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from configs.finetuning import FinetuningOptimizationConfig
+from lm_modules.data.length_grouping import LengthGroupedBatches
+from lm_modules.heads import Encoded, Head
+from lm_modules.training.finetuning_state import trainable
+from lm_modules.training.gradient_sum import TooLarge, is_out_of_memory
+from lm_modules.training.layers import depth_of_parameters
+from lm_modules.training.optimizers import bring_state_to_weights
+from lm_modules.training.schedules import warmup_stable_decay
+
+logger = logging.getLogger(__name__)
+
+
+class FineTuning(lightning.LightningModule):
+    """A stock model with its head, its loss, and AdamW with layer-wise learning rates."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        head: Head,
+        optimization: FinetuningOptimizationConfig,
+        num_steps: int,
+        seed: int,
+        pad_token_id: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network, self.head, self.optimization = network, head, optimization
+        self.num_steps, self.seed, self.pad_token_id = num_steps, seed, pad_token_id
+        self.micro_batch_examples = optimization.micro_batch_examples
+        """Rows that are in memory at once; it shrinks for good when memory has ended. None means all of a step."""
+        self.optimizer = torch.optim.AdamW(parameter_groups(network, optimization), fused=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW, which may already hold the moments of an earlier process."""
+        return self.optimizer
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Return the rows as they are; what is made of them is moved a micro-batch at a time."""
+        return batch
+
+    def on_train_start(self) -> None:
+        """Put what the optimizer remembers beside the weights, which have their device by now."""
+        bring_state_to_weights([self.optimizer])
+
+    def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
+        """Do the whole step `batch["step"]`, whose dropout is drawn from seed and step; return the mean loss."""
+        step, rows = batch["step"], batch["rows"]
+        self._set_learning_rate(step)
+        while (loss := self._gradient(step, rows)) is None:
+            self._halve(len(rows))
+        if self.optimization.clip_norm is not None:
+            nn.utils.clip_grad_norm_(trainable(self.network).values(), self.optimization.clip_norm)
+        wrapped: Any = self.optimizers()
+        wrapped.step()
+        wrapped.zero_grad()
+        return loss
+
+    def _set_learning_rate(self, step: int) -> None:
+        warmup = round(self.optimization.warmup_fraction * self.num_steps)
+        part = warmup_stable_decay(
+            step, steps=self.num_steps, warmup_steps=warmup, decay_steps=self.num_steps - warmup, final_fraction=0.0
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["highest_lr"] * part
+
+    def _gradient(self, step: int, rows: Sequence[Encoded]) -> Tensor | None:
+        """Leave the gradient of the step's mean loss in the network and return that loss; None if memory has ended."""
+        torch.manual_seed(self.seed * 1_000_003 + step)
+        at_once, total = self.micro_batch_examples or len(rows), self.head.num_targets(rows)
+        mean = torch.zeros((), device=self.device)
+        try:
+            for start in range(0, len(rows), at_once):
+                some = rows[start : start + at_once]
+                batch = self.head.collate(some, self.pad_token_id)
+                batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+                loss = self.head.loss(self.network, batch, self.optimization.label_smoothing)  # type: ignore[arg-type]
+                part = loss if len(some) == len(rows) else loss * (self.head.num_targets(some) / max(total, 1))
+                self.manual_backward(part)
+                mean = mean + part.detach()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        return mean
+
+    def _halve(self, num_rows: int) -> None:
+        rows = min(self.micro_batch_examples or num_rows, num_rows)
+        if rows == 1:
+            raise TooLarge(
+                "out of memory with a single example at once; lower finetuning.context_length, take the adapter lora, "
+                "or free memory on the device"
+            )
+        self.micro_batch_examples = rows // 2
+        for parameter in self.network.parameters():
+            parameter.grad = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        logger.warning(
+            "out of memory with %d examples at once: the step is repeated, and training goes on, with %d; set "
+            "optimization.micro_batch_examples to %d to begin so",
+            *(rows, rows // 2, rows // 2),
+        )
+
+
+def parameter_groups(network: nn.Module, optimization: FinetuningOptimizationConfig) -> list[dict[str, Any]]:
+    """Return AdamW's groups: the rate falls by `layer_decay` from the head down (Howard and Ruder 2018, section 3.2).
+
+    Vectors (gains and biases) have no weight decay.
+    """
+    depths = depth_of_parameters(network)
+    top = max(depths.values())
+    groups: dict[tuple[int, bool], dict[str, Any]] = {}
+    for name, parameter in trainable(network).items():
+        depth, is_matrix = depths[name], parameter.ndim > 1
+        if (depth, is_matrix) not in groups:
+            rate = optimization.learning_rate * optimization.layer_decay ** (top - depth)  # type: ignore[operator]
+            decay = optimization.weight_decay if is_matrix else 0.0
+            groups[depth, is_matrix] = {"params": [], "lr": rate, "highest_lr": rate, "weight_decay": decay}
+        groups[depth, is_matrix]["params"].append(parameter)
+    return list(groups.values())
+
+
+class Lessons:
+    """The rows of the steps from `first_step` to `num_steps`."""
+
+    def __init__(self, encoded: Sequence[Encoded], batches: LengthGroupedBatches, first_step: int, num_steps: int):
+        self.encoded, self.batches = encoded, batches
+        self.first_step, self.num_steps = first_step, num_steps
+
+    def __len__(self) -> int:
+        return self.num_steps - self.first_step
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for step in range(self.first_step, self.num_steps):
+            yield {"rows": [self.encoded[row] for row in self.batches[step]], "step": step}

@@ -1,0 +1,116 @@
+"""A step of fine-tuning: however its batch is cut, and whatever its labels count, the gradient is that of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import save_labelled, save_llama
+from torch.nn.functional import cross_entropy
+
+from configs.finetuning import FinetuningConfig, FinetuningOptimizationConfig
+from lm_modules.data.documents import Example
+from lm_modules.data.labelled_examples import read_examples, read_labels
+from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.model.stock import open_tokenizer
+from lm_modules.training.finetuning import class_weights, finetune
+from lm_modules.training.finetuning_module import FineTuning
+from lm_modules.training.gradient_sum import TooLarge
+from lm_modules.training.reporting import keep_going
+
+torch.set_num_threads(1)
+HEAD = SequenceClassification()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_labelled(tmp_path_factory.mktemp("labelled") / "data", num_train=24)
+
+
+def module_of(base: Path, labels: list[str], **settings: object) -> FineTuning:
+    torch.manual_seed(0)
+    network = HEAD.network(base, labels)
+    optimization = FinetuningOptimizationConfig(learning_rate=1e-3, layer_decay=1.0, epochs=1, **settings)
+    module = FineTuning(network, HEAD, optimization, 10, 0, open_tokenizer(base).pad_token_id)
+    module.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]  # there is no Trainer
+    return module
+
+
+def rows_of(base: Path, data: Path, weigh: bool = False) -> list:
+    tokenizer, labels = open_tokenizer(base, 32), read_labels(data)
+    examples = read_examples(data, "train")
+    rows = [row for each in examples for row in HEAD.encode(each.fields, tokenizer, labels)]
+    return [replace(row, weight=0.5 + row.target) for row in rows] if weigh else rows
+
+
+@pytest.mark.parametrize("at_once", [1, 5, 24, 100])
+@pytest.mark.parametrize("weigh", [False, True])
+def test_micro_batches_add_up_to_the_batch(base, data, at_once, weigh):
+    labels, rows = read_labels(data), rows_of(base, data, weigh)
+    found = []
+    for micro in (None, at_once):
+        module = module_of(base, labels, micro_batch_examples=micro, label_smoothing=0.1)
+        loss = module._gradient(0, rows)
+        found.append([loss, *(each.grad for each in module.network.parameters())])
+    for whole, cut in zip(*found, strict=True):
+        torch.testing.assert_close(cut, whole, atol=1e-6, rtol=1e-4)
+
+
+def test_weighed_labels_count_as_those_of_torch(base, data):
+    labels, rows = read_labels(data), rows_of(base, data, weigh=True)
+    module = module_of(base, labels)
+    batch = HEAD.collate(rows, module.pad_token_id)
+    logits = module.network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    weights = torch.tensor([0.5 + number for number in range(len(labels))])
+    total = cross_entropy(logits, batch["labels"], weight=weights, reduction="sum")
+    torch.testing.assert_close(HEAD.loss(module.network, batch), total / len(rows))
+
+
+def test_balanced_labels_count_the_same_together():
+    examples = [Example(str(n), {"text": "a", "label": "often" if n % 4 else "rare"}) for n in range(40)]
+    config = FinetuningConfig(optimization={"class_weights": "balanced"})
+    assert class_weights(config, examples) == pytest.approx({"rare": 2.0, "often": 2 / 3})
+    assert class_weights(FinetuningConfig(), examples) is None
+    with pytest.raises(ValueError, match=r"weighs examples by their one label"):
+        FinetuningConfig(
+            head={"kind": "sequence_classification", "multi_label": True}, optimization={"class_weights": "balanced"}
+        )
+
+
+def test_where_memory_ends_fewer_examples_are_in_memory_and_a_resumed_run_stays_with_them(
+    base, data, tmp_path, monkeypatch, caplog
+):
+    config = FinetuningConfig(
+        dropout=0.1,
+        context_length=32,
+        optimization={"learning_rate": 1e-3, "layer_decay": 1.0, "epochs": 2, "batch_examples": 12},
+    )
+
+    def run(workdir: str, report=keep_going, **optimization) -> dict:
+        settings = config.model_copy(update={"optimization": config.optimization.model_copy(update=optimization)})
+        return finetune(settings, base=base, data=data, workdir=tmp_path / workdir, seed=0, report=report)
+
+    asked = run("asked", micro_batch_examples=3)
+    whole_loss = SequenceClassification.loss
+    most = [4]
+
+    def loss(head, network, batch, label_smoothing=0.0):
+        if len(batch["input_ids"]) > most[0]:
+            raise torch.OutOfMemoryError("out of memory")
+        return whole_loss(head, network, batch, label_smoothing)
+
+    monkeypatch.setattr(SequenceClassification, "loss", loss)
+    run("found", report=lambda step, _: step >= 2)
+    assert "out of memory with 6 examples at once" in caplog.text
+    most[0] = 100
+    assert run("found")["validation/loss"] == asked["validation/loss"]
+    most[0] = 0
+    with pytest.raises(TooLarge, match=r"with a single example at once; lower finetuning\.context_length"):
+        run("never")
