@@ -29,6 +29,11 @@ class Component(Config):
 
     kind: str
 
+    def brief(self) -> str | dict[str, Any]:
+        """Return what a user would write for it: its kind, with what is not as by default."""
+        changed = self.model_dump(mode="json", exclude_defaults=True)
+        return {"kind": self.kind, **changed} if changed.keys() - {"kind"} else self.kind
+
 
 @cache
 def members(family: str, without: tuple[str, ...] = ()) -> dict[str, type[Component]]:

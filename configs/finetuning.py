@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from configs.base import Config
-from configs.component import OneOf, members
+from configs.component import OneOf
 from configs.tuning import Choice, Range, TuningConfig
 
 Positive = Annotated[float, Field(gt=0)]
@@ -97,12 +97,10 @@ class FinetuningConfig(Config):
     @field_validator("adapter")
     @classmethod
     def _known_adapters(cls, value: Any) -> Any:
-        if isinstance(value, Choice):
-            for choice in value.choices:
-                if choice not in members("lm_modules.adapters"):
-                    known = ", ".join(members("lm_modules.adapters"))
-                    raise ValueError(f"unknown adapter {choice!r} among the choices; known: {known}")
-        return value
+        if not isinstance(value, Choice):
+            return value
+        of_family: Any = TypeAdapter(Annotated[Any, OneOf("lm_modules.adapters")])
+        return value.model_copy(update={"choices": tuple(map(of_family.validate_python, value.choices))})
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:

@@ -1,8 +1,9 @@
 """What is searched: a hyperparameter is a number, or a range of numbers for the sweep to choose from.
 
-learning_rate: 3e-4                                  # fixed
-learning_rate: {low: 1e-4, high: 1e-3, log: true}    # tuned
-adapter: {choices: [full, lora]}                     # tuned
+learning_rate: 3e-4                                                    # fixed
+learning_rate: {low: 1e-4, high: 1e-3, log: true}                      # tuned
+adapter: {choices: [full, lora]}                                       # tuned
+adapter: {choices: [full, {kind: lora, rank: {low: 4, high: 64, integer: true}}]}   # and its rank
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class Choice(Config):
 
 
 def search_space(config: Config, prefix: str = "") -> dict[str, Range | Choice]:
-    """Return what is left open in `config`: dotted path of the field -> its range."""
+    """Return what is left open in `config`: dotted path of the field -> its range.
+
+    What is open inside one of several choices is searched where that is chosen, and is not listed here.
+    """
     found: dict[str, Range | Choice] = {}
     for name in type(config).model_fields:
         value, path = getattr(config, name), f"{prefix}{name}"
@@ -65,14 +69,19 @@ def search_space(config: Config, prefix: str = "") -> dict[str, Range | Choice]:
 
 
 def fixed(config: C, values: dict[str, Any]) -> C:
-    """Return `config` with the values (dotted path -> value) in place of its ranges, validated again."""
+    """Return `config` with the values (dotted path -> value) in place of its ranges, validated again.
+
+    A choice comes before what was searched inside it: `{"adapter": "lora", "adapter.rank": 8}`.
+    """
     data = config.model_dump(mode="json")
     for path, value in values.items():
         *parents, last = path.split(".")
         place = data
         for parent in parents:
+            if isinstance(place[parent], str):
+                place[parent] = {"kind": place[parent]}
             place = place[parent]
-        place[last] = value
+        place[last] = dict(value) if isinstance(value, dict) else value
     return type(config).model_validate(data)
 
 
@@ -99,6 +108,17 @@ class TuningConfig(Config):
     rate rises than of the trial."""
     minutes: float | None = Field(default=None, gt=0)
     """No trial begins after this many minutes; null sets no limit."""
+    device_seconds: float | None = Field(default=None, gt=0)
+    """No trial begins once all trials of the study together have taken this long, each on its GPU or its share of the
+    cores, also before the sweep was last stopped; null sets no limit."""
+    repeats: int = Field(default=0, ge=0)
+    """How many more times, with other seeds, each of the best trials is run in the end. The winner is then the best of
+    them on average: the best of many single runs owes part of its lead to chance."""
+    repeat_best: int = Field(default=2, ge=2)
+    """How many of the best trials are repeated, where repeats are asked for."""
+    warm_start: bool = False
+    """Try first what was best before: the settings of the champion, and of the last studies of the same head, base and
+    open fields. The result then depends on what was run before."""
     metric: str | None = None
     """The figure that is made best, as the trial reports it; whether the largest is best, the metric itself says. Null
     takes the first metric of the head."""

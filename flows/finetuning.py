@@ -45,6 +45,7 @@ def finetuning(config: PipelineConfig, pretrained: Pretrained | None = None, wit
         content = fingerprint_examples(settings.data)
         data = collect_examples(settings.data, settings.head, content, config.seed, run_id=tune.run_id)
         data.used_by(tune.run_id, "train", "validation")
-        tuned = tune_model(settings, base, data, config.seed, config.name, run_id=tune.run_id)
+        name = config.promotion.registered_name if config.promotion else None
+        tuned = tune_model(settings, base, data, config.seed, config.name, tune.run_id, registered_name=name)
         tune.file(tuned, tuned.figures())
         return tuned

@@ -251,8 +251,10 @@ class Finetuned(BaseModel):
         best = self.sweep.winner
         assert best is not None
         assert best.value is not None
+        seeds = self.sweep.values_of_seeds(best)
         return {
             self.sweep.metric: best.value,
+            **({"mean over seeds": sum(seeds) / len(seeds)} if len(seeds) > 1 else {}),
             "best trial": best.number,
             "trials": len(self.sweep.trials),
             "pruned": sum(each.state == "pruned" for each in self.sweep.trials),

@@ -149,6 +149,7 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "run_url": tracking.run_url(each.run_id) if each.run_id else None,
             "curve": each.steps,
             "error": each.error,
+            "repeat_of": each.repeat_of,
         }
         for each in sweep.trials
     ]
@@ -159,6 +160,7 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "higher_is_better": higher,
             "trials": trials,
             "importance": sweep.importances,
+            "best_number": sweep.winner.number if sweep.winner else None,
         }
     }
 

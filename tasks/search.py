@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from optuna import pruners, samplers
+from optuna import Trial, pruners, samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from configs.tuning import Choice, Range, TuningConfig
+from configs.component import Component
+from configs.tuning import Choice, Range, TuningConfig, search_space
 
 
 def sampler(tuning: TuningConfig, seed: int) -> samplers.BaseSampler:
@@ -41,6 +43,88 @@ def distribution(space: Range | Choice) -> BaseDistribution:
     return FloatDistribution(space.low, high, log=space.log, step=space.step)
 
 
+def draw(trial: Trial, space: Mapping[str, Range | Choice]) -> None:
+    """Have the sampler choose a value for each open field, and for those that lie open inside a choice that it took."""
+    for path, each in space.items():
+        value = _suggest(trial, path, distribution(each))
+        draw(trial, inside(path, each, value))
+
+
+def inside(path: str, space: Range | Choice, value: Any) -> dict[str, Range | Choice]:
+    """Return what lies open inside a choice (`value` as it is stored), under names that other choices do not share."""
+    chosen = _chosen(space, value) if isinstance(space, Choice) else None
+    if not isinstance(chosen, Component):
+        return {}
+    return {f"{path}.{chosen.kind}.{name}": each for name, each in search_space(chosen).items()}
+
+
+def values(space: Mapping[str, Range | Choice], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored parameters as values of the config: dotted path -> value, a choice before what is inside it."""
+    found: dict[str, Any] = {}
+    for path, each in space.items():
+        if path not in params:
+            continue
+        chosen = _chosen(each, params[path]) if isinstance(each, Choice) else params[path]
+        if isinstance(chosen, Component):
+            opened = search_space(chosen)
+            found[path] = _without(chosen.brief(), opened)
+            for name in opened:
+                if (stored := f"{path}.{chosen.kind}.{name}") in params:
+                    found[f"{path}.{name}"] = params[stored]
+        else:
+            found[path] = chosen
+    return found
+
+
+def _without(brief: str | dict[str, Any], opened: Mapping[str, Any]) -> str | dict[str, Any]:
+    """Return a choice without the ranges inside it, whose values stand beside it."""
+    if isinstance(brief, str):
+        return brief
+    rest = {name: value for name, value in brief.items() if name not in opened}
+    return rest if rest.keys() - {"kind"} else rest["kind"]
+
+
+def params(space: Mapping[str, Range | Choice], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of a config as they are stored, as far as they lie in what is searched: the inverse of `values`."""
+    found: dict[str, Any] = {}
+    for path, each in space.items():
+        if path not in values:
+            continue
+        value = values[path]
+        if isinstance(each, Choice):
+            for choice in each.choices:
+                opened = search_space(choice) if isinstance(choice, Component) else {}
+                brief = _without(choice.brief(), opened) if isinstance(choice, Component) else choice
+                if brief == value:
+                    found[path] = _encoded(choice)
+                    within = {f"{path}.{choice.kind}.{name}": opened[name] for name in opened} if opened else {}
+                    own = {f"{path}.{choice.kind}.{name}": values.get(f"{path}.{name}") for name in opened}
+                    found |= params(within, {name: value for name, value in own.items() if value is not None})
+        elif isinstance(value, int | float) and each.low <= value <= each.high:
+            found[path] = value
+    return found
+
+
+def middles(space: Mapping[str, Range | Choice]) -> dict[str, Any]:
+    """Return the parameters of a first trial: the middle of every range, the first of every choice."""
+    found: dict[str, Any] = {}
+    for path, each in space.items():
+        found[path] = middle(distribution(each))
+        found |= middles(inside(path, each, found[path]))
+    return found
+
+
+def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(
+            name, distribution.low, distribution.high, log=distribution.log, step=distribution.step
+        )
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log, step=distribution.step)
+
+
 def middle(distribution: BaseDistribution) -> Any:
     """Return the middle of a range (of the logarithms, where it is drawn so) or the first of the choices."""
     if isinstance(distribution, CategoricalDistribution):
@@ -56,11 +140,11 @@ def middle(distribution: BaseDistribution) -> Any:
 
 def _encoded(choice: Any) -> Any:
     """Return a choice as something that Optuna can store: itself if it is plain, else its JSON."""
+    if isinstance(choice, Component):
+        choice = choice.brief()
     return choice if isinstance(choice, str | int | float | None) else json.dumps(choice, sort_keys=True)
 
 
-def decoded(space: Range | Choice, value: Any) -> Any:
-    """Return the value of the config that a stored one stands for."""
-    if isinstance(space, Choice):
-        return next(each for each in space.choices if _encoded(each) == value)
-    return value
+def _chosen(space: Choice, value: Any) -> Any:
+    """Return the choice that a stored value stands for."""
+    return next(each for each in space.choices if _encoded(each) == value)

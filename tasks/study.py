@@ -10,6 +10,7 @@ import json
 import logging
 import socket
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
+MOST_KIN = 2
+"""So many of the last studies of the same kin give their best values to a new one."""
 FEWEST_FOR_IMPORTANCES = 4
 """Complete trials below which the importances would be noise."""
 
@@ -51,6 +54,9 @@ class Trial:
         """Dotted path of the field -> value."""
         attributes = trial.user_attrs
         self.retry_of: int | None = attributes.get("retry_of")
+        self.seed: int = attributes.get("seed", study.training_seed)
+        """Of the training: the same for all trials, so that they differ in their values alone, but for repeats."""
+        self._is_repeat = "repeat_of" in attributes
         self.first: int = attributes.get("first", trial.number)
         """The number under which this work began; directory and MLflow run go by it."""
         self.directory = study.directory / f"trial-{self.first}"
@@ -75,7 +81,8 @@ class Trial:
             self._reported.add(step)
             self._trial.report(value, step)
         self.last_step = step
-        self.pruned = self._trial.should_prune()
+        # a repeat is measured against the mean of others, and for that it must come to its end
+        self.pruned = not self._is_repeat and self._trial.should_prune()
         return self.pruned
 
     def recall(self, steps: dict[int, float]) -> None:
@@ -90,14 +97,41 @@ class Trial:
             self._trial.set_user_attr(name, value)
 
 
+def best_of_kin(storage: BaseStorage, kin: str, study: optuna.Study) -> list[dict[str, Any]]:
+    """Return the best parameters of the last studies that searched the same, the newest first."""
+    found = []
+    for other in sorted(storage.get_all_studies(), key=lambda each: -each._study_id):
+        if other.study_name == study.study_name or other.user_attrs.get("kin") != kin:
+            continue
+        complete = [each for each in storage.get_all_trials(other._study_id) if each.state == TrialState.COMPLETE]
+        if complete and other.directions == study.directions:
+            sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
+            found.append(dict(max(complete, key=lambda each: sign * (each.value or 0.0)).params))
+    return found[:MOST_KIN]
+
+
+def _repeats(trial: FrozenTrial, first: int) -> bool:
+    """Whether a trial is a repeat of the one that began as `first`, and was not given up."""
+    return trial.user_attrs.get("repeat_of") == first and trial.state != TrialState.FAIL
+
+
 class Study:
-    """An Optuna study over the open fields of a config."""
+    """An Optuna study over the open fields of a config; `before` are values to try first if it is new."""
 
     def __init__(
-        self, config: Config, tuning: TuningConfig, storage: BaseStorage, name: str, directory: Path, seed: int
+        self,
+        config: Config,
+        tuning: TuningConfig,
+        storage: BaseStorage,
+        name: str,
+        directory: Path,
+        seed: int,
+        before: Sequence[Mapping[str, Any]] = (),
+        kin: str = "",
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the sweep says itself what came of each trial
         self.tuning, self.name, self.directory, self.seed = tuning, name, directory, seed
+        self.training_seed = seed
         self._space = search_space(config)
         self._study = optuna.create_study(
             study_name=name,
@@ -108,9 +142,23 @@ class Study:
         )
         # a continued study must not draw its first random values again
         self._study.sampler = search.sampler(tuning, seed + len(self._study.trials))
-        self._distributions = {path: search.distribution(each) for path, each in self._space.items()}
-        if self._space and not self._study.trials:  # by chance a short sweep may miss a whole part of what is open
-            self._study.enqueue_trial({path: search.middle(each) for path, each in self._distributions.items()})
+        if self._space and not self._study.trials:
+            self._begin(storage, before, kin)
+
+    def _begin(self, storage: BaseStorage, before: Sequence[Mapping[str, Any]], kin: str) -> None:
+        """Line up what is tried first: what was best before, and the middle of all that is open.
+
+        By chance alone a short sweep may miss a whole part of it.
+        """
+        self._study.set_user_attr("kin", kin)
+        first = [search.params(self._space, each) for each in before]
+        if self.tuning.warm_start and kin:
+            first += best_of_kin(storage, kin, self._study)
+        first = [each for number, each in enumerate(first) if each and each not in first[:number]]
+        for params in [*first, search.middles(self._space)][: self.tuning.trials]:
+            self._study.enqueue_trial(params, skip_if_exists=True)
+        if first:
+            logger.info("%d trials begin with what was best before", len(first))
 
     @property
     def is_open(self) -> bool:
@@ -119,7 +167,8 @@ class Study:
 
     def ask(self, cancelled: threading.Event) -> Trial:
         """Return the next trial: one that was cut off, or new values."""
-        asked = self._study.ask(fixed_distributions=self._distributions)
+        asked = self._study.ask()
+        search.draw(asked, self._space)
         trial = Trial(asked, self, cancelled)
         trial.note(**ownership.owner_tags())
         if trial.retry_of is not None:
@@ -135,12 +184,29 @@ class Study:
         return self._study.trials[number].intermediate_values
 
     def num_finished(self) -> int:
-        """Return how many trials are complete or pruned."""
-        return sum(each.state in (TrialState.COMPLETE, TrialState.PRUNED) for each in self._study.trials)
+        """Return how many trials are complete or pruned, repeats not counted."""
+        ended = (TrialState.COMPLETE, TrialState.PRUNED)
+        return sum(each.state in ended and "repeat_of" not in each.user_attrs for each in self._study.trials)
 
-    def num_waiting(self) -> int:
-        """Return how many trials are lined up to be tried again."""
-        return sum(each.state == TrialState.WAITING for each in self._study.trials)
+    def seconds_used(self) -> float:
+        """Return how long all trials that have ended took together."""
+        return sum(each.duration.total_seconds() for each in self._study.trials if each.duration)
+
+    def line_up_repeats(self) -> None:
+        """Line up the best trials again, each with as many other seeds as it still lacks."""
+        result = self.result()
+        complete = [each for each in result.trials if each.state == "complete"]
+        for trial in result.ranked(complete)[: self.tuning.repeat_best]:
+            params = self._study.trials[trial.number].params
+            done = {each.user_attrs.get("seed") for each in self._study.trials if _repeats(each, trial.first)}
+            for number in range(1, self.tuning.repeats + 1):
+                if (seed := self.training_seed + number) not in done:
+                    self._study.enqueue_trial(params, user_attrs={"repeat_of": trial.first, "seed": seed})
+
+    def num_waiting(self, *, repeats_too: bool = True) -> int:
+        """Return how many trials are lined up."""
+        waiting = [each for each in self._study.trials if each.state == TrialState.WAITING]
+        return sum(repeats_too or "repeat_of" not in each.user_attrs for each in waiting)
 
     def adopt_orphans(self) -> None:
         """Line up again, with the same values, the trials whose process is gone."""
@@ -173,7 +239,9 @@ class Study:
         self, retry_of: int | None, params: dict[str, Any], attributes: dict[str, Any], attempts: int
     ) -> None:
         first = attributes.get("first", retry_of)
-        self._study.enqueue_trial(params, user_attrs={"retry_of": retry_of, "first": first, "attempts": attempts})
+        kept = {name: attributes[name] for name in ("repeat_of", "seed") if name in attributes}
+        again = {"retry_of": retry_of, "first": first, "attempts": attempts}
+        self._study.enqueue_trial(params, user_attrs=again | kept)
 
     @staticmethod
     def _lives_elsewhere(attributes: dict[str, Any]) -> bool:
@@ -182,7 +250,7 @@ class Study:
 
     def decoded(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return Optuna's parameters as values of the config."""
-        return {path: search.decoded(self._space[path], value) for path, value in params.items() if path in self._space}
+        return search.values(self._space, params)
 
     def result(self) -> SweepResult:
         """Return everything that is known of the study but the importances."""
@@ -210,6 +278,7 @@ class Study:
             task_run_id=attributes.get("prefect_task_run_id"),
             retry_of=attributes.get("retry_of"),
             first=attributes.get("first", trial.number),
+            repeat_of=attributes.get("repeat_of"),
             result=result,
             kept="model" not in result or (self.directory / result["model"]).is_dir(),
             error=attributes.get("error"),
@@ -218,6 +287,7 @@ class Study:
     def importances(self) -> dict[str, float]:
         """Return how much of the differences between trials each open field explains (fANOVA, Hutter et al. 2014)."""
         complete = [each for each in self._study.trials if each.state == TrialState.COMPLETE]
+        # what lies open inside a choice has no value in trials that chose otherwise, and fANOVA asks all for one
         varied = [path for path in self._space if len({each.params.get(path) for each in complete}) > 1]
         if len(complete) < FEWEST_FOR_IMPORTANCES or len({each.value for each in complete}) == 1 or not varied:
             return {}

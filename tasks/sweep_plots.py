@@ -53,7 +53,8 @@ def _shown(result: SweepResult) -> list[TrialRecord]:
 def _varied(result: SweepResult) -> list[str]:
     """Return the fields that differ between the trials."""
     trials = _shown(result)
-    return [path for path in trials[0].values if len({str(each.values[path]) for each in trials}) > 1]
+    paths = dict.fromkeys(path for each in trials for path in each.values)
+    return [path for path in paths if len({str(each.values.get(path)) for each in trials}) > 1]
 
 
 def _history(result: SweepResult) -> Figure:
@@ -88,7 +89,7 @@ def _importances(result: SweepResult) -> Figure:
 def _parallel_coordinates(result: SweepResult) -> Figure:
     """Draw one line a trial across one axis a field, the figure last; the darker the better."""
     trials, paths = _shown(result), _varied(result)
-    columns = [_positions([each.values[path] for each in trials]) for path in paths]
+    columns = [_positions([each.values.get(path) for each in trials]) for path in paths]
     columns.append(_positions([each.value for each in trials], allow_log=False))
     names = [*paths, result.metric]
     figure, axes = _axes(1.8 * len(names) + 1.5, 4.2)
@@ -108,7 +109,14 @@ def _parallel_coordinates(result: SweepResult) -> Figure:
 
 
 def _positions(values: list[Any], allow_log: bool = True) -> tuple[list[float], list[tuple[float, str]]]:
-    """Return the height of each value on an axis from 0 to 1, and the labels: (height, text)."""
+    """Return the height of each value on an axis from 0 to 1, and the labels: (height, text).
+
+    Where there is no value (the field lies inside a choice that was not taken) the height is no number: a gap.
+    """
+    if len(known := [each for each in values if each is not None]) < len(values):
+        heights_of_known, labels = _positions(known, allow_log)
+        left = iter(heights_of_known)
+        return [math.nan if each is None else next(left) for each in values], labels
     if any(isinstance(each, bool) or not isinstance(each, int | float) for each in values):
         names = sorted({str(each) for each in values})
         heights = {name: index / max(len(names) - 1, 1) for index, name in enumerate(names)}

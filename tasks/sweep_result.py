@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ class TrialRecord(BaseModel):
     retry_of: int | None
     first: int
     """The number under which this work began."""
+    repeat_of: int | None = None
+    """The trial (its `first`) whose values this one repeats with another seed."""
     result: dict[str, Any]
     """What its training returned; the path of its model is the one within the sweep's directory."""
     kept: bool
@@ -73,16 +76,36 @@ class SweepResult(BaseModel):
     @property
     def best(self) -> TrialRecord | None:
         """Return the best trial whose model is there; the earlier of equals."""
-        return self._best_of([each for each in self.trials if each.usable()])
+        return next(iter(self.ranked([each for each in self.trials if each.usable()])), None)
 
     @property
     def winner(self) -> TrialRecord | None:
         """Return the best trial, whether or not its model is still there."""
-        return self._best_of([each for each in self.trials if each.state == "complete"])
+        return next(iter(self.ranked([each for each in self.trials if each.state == "complete"])), None)
 
-    def _best_of(self, trials: list[TrialRecord]) -> TrialRecord | None:
+    def ranked(self, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Return the trials but the repeats, the best first: by the mean of what their seeds gave, once some have more.
+
+        A trial that was not repeated, where others were, stands behind them: it was not among the best.
+        """
         sign = 1 if self.direction == "maximize" else -1
-        return max(trials, key=lambda each: (sign * (each.value or 0.0), -each.number), default=None)
+        values = {each.number: self.values_of_seeds(each) for each in trials if each.repeat_of is None}
+
+        def key(each: TrialRecord) -> tuple[bool, float, int]:
+            found = values[each.number]
+            return len(found) == 1, -sign * sum(found) / len(found), each.number
+
+        return sorted((each for each in trials if each.repeat_of is None), key=key)
+
+    def values_of_seeds(self, trial: TrialRecord) -> list[float]:
+        """Return the figure of a trial, and those of its repeats."""
+        repeats = [each for each in self.trials if each.repeat_of == trial.first and each.state == "complete"]
+        return [each.value or 0.0 for each in (trial, *repeats)]
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether some trials were run again with other seeds."""
+        return any(each.repeat_of is not None for each in self.trials)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a trial, for MLflow's tables and the report."""
@@ -90,6 +113,7 @@ class SweepResult(BaseModel):
             {
                 "trial": each.number,
                 "state": each.state,
+                **({"repeat_of": each.repeat_of} if self.has_repeats else {}),
                 self.metric: each.value,
                 **each.values,
                 "seconds": each.seconds,
@@ -102,19 +126,19 @@ class SweepResult(BaseModel):
         ]
 
 
-def tidy(result: SweepResult, directory: Path) -> None:
-    """Remove the weights of all finished trials of a sweep but the best one's model; their records stay."""
-    best = result.best
-    kept = directory / best.model if best and best.model else None
+def tidy(result: SweepResult, directory: Path, num_kept: int = 1) -> None:
+    """Remove the weights of all finished trials of a sweep but the models of the best; their records stay."""
+    best = result.ranked([each for each in result.trials if each.usable()])[:num_kept]
+    kept = [directory / each.model for each in best if each.model]
     at_work = {each.directory for each in result.trials if each.state in ("running", "waiting")}
     for trial in result.trials:
         if trial.directory not in at_work:
             _remove_weights(directory / trial.directory, kept)
 
 
-def _remove_weights(directory: Path, kept: Path | None) -> None:
+def _remove_weights(directory: Path, kept: Sequence[Path]) -> None:
     for each in directory.iterdir() if directory.is_dir() else ():
-        if kept is not None and kept.is_relative_to(each):
+        if any(model.is_relative_to(each) for model in kept):
             continue
         if each.is_dir():
             shutil.rmtree(each)

@@ -40,8 +40,6 @@ class Finetuning:
     """The directory of the model that is tuned."""
     data: Path
     """The labelled directory."""
-    seed: int
-    """The same for all trials, so that they differ in their values alone."""
     experiment: str
     """The MLflow experiment."""
     parent: str
@@ -81,7 +79,7 @@ class Finetuning:
                     "base": self.base,
                     "data": self.data,
                     "workdir": trial.directory,
-                    "seed": self.seed,
+                    "seed": trial.seed,
                 },
                 name=f"trial {trial.number}",
                 report=report,

@@ -18,7 +18,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -56,7 +56,15 @@ Submit = Callable[["Trial"], Future]
 
 
 def sweep(
-    config: Config, tuning: TuningConfig, *, study_name: str, directory: Path, seed: int, submit: Submit
+    config: Config,
+    tuning: TuningConfig,
+    *,
+    study_name: str,
+    directory: Path,
+    seed: int,
+    submit: Submit,
+    before: Sequence[Mapping[str, Any]] = (),
+    kin: str = "",
 ) -> SweepResult:
     """Search what is left open in `config`; return all trials, and through them the best.
 
@@ -67,6 +75,8 @@ def sweep(
         directory: Where the trials keep checkpoints, one directory each. Of two sweeps with one directory the second
             waits for the first.
         seed: Of the sampler.
+        before: Values (dotted path -> value) that a new study tries first, as far as they lie in what is open.
+        kin: What studies have in common from which a new one may learn; empty for none.
         submit: Starts a trial and returns its future; `tasks.trial.Finetuning.submit` does it for fine-tuning.
 
     Raises:
@@ -78,14 +88,18 @@ def sweep(
 
     directory.mkdir(parents=True, exist_ok=True)
     with file_lock(directory / "sweep.lock"), open_storage(optuna_storage()) as storage:
-        study = Study(config, tuning, storage, study_name, directory, seed)
+        study = Study(config, tuning, storage, study_name, directory, seed, before, kin)
         study.adopt_orphans()
         trials = (tuning.trials if study.is_open else 1) + study.restore_winner()
         # what is lined up is tried even if earlier sweeps have used more trials than this one may
-        budget = max(trials, study.num_finished() + study.num_waiting())
-        _Sweep(study, tuning, budget).drive(submit)
+        budget = max(trials, study.num_finished() + study.num_waiting(repeats_too=False))
+        loop = _Sweep(study, tuning, budget)
+        loop.drive(submit)
+        if study.is_open and tuning.repeats:
+            study.line_up_repeats()
+            loop.drive(submit)
+        tidy(study.result(), directory)
         result = study.result()
-        tidy(result, directory)
         if result.best is None:
             raise SweepFailed(f"no trial of {study_name} was completed; give it more trials or minutes")
         return result.model_copy(update={"importances": study.importances()})
@@ -131,9 +145,11 @@ class _Sweep:
     def _wants_more(self, num_running: int) -> bool:
         if self._tuning.minutes is not None and time.monotonic() - self._started > self._tuning.minutes * 60:
             return False
+        if self._tuning.device_seconds is not None and self._study.seconds_used() >= self._tuning.device_seconds:
+            return False
         if len(self._failures) > self._budget:
             return False  # as many failures as trials: it will not get better
-        return self._study.num_finished() + num_running < self._budget
+        return self._study.num_waiting() > 0 or self._study.num_finished() + num_running < self._budget
 
     def _close(self, trial: Trial, future: Future) -> None:
         """Tell the study what came of a trial."""
@@ -153,7 +169,7 @@ class _Sweep:
         else:
             self._study.tell(trial, "complete", value)
             logger.info("trial %d complete (%s %.4f)", trial.number, self._tuning.metric, value)
-        tidy(self._study.result(), self._study.directory)
+        tidy(self._study.result(), self._study.directory, self._tuning.repeat_best if self._tuning.repeats else 1)
 
     def _portable(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return what a trial returned with its model's path taken from the sweep's directory."""

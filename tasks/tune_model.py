@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
+from typing import Any
+
 from configs.finetuning import FinetuningConfig
-from tasks import filing
+from configs.tuning import search_space
+from tasks import filing, registry
 from tasks.artifacts import Finetuned, LabelledData, Model
 from tasks.caching import cached_task, content_key, work_directory
+from tasks.stage import RESULT
 from tasks.sweep_plots import figures
 from tasks.trial import Finetuning
 from tasks.tune import sweep
@@ -16,13 +22,20 @@ CODE = ("lm_modules.training.finetuning", "lm_modules.serving.classifier_service
 
 @cached_task(*CODE, "tasks.tune", "tasks.study", "tasks.search", retries=0)
 def tune_model(
-    config: FinetuningConfig, base: Model, data: LabelledData, seed: int, experiment: str, run_id: str
+    config: FinetuningConfig,
+    base: Model,
+    data: LabelledData,
+    seed: int,
+    experiment: str,
+    run_id: str,
+    registered_name: str | None = None,
 ) -> Finetuned:
-    """Run or continue the sweep, and log the best trial's model (not a retrained copy)."""
+    """Run or continue the sweep, and log the best trial's model (not a retrained copy).
+
+    With `config.tuning.warm_start` it begins with the settings of the champion of `registered_name`.
+    """
     with work_directory(_study_key(config, base, data, seed)) as directory:
-        trials = Finetuning(
-            config=config, base=base.local(), data=data.local(), seed=seed, experiment=experiment, parent=run_id
-        )
+        trials = Finetuning(config=config, base=base.local(), data=data.local(), experiment=experiment, parent=run_id)
         found = sweep(
             config,
             config.tuning,
@@ -30,6 +43,8 @@ def tune_model(
             directory=directory,
             seed=seed,
             submit=trials.submit,
+            before=_champions_values(registered_name) if config.tuning.warm_start else (),
+            kin=_kin(config, base),
         )
         filing.log_table(run_id, found.table(), "trials.json")
         for file, figure in figures(found).items():
@@ -47,6 +62,20 @@ def tune_model(
             facts=facts,
         )
         return Finetuned(model=model, data=data, base=base, values=best.values, sweep=found)
+
+
+def _champions_values(registered_name: str | None) -> list[dict[str, Any]]:
+    """Return the hyperparameters of the champion, if there is one that a sweep has found."""
+    champion = registry.champion(registered_name) if registered_name else None
+    filed = filing.read_text(champion.run_id, RESULT) if champion else None
+    return [json.loads(filed)["values"]] if filed else []
+
+
+def _kin(config: FinetuningConfig, base: Model) -> str:
+    """Return what studies have in common that search the same for the same head on the same base."""
+    space = {path: repr(each) for path, each in search_space(config).items()}
+    shared = [config.head.model_dump_json(), base.digest, space, config.tuning.metric]
+    return sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
 
 
 def _study_key(config: FinetuningConfig, base: Model, data: LabelledData, seed: int) -> str:

@@ -136,6 +136,8 @@ class TrialFacts(Facts):
     seconds: float | None = None
     run_url: str | None = None
     error: str | None = None
+    repeat_of: int | None = None
+    """The trial whose values this one repeats with another seed."""
 
 
 class SweepFacts(Facts):
@@ -146,13 +148,19 @@ class SweepFacts(Facts):
     trials: list[TrialFacts]
     importance: dict[str, float] = {}
     """Share of the differences between trials that each hyperparameter explains."""
+    best_number: int | None = None
+    """The trial that won."""
 
     @property
     def best(self) -> TrialFacts | None:
-        """The completed trial with the best value; the earlier of equals."""
-        done = [trial for trial in self.trials if trial.state == "completed" and trial.value is not None]
-        sign = 1 if self.higher_is_better else -1
-        return max(done, key=lambda trial: sign * (trial.value or 0.0), default=None)
+        """The trial that won."""
+        return next((trial for trial in self.trials if trial.number == self.best_number), None)
+
+    @property
+    def values_of_the_best(self) -> list[float]:
+        """What the trial that won gave, and what it gave with other seeds."""
+        won = [trial for trial in self.trials if self.best_number in (trial.number, trial.repeat_of)]
+        return [trial.value for trial in won if trial.state == "completed" and trial.value is not None]
 
 
 class VerdictFacts(Facts):

@@ -30,7 +30,7 @@ def test_adapters_and_their_settings_can_be_searched():
         ({"dropout": {"low": 0.0, "high": 1.5}}, "dropout may be searched from 0 to 0.99 only, not at 1.5"),
         ({"optimization": {"epochs": {"low": 1, "high": 3}}}, "add integer: true"),
         ({"optimization": {"layer_decay": {"choices": [0.5, 2]}}}, "layer_decay may be searched"),
-        ({"adapter": {"choices": ["full", "lore"]}}, "unknown adapter 'lore'"),
+        ({"adapter": {"choices": ["full", "lore"]}}, "unknown kind 'lore'"),
         ({"optimization": {"learning_rat": 1e-3}}, "did you mean 'learning_rate'"),
         ({"head": "sequence"}, "unknown kind 'sequence'"),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from quick_trials import Closed, search
 
+from configs.finetuning import FinetuningConfig
 from tasks.sweep_plots import _positions, draw, figures
 
 
@@ -47,3 +49,13 @@ def test_positions_spread_values_over_the_axis() -> None:
     assert _positions([1e-4, 1e-2, 1e-3])[0] == pytest.approx([0, 1, 0.5])
     assert _positions(["lora", "full"]) == ([1.0, 0.0], [(0.0, "full"), (1.0, "lora")])
     assert _positions([2, 2])[0] == [0.5, 0.5]
+
+
+def test_a_field_inside_a_choice_leaves_gaps_where_it_was_not_chosen(tmp_path: Path) -> None:
+    heights, labels = _positions([None, 8, None, 64])
+    assert [math.isnan(each) for each in heights] == [True, False, True, False]
+    assert (heights[1], heights[3], labels) == (0, 1, [(0.0, "8"), (1.0, "64")])
+    config = FinetuningConfig(
+        adapter={"choices": ["full", {"kind": "lora", "rank": {"low": 4, "high": 64, "integer": True}}]}
+    )
+    assert "sweep_parallel_coordinates.png" in figures(search(tmp_path, config=config, trials=8, parallel=1))

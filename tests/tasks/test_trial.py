@@ -44,7 +44,7 @@ def sweep_of(
         @flow(task_runner=ThreadPoolTaskRunner())
         def finetuning() -> tuple[SweepResult, str, str]:
             with tracking.open_run("finetune", experiment="trials", key=str(tmp_path)) as stage:
-                work = Finetuning(config, "base", tmp_path, seed=5, experiment="trials", parent=stage.id)
+                work = Finetuning(config, "base", tmp_path, experiment="trials", parent=stage.id)
                 result = sweep(
                     config, config.tuning, study_name="s", directory=tmp_path / "s", seed=5, submit=work.submit
                 )

@@ -37,6 +37,11 @@ def _in_words(sweep: SweepFacts) -> str:
     if sweep.best:
         text += f" Trial {sweep.best.number} is the best by {sweep.metric} on the validation split: "
         text += f"{number(sweep.best.value)}. The test split was not looked at."
+    if sweep.best and len(values := sweep.values_of_the_best) > 1:
+        text += (
+            f" With {len(values)} seeds it gave {', '.join(map(number, values))}: {number(sum(values) / len(values))}"
+        )
+        text += " on average, the best of those that were repeated."
     return text
 
 

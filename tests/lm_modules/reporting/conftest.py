@@ -169,7 +169,8 @@ def values() -> dict[str, Any]:
                 _trial(2, "failed", None),
                 _trial(3, "completed", 0.62),
             ],
-            "importances": {"optimization.learning_rate": 0.71, "adapter": 0.29},
+            "importance": {"optimization.learning_rate": 0.71, "adapter": 0.29},
+            "best_number": 3,
         },
         "evaluation": {
             "num_examples": 812,
