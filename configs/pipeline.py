@@ -13,6 +13,7 @@ from configs.finetuning import FinetuningConfig
 from configs.loading import resolve
 from configs.pretraining import PretrainingConfig
 from configs.promotion import PromotionConfig
+from configs.schedule import ScheduleConfig
 from configs.size import with_size
 from configs.tokenization import TokenizationConfig
 
@@ -37,6 +38,8 @@ class PipelineConfig(Config):
     """What runs of this are called: the MLflow experiment and the Prefect runs."""
     seed: int = Field(default=0, ge=0)
     """Decides the split, the order of the batches, the first weights and the search."""
+    schedule: ScheduleConfig | None = None
+    """When the deployment of this configuration runs by itself; used where deployments are served."""
     data_preparation: DataPreparationConfig | None = None
     """Raw text to a corpus."""
     tokenization: TokenizationConfig | None = None

@@ -6,6 +6,7 @@ ones: a night that finds the last one still running is skipped.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from prefect import serve
@@ -16,6 +17,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron
 
 from configs.loading import load
+from configs.schedule import ScheduleConfig
 from flows.data_preparation import data_preparation
 from flows.evaluation import evaluation
 from flows.finetuning import finetuning
@@ -25,23 +27,27 @@ from flows.promotion import promotion
 
 PRESET = "demo"
 NIGHTLY = "nightly-finetune"
-NIGHTLY_CRON = "0 3 * * *"
+NIGHTLY_PRESET = "nightly"
 
 
 def deployments() -> list[RunnerDeployment]:
-    """Return all deployments, each with the demo preset as its parameters: a run form starts from a valid run."""
+    """Return all deployments, each with the preset as its parameters: a run form starts from a valid run."""
     flows = (pipeline, data_preparation, pretraining, finetuning, evaluation, promotion)
     return [_deployment(flow, PRESET) for flow in flows] + [nightly()]
 
 
 def nightly() -> RunnerDeployment:
     """Return the sweep that runs at night, evaluates, and promotes what has proved better; off until switched on."""
+    schedule = load(NIGHTLY_PRESET).schedule or ScheduleConfig()
     return _deployment(
         pipeline,
         NIGHTLY,
-        schedules=[Cron(NIGHTLY_CRON, timezone="UTC", slug="nightly", active=_night_is_on())],
+        preset=NIGHTLY_PRESET,
+        more={"say_when_nothing_is_new": True},
+        schedules=[Cron(schedule.cron, timezone=schedule.timezone, slug="nightly", active=_night_is_on())],
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
-        description="Sweep, evaluate, compare, promote. Preparation and pretraining are reused while nothing changed.",
+        description="Sweep, evaluate, compare, promote. What did not change is reused, and a night with nothing new "
+        "says so.",
     )
 
 
@@ -60,9 +66,15 @@ def _night_is_on() -> bool:
     return any(each.active for each in known.schedules)
 
 
-def _deployment(flow: Any, name: str, **options: Any) -> RunnerDeployment:
-    """Return a deployment with the demo's configuration as its parameters."""
-    config = load(PRESET).model_dump(mode="json", exclude={"extends"})
+def _deployment(
+    flow: Any, name: str, preset: str = PRESET, more: Mapping[str, Any] | None = None, **options: Any
+) -> RunnerDeployment:
+    """Return a deployment with a preset's configuration as its parameters, and `more` of them."""
+    config = load(preset).model_dump(mode="json", exclude={"extends"})
     return flow.to_deployment(
-        name, parameters={"config": config}, entrypoint_type=EntrypointType.MODULE_PATH, tags=["rootstock"], **options
+        name,
+        parameters={"config": config, **(more or {})},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        tags=["rootstock"],
+        **options,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from prefect import flow
+from prefect import State, flow
+from prefect.states import Completed
 
 from configs.pipeline import PipelineConfig
 from flows.data_preparation import data_preparation
@@ -12,15 +13,16 @@ from flows.pretraining import pretraining
 from flows.promotion import promotion
 from tasks.artifacts import ReportCard
 from tasks.report import report
-from tasks.stage import stage
+from tasks.stage import nothing_was_new, stage
 
 
 @flow(name="pipeline", flow_run_name="{config.name}", persist_result=True, result_serializer="json")
-def pipeline(config: PipelineConfig) -> ReportCard:
+def pipeline(config: PipelineConfig, say_when_nothing_is_new: bool = False) -> ReportCard | State[ReportCard]:
     """Prepare, pretrain, fine-tune, evaluate, promote, report; a stage without its section is skipped.
 
     Args:
         config: All settings. Stages whose settings, inputs and code are as they were are not computed again.
+        say_when_nothing_is_new: End as Skipped, rather than Completed, where that was so of all stages; for nights.
     """
     with stage("pipeline", config) as whole:
         prepared = pretrained = tuned = evaluated = None
@@ -34,4 +36,8 @@ def pipeline(config: PipelineConfig) -> ReportCard:
             evaluated = evaluation(config, tuned, pretrained, prepared, within=whole.run_id)
         if config.promotion:
             promotion(config, tuned, evaluated, within=whole.run_id)
-        return report(whole.run_id)
+        card = report(whole.run_id)
+        if say_when_nothing_is_new and nothing_was_new(whole.run_id):
+            words = "There was no new data, setting or code: every stage's result of an earlier run was reused."
+            return Completed(name="Skipped", message=words, data=card)
+        return card

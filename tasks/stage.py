@@ -81,6 +81,12 @@ def stage(name: str, config: PipelineConfig, within: str | None = None) -> Itera
         shown.reused, shown.figures = open_stage.reused, open_stage.figures
 
 
+def nothing_was_new(run_id: str) -> bool:
+    """Tell whether every stage under a pipeline's run reused what an earlier run had made; decisions make nothing."""
+    making = [each["tags"] for each in tracking.child_runs(run_id) if each["tags"].get(STAGE) not in (None, "promote")]
+    return bool(making) and all(tags.get(REUSED) == "true" for tags in making)
+
+
 def _prefect_tags() -> dict[str, str]:
     """Return the ids that lead from the MLflow run to its Prefect run, and its page if there is one."""
     flow_run = runtime.flow_run

@@ -193,6 +193,16 @@ def test_what_did_not_change_is_reused_and_what_did_is_computed(run_id: str, fol
     assert {_stages(again.run_id)[name]["tags"][REUSED] for name in reused} == {"true"}
 
 
+def test_a_night_without_anything_new_says_that_it_was_skipped(run_id: str, folder: Path) -> None:
+    from flows.pipeline import pipeline
+
+    night = pipeline(load(str(folder / "small.yaml")), say_when_nothing_is_new=True, return_state=True)
+    assert (night.name, night.type.value) == ("Skipped", "COMPLETED")
+    assert "no new data, setting or code" in night.message
+    other = pipeline(load(str(folder / "small.yaml"), ["finetuning.dropout=0.3"]), True, return_state=True)
+    assert other.name == "Completed"
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
