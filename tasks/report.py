@@ -161,7 +161,8 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "trials": trials,
             "importance": sweep.importances,
             "best_number": sweep.winner.number if sweep.winner else None,
-        }
+        },
+        "labelled": tuned.data.facts,
     }
 
 

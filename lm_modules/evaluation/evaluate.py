@@ -18,6 +18,7 @@ from typing import Any
 from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
 from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_head, read_labels
+from lm_modules.data.personal import excerpt
 from lm_modules.evaluation import baselines
 from lm_modules.evaluation.confidence import interval, paired_difference
 from lm_modules.evaluation.likelihood import bits_per_byte, xz_bits_per_byte
@@ -28,6 +29,10 @@ from lm_modules.heads import Head
 
 CHALLENGER = "tuned"
 """The model that is compared with all others."""
+
+SURE = 0.9
+"""Probability from which an answer that is not the label says something of the label."""
+MOST_DOUBTS, EXCERPT_CHARACTERS = 20, 200
 
 TITLES = {
     "majority": "Most frequent class",
@@ -115,7 +120,34 @@ def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path,
         "split_by": _split_by(data),
         "models": entries,
         "comparisons": comparisons,
+        "doubted_labels": doubted_labels(head, examples, challenger or []),
     }
+
+
+def doubted_labels(head: Head, examples: Sequence[Example], answers: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return the examples to which a model confidently gives another label, the surest first, without personal data.
+
+    Such disagreements are where wrong labels are found most often (Northcutt et al. 2021, arXiv 1911.00068).
+    """
+    texts = {each.id: head.text(each.fields) for each in examples if head.weighs_labels}
+    doubts = [
+        each
+        for each in answers
+        if each["id"] in texts and each["prediction"] != each["reference"] and each["probability"] >= SURE
+    ]
+    return [
+        {
+            "id": each["id"],
+            "excerpt": excerpt(texts[each["id"]], EXCERPT_CHARACTERS),
+            **{name: _in_words(each[name]) for name in ("reference", "prediction")},
+            "probability": each["probability"],
+        }
+        for each in sorted(doubts, key=lambda each: -each["probability"])[:MOST_DOUBTS]
+    ]
+
+
+def _in_words(answer: Any) -> str:
+    return answer if isinstance(answer, str) else ", ".join(answer) or "none"
 
 
 def compare(

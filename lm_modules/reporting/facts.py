@@ -106,6 +106,8 @@ class EvaluationFacts(Facts):
     comparisons: list[Comparison] = []
     other_split: SplitScore | None = None
     language_model: LanguageModelScore | None = None
+    doubted_labels: list[dict[str, Any]] = []
+    """Examples whose label the tuned model confidently contradicts: id, excerpt, reference, prediction, probability."""
 
     @property
     def split(self) -> SplitScore | None:
@@ -226,6 +228,8 @@ class ReportFacts(Facts):
     """Curves of pretraining by metric: `train/loss`, `validation/bits_per_byte`, `train/learning_rate`."""
     export: dict[str, Any] | None = None
     """The check of the exported model against the training graph."""
+    labelled: dict[str, Any] | None = None
+    """The report of the labelled data."""
     sweep: SweepFacts | None = None
     evaluation: EvaluationFacts | None = None
     verdict: VerdictFacts | None = None

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from lm_modules.reporting.blocks import Section
 from lm_modules.reporting.facts import ReportFacts
-from lm_modules.reporting.sections import corpus, documents, fine_tuning, judgement, language_model, provenance, summary
+from lm_modules.reporting.sections import (
+    corpus,
+    documents,
+    fine_tuning,
+    judgement,
+    labelled,
+    language_model,
+    provenance,
+    summary,
+)
 
 
 def story(facts: ReportFacts) -> list[Section]:
@@ -18,6 +27,7 @@ def story(facts: ReportFacts) -> list[Section]:
         language_model.pretraining(facts),
         language_model.likelihood(facts),
         language_model.samples(facts),
+        labelled.labelled(facts),
         fine_tuning.sweep(facts),
         judgement.evaluation(facts),
         judgement.other_split(facts),

@@ -14,7 +14,9 @@ from tiny_models import save_labelled, save_llama
 
 from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
 from configs.finetuning import FinetuningConfig
-from lm_modules.evaluation.evaluate import evaluate, held_out_texts, judge_language_model, read_records
+from lm_modules.data.documents import Example
+from lm_modules.evaluation.evaluate import doubted_labels, evaluate, held_out_texts, judge_language_model, read_records
+from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.reporting import keep_going
 
@@ -78,6 +80,23 @@ def test_tfidf_reads_the_words_that_tell_the_label(made, tmp_path):
     assert found["models"]["tfidf"]["metrics"]["accuracy"]["value"] > 0.95
     assert found["comparisons"] == []
     assert found["language_model"] is None
+
+
+def test_labels_that_a_model_is_sure_are_others_are_listed_without_personal_data():
+    head = SequenceClassification()
+    texts = ["write to john.smith@gmail.com", "another text", "a third", "a fourth"]
+    examples = [Example(str(n), {"text": text, "label": "a"}) for n, text in enumerate(texts)]
+    answers = [
+        {"id": str(n), "reference": "a", "prediction": prediction, "probability": probability}
+        for n, (prediction, probability) in enumerate([("b", 0.95), ("b", 0.5), ("a", 0.99), ("b", 0.97)])
+    ]
+    found = doubted_labels(head, examples, answers)
+    assert [(each["id"], each["prediction"], each["probability"]) for each in found] == [
+        ("3", "b", 0.97),
+        ("0", "b", 0.95),
+    ]
+    assert "john" not in found[1]["excerpt"]
+    assert found[1]["excerpt"].startswith("write to ")
 
 
 def test_held_out_texts_are_whole_documents_from_the_start(made):

@@ -160,6 +160,19 @@ def values() -> dict[str, Any]:
             "train/learning_rate": [(step, min(step / 40, 1.0, (400 - step) / 120)) for step in steps],
         },
         "export": {"largest_difference": 4.1e-6, "tolerance": 1e-4},
+        "labelled": {
+            "splits": {"train": 2100, "validation": 300, "test": 812},
+            "num_labels": 3,
+            "split_by": "given",
+            "dropped": {"copy of an example in test": 7},
+            "left_out": {"class that cannot be parted by module": 40},
+            "shared_groups": {"train and test": 2, "train and validation": 0},
+            "labels": {
+                "text": {"train": 1500, "validation": 200, "test": 500},
+                "files": {"train": 598, "validation": 99, "test": 311},
+                "network": {"train": 2, "validation": 1, "test": 1},
+            },
+        },
         "sweep": {
             "metric": "validation/macro_f1",
             "direction": "maximize",
@@ -178,6 +191,15 @@ def values() -> dict[str, Any]:
             "split_by": "group",
             "models": _models(0.0),
             "comparisons": comparisons,
+            "doubted_labels": [
+                {
+                    "id": "a.csv:7",
+                    "excerpt": "Open a socket & <wait>",
+                    "reference": "files",
+                    "prediction": "network",
+                    "probability": 0.987,
+                }
+            ],
             "other_split": {"num_examples": 900, "labels": ["text"], "split_by": "random", "models": _models(0.2)},
             "language_model": {
                 "bits_per_byte": 1.903,

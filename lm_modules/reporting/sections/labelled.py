@@ -1,0 +1,71 @@
+"""The labelled examples: how many there are of each label, what was left out and why, and which labels look wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lm_modules.reporting.blocks import Block, Cell, Figures, Paragraph, Section, Table
+from lm_modules.reporting.facts import EvaluationFacts, ReportFacts
+from lm_modules.reporting.words import count, percent
+
+MOST_LABELS = 50
+RAREST = 5
+"""A label with fewer training examples than this is pointed out."""
+
+
+def labelled(facts: ReportFacts) -> Section:
+    """Return the account of the collection, and the held-out examples whose labels the model doubts."""
+    found = facts.labelled
+    if not found:
+        return Section("Labelled examples")
+    splits = found["splits"]
+    figures: list[tuple[str, Cell]] = [(split, count(number)) for split, number in splits.items()]
+    figures += [("labels", count(found["num_labels"])), ("split by", found["split_by"])]
+    figures.append(("left out", count(sum(found["dropped"].values()) + sum(found["left_out"].values()))))
+    blocks: list[Block] = [Figures(figures), *_remarks(found)]
+    if found["labels"]:
+        blocks.append(_labels(found["labels"], list(splits)))
+    if found["dropped"] or found["left_out"]:
+        blocks.append(_reasons({**found["left_out"], **found["dropped"]}))
+    return Section("Labelled examples", [*blocks, *_doubts(facts.evaluation)])
+
+
+def _remarks(found: dict[str, Any]) -> list[Block]:
+    remarks = []
+    rare = [label for label, counts in found["labels"].items() if counts["train"] < RAREST]
+    if rare:
+        named = ", ".join(rare[:10]) + (", ..." if len(rare) > 10 else "")
+        remarks.append(f"{len(rare)} labels have fewer than {RAREST} training examples: {named}.")
+    if shared := {pair: number for pair, number in found["shared_groups"].items() if number}:
+        pairs = ", ".join(f"{pair} {number}" for pair, number in shared.items())
+        remarks.append(f"Groups stand on both sides of the given splits ({pairs}): scores are flattered.")
+    return [Paragraph(each, "warn") for each in remarks]
+
+
+def _labels(labels: dict[str, dict[str, int]], splits: list[str]) -> Table:
+    ordered = sorted(labels.items(), key=lambda item: (-sum(item[1].values()), item[0]))
+    rows: list[list[Cell]] = [
+        [label, *(count(counts.get(split, 0)) for split in splits)] for label, counts in ordered[:MOST_LABELS]
+    ]
+    caption = f"The {MOST_LABELS} most frequent of {len(labels)} labels." if len(labels) > MOST_LABELS else ""
+    return Table(["label", *splits], rows, caption, frozenset(splits))
+
+
+def _reasons(reasons: dict[str, int]) -> Table:
+    rows: list[list[Cell]] = [[reason, count(number)] for reason, number in reasons.items()]
+    return Table(["left out because", "examples"], rows, "Each is named in the ledger.", frozenset({"examples"}))
+
+
+def _doubts(evaluation: EvaluationFacts | None) -> list[Block]:
+    """Return the examples that the tuned model is sure to have another label."""
+    if not evaluation or not evaluation.doubted_labels:
+        return []
+    rows: list[list[Cell]] = [
+        [each["id"], each["excerpt"], each["reference"], each["prediction"], percent(each["probability"])]
+        for each in evaluation.doubted_labels
+    ]
+    caption = (
+        "Held-out examples to which the tuned model confidently gives another label, the surest first: it is wrong, "
+        "or the label is. To learn which, read them."
+    )
+    return [Table(["example", "text", "label", "the model says", "probability"], rows, caption)]
