@@ -116,6 +116,7 @@ SECTIONS = {
     "stages": "Stages",
     "data": "Corpus",
     "samples": "Samples",
+    "labelled": "Labelled examples",
     "sweep": "Fine-tuning sweep",
     "evaluation": "Evaluation",
     "verdict": "Promotion",
