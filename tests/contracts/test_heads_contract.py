@@ -82,6 +82,18 @@ def test_the_answer_does_not_depend_on_the_padding(head, base):
         assert alone.probability == pytest.approx(beside.probability, abs=1e-6)
 
 
+def test_the_losses_of_rows_add_up_to_that_of_the_batch(head, base):
+    torch.manual_seed(0)
+    labels, tokenizer = labels_of(head), open_tokenizer(base, 64)
+    network = head.network(base, labels).eval()
+    rows = [each for several in rows_of(head, examples_of(head), tokenizer) for each in several]
+
+    def total(some: list[Encoded]) -> torch.Tensor:
+        return head.loss(network, head.collate(some, tokenizer.pad_token_id)) * head.num_targets(some)
+
+    torch.testing.assert_close(sum(total([row]) for row in rows), total(rows), atol=1e-4, rtol=1e-5)
+
+
 def test_long_and_empty_texts_are_encoded_within_the_limit(head, base):
     tokenizer = open_tokenizer(base, 16)
     for text in ("", "word " * 1000, "\N{GRINNING FACE}" * 50):
