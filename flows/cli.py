@@ -270,20 +270,21 @@ def show(
 
 @app.command()
 def up(
+    preset: Annotated[str, typer.Argument(help="A preset or a YAML file, whose stages are deployed.")] = "demo",
     prefect_port: Annotated[int, typer.Option(help="Where Prefect listens.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Where MLflow listens.")] = 5000,
 ) -> None:
-    """Start Prefect, MLflow and the deployments, until Ctrl-C.
+    """Start Prefect, MLflow and deployments of a preset or of your own file, until Ctrl-C.
 
     They listen on 127.0.0.1 alone.
 
-    Example: rootstock up --mlflow-port 5001
+    Example: rootstock up mine.yaml --mlflow-port 5001
     """
     with _prepared(False, False) as current:
         from flows.up import up as start
 
         current.farewell = "Everything that `rootstock up` had started is stopped."
-        start(prefect_port, mlflow_port, say=typer.echo)
+        start(preset, prefect_port, mlflow_port, say=typer.echo)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron
 
 from configs.loading import load
+from configs.pipeline import PipelineConfig
 from configs.schedule import ScheduleConfig
 from flows.data_preparation import data_preparation
 from flows.evaluation import evaluation
@@ -25,24 +26,36 @@ from flows.pipeline import pipeline
 from flows.pretraining import pretraining
 from flows.promotion import promotion
 
-PRESET = "demo"
+DEMO = "demo"
 NIGHTLY = "nightly-finetune"
 NIGHTLY_PRESET = "nightly"
 
 
-def deployments() -> list[RunnerDeployment]:
-    """Return all deployments, each with the preset as its parameters: a run form starts from a valid run."""
-    flows = (pipeline, data_preparation, pretraining, finetuning, evaluation, promotion)
-    return [_deployment(flow, PRESET) for flow in flows] + [nightly()]
+def deployments(preset: str = DEMO) -> list[RunnerDeployment]:
+    """Return all deployments, each with a preset or a file as its parameters: a run form starts from a valid run.
+
+    Stages that it leaves out have none.
+    """
+    config = load(preset)
+    stages = {
+        data_preparation: config.data_preparation,
+        pretraining: config.pretraining,
+        finetuning: config.finetuning,
+        evaluation: config.evaluation,
+        promotion: config.promotion,
+    }
+    flows = [pipeline, *(flow for flow, section in stages.items() if section)]
+    return [_deployment(flow, config.name, config) for flow in flows] + [nightly(preset)]
 
 
-def nightly() -> RunnerDeployment:
-    """Return the sweep that runs at night, evaluates, and promotes what has proved better; off until switched on."""
-    schedule = load(NIGHTLY_PRESET).schedule or ScheduleConfig()
+def nightly(preset: str = DEMO) -> RunnerDeployment:
+    """Return the pipeline that runs at night, with the demo as the preset `nightly` has it; off until switched on."""
+    config = load(NIGHTLY_PRESET if preset == DEMO else preset)
+    schedule = config.schedule or ScheduleConfig()
     return _deployment(
         pipeline,
         NIGHTLY,
-        preset=NIGHTLY_PRESET,
+        config,
         more={"say_when_nothing_is_new": True},
         schedules=[Cron(schedule.cron, timezone=schedule.timezone, slug="nightly", active=_night_is_on())],
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
@@ -51,9 +64,9 @@ def nightly() -> RunnerDeployment:
     )
 
 
-def serve_all(limit: int = 4) -> None:
+def serve_all(preset: str = DEMO, limit: int = 4) -> None:
     """Serve the deployments until the process is told to stop; at most `limit` runs at once."""
-    serve(*deployments(), limit=limit, pause_on_shutdown=True, print_starting_message=False)
+    serve(*deployments(preset), limit=limit, pause_on_shutdown=True, print_starting_message=False)
 
 
 def _night_is_on() -> bool:
@@ -67,13 +80,13 @@ def _night_is_on() -> bool:
 
 
 def _deployment(
-    flow: Any, name: str, preset: str = PRESET, more: Mapping[str, Any] | None = None, **options: Any
+    flow: Any, name: str, config: PipelineConfig, more: Mapping[str, Any] | None = None, **options: Any
 ) -> RunnerDeployment:
-    """Return a deployment with a preset's configuration as its parameters, and `more` of them."""
-    config = load(preset).model_dump(mode="json", exclude={"extends"})
+    """Return a deployment with a configuration as its parameters, and `more` of them."""
+    parameters = {"config": config.model_dump(mode="json", exclude={"extends"}), **(more or {})}
     return flow.to_deployment(
         name,
-        parameters={"config": config, **(more or {})},
+        parameters=parameters,
         entrypoint_type=EntrypointType.MODULE_PATH,
         tags=["rootstock"],
         **options,

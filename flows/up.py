@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from configs.loading import load
 from flows.services import (
     START_SECONDS,
     ServiceError,
@@ -38,11 +39,15 @@ CANCEL_SECONDS = 8.0
 LAST_DEPLOYMENT = "nightly-finetune"
 """The one that `flows.deployments` registers last."""
 
-SERVE = "from flows.deployments import serve_all; serve_all()"
+SERVE = "import sys; from flows.deployments import serve_all; serve_all(sys.argv[1])"
 
 
-def up(prefect_port: int, mlflow_port: int, say: Callable[[str], None]) -> None:
-    """Run the servers and the deployments until this is interrupted; raises ServiceError when one of them dies."""
+def up(preset: str, prefect_port: int, mlflow_port: int, say: Callable[[str], None]) -> None:
+    """Run the servers, and deployments of a preset or a file, until this is interrupted.
+
+    Raises ServiceError when one of them dies.
+    """
+    name = load(preset).name  # before servers are started, so that a mistake is told at once
     if servers := living_servers():
         raise ValueError(
             f"this home is up already, as process {servers.pid}: {servers.prefect_url}, {servers.mlflow_url}"
@@ -66,10 +71,12 @@ def up(prefect_port: int, mlflow_port: int, say: Callable[[str], None]) -> None:
             "MLFLOW_TRACKING_URI": mlflow_url,
         }
         stack.enter_context(recorded(prefect_url, mlflow_url))
-        processes["deployments"] = stack.enter_context(running([sys.executable, "-c", SERVE], "deployments", {}))
+        processes["deployments"] = stack.enter_context(
+            running([sys.executable, "-c", SERVE, preset], "deployments", {})
+        )
         stack.callback(_end_flow_runs)
         _wait_until_served(processes["deployments"])
-        for line in _greeting(prefect_url, mlflow_url, _deployment_names()):
+        for line in _greeting(prefect_url, mlflow_url, name, _deployment_names()):
             say(line)
         _watch(processes)
 
@@ -121,7 +128,7 @@ def _deployment_names() -> list[str]:
         return sorted(f"{flows[each.flow_id]}/{each.name}" for each in client.read_deployments())
 
 
-def _greeting(prefect_url: str, mlflow_url: str, deployments: list[str]) -> list[str]:
+def _greeting(prefect_url: str, mlflow_url: str, name: str, deployments: list[str]) -> list[str]:
     """Return what a person needs who wants to look, or to start a run from another terminal."""
     return [
         f"Prefect, to start and watch runs:      {prefect_url}/v2/deployments",
@@ -129,7 +136,7 @@ def _greeting(prefect_url: str, mlflow_url: str, deployments: list[str]) -> list
         "For other terminals:",
         f"  export PREFECT_API_URL={prefect_url}/api",
         f"  export MLFLOW_TRACKING_URI={mlflow_url}",
-        "  prefect deployment run 'pipeline/demo'",
+        f"  prefect deployment run 'pipeline/{name}'",
         f"Deployments: {', '.join(deployments)}",
         "Ctrl-C stops all of it.",
     ]
