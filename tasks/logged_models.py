@@ -26,7 +26,9 @@ from tasks import artifact_cache, filing, tracking
 from tasks.digests import digest_directory
 from tasks.home import tracking_uri, without_credentials
 
-Service = Literal["language_model", "fill_mask", "text_to_text", "token_labels", "classifier", "pair_classifier"]
+Service = Literal[
+    "language_model", "fill_mask", "text_to_text", "token_labels", "classifier", "pair_classifier", "entities"
+]
 
 DIGEST = "rootstock.digest"
 
@@ -37,6 +39,7 @@ _FILES = {
     "token_labels": ("token_labels_service.py",),
     "classifier": ("classifier_service.py",),
     "pair_classifier": ("classifier_service.py", "pair_classifier_service.py"),
+    "entities": ("tag_entities.py", "word_windows.py", "entities_service.py"),
 }
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -57,6 +58,26 @@ def tfidf(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list
     best_N = probabilities_NK.argmax(axis=1)
     labels = classifier.classes_
     return [Prediction(str(labels[best]), float(row[best])) for best, row in zip(best_N, probabilities_NK, strict=True)]
+
+
+def frequent_tag(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
+    """Tag every word as it is tagged most often in the training split; words that are not there as most words are.
+
+    The probability is that of all tags of an example, if those of each word came up as often as in training.
+    """
+    counts: dict[str, Counter[str]] = {}
+    whole: Counter[str] = Counter()
+    for each in train:
+        for word, tag in zip(each.fields["words"], each.fields["tags"], strict=True):
+            counts.setdefault(word, Counter())[tag] += 1
+            whole[tag] += 1
+    answers = []
+    for each in test:
+        known = [counts.get(word, whole) for word in each.fields["words"]]
+        tags = [min(those, key=lambda tag: (-those[tag], tag)) for those in known]
+        shares = [those[tag] / those.total() for tag, those in zip(tags, known, strict=True)]
+        answers.append(Prediction(tags, math.prod(shares)))
+    return answers
 
 
 def _words_recur(texts: Sequence[str], tokenize: Callable[[str], list[str]]) -> bool:

@@ -37,6 +37,7 @@ MOST_DOUBTS, EXCERPT_CHARACTERS = 20, 200
 TITLES = {
     "majority": "Most frequent class",
     "tfidf": "TF-IDF with logistic regression",
+    "frequent_tag": "Most frequent tag of each word",
     "random_weights": "Same architecture from random weights",
     "tuned": "Pretrained, then fine-tuned",
 }

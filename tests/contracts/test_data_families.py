@@ -23,6 +23,7 @@ NEEDED = {
     "text_files": {"path": "texts"},
     "jsonl": {"path": "texts.jsonl"},
     "csv": {"path": "texts.csv"},
+    "conll": {"path": "texts.conll"},
     "arrow": {"path": "texts.arrow"},
     "markdown": {"path": "texts"},
     "html": {"path": "texts"},

@@ -105,6 +105,8 @@ def test_long_and_empty_texts_are_encoded_within_the_limit(head, base):
 
 def _with_text(value, text: str):
     """Return the value of a field with another text in it, if it holds one."""
+    if isinstance(value, list):
+        return [_with_text(each, text) for each in value]
     return text if isinstance(value, str) else value
 
 

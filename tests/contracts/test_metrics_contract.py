@@ -7,13 +7,13 @@ import random
 
 import numpy as np
 import pytest
+from metric_examples import ANSWERS, LABELS
 
 from configs.component import members
 from lm_modules.evaluation.metrics import Metric
 from lm_modules.evaluation.scores import score, statistics
 
 FAMILY = members("lm_modules.evaluation.metrics")
-LABELS = ["a", "b", "c"]
 
 
 @pytest.fixture(params=FAMILY)
@@ -22,9 +22,9 @@ def metric(request: pytest.FixtureRequest) -> Metric:
 
 
 @pytest.fixture
-def pairs() -> tuple[list[str], list[str]]:
-    generator = random.Random(0)
-    return generator.choices(LABELS, k=60), generator.choices(LABELS, k=60)
+def pairs(metric: Metric) -> tuple[list, list]:
+    generator, answers = random.Random(0), ANSWERS.get(metric.kind, LABELS)
+    return generator.choices(answers, k=60), generator.choices(answers, k=60)
 
 
 def test_perfect_predictions_score_best(metric, pairs):

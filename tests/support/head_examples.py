@@ -15,4 +15,9 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"text": "a red cat", "text_pair": "a blue cat", "label": "contradicts"},
         {"text": "one cat", "text_pair": "it rains", "label": "neither"},
     ],
+    "token_classification": [
+        {"words": ["Ada", "Byron", "met", "me"], "tags": ["B-person", "I-person", "O", "O"]},
+        {"words": ["in", "Rome"], "tags": ["O", "B-place"]},
+        {"words": ["Bo", "met", "Ada"], "tags": ["B-person", "O", "B-person"]},
+    ],
 }
