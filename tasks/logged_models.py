@@ -27,7 +27,14 @@ from tasks.digests import digest_directory
 from tasks.home import tracking_uri, without_credentials
 
 Service = Literal[
-    "language_model", "fill_mask", "text_to_text", "token_labels", "classifier", "pair_classifier", "entities"
+    "language_model",
+    "fill_mask",
+    "text_to_text",
+    "token_labels",
+    "classifier",
+    "pair_classifier",
+    "entities",
+    "relation",
 ]
 
 DIGEST = "rootstock.digest"
@@ -40,6 +47,7 @@ _FILES = {
     "classifier": ("classifier_service.py",),
     "pair_classifier": ("classifier_service.py", "pair_classifier_service.py"),
     "entities": ("tag_entities.py", "word_windows.py", "entities_service.py"),
+    "relation": ("marked_pairs.py", "classifier_service.py", "relation_service.py"),
 }
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 
@@ -150,10 +158,13 @@ def _signature(service: Service) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
 
-    if service in ("classifier", "pair_classifier"):
-        names = ("text", "text_pair") if service == "pair_classifier" else (None,)
+    if service in ("classifier", "pair_classifier", "relation"):
+        names = {"pair_classifier": ("text", "text_pair"), "relation": ("text",)}.get(service, (None,))
+        optional = ("head_type", "tail_type") if service == "relation" else ()
         outputs = Schema([ColSpec("string", "label"), ColSpec("double", "probability")])
-        return ModelSignature(Schema([ColSpec("string", name) for name in names]), outputs)
+        columns = [*(ColSpec("string", name) for name in names)]
+        columns += [ColSpec("string", name, required=False) for name in optional]
+        return ModelSignature(Schema([*columns]), outputs)
     if service != "language_model":
         params = [ParamSpec("max_new_tokens", "long", 128)] if service == "text_to_text" else []
         return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))

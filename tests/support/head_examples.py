@@ -20,4 +20,9 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"words": ["in", "Rome"], "tags": ["O", "B-place"]},
         {"words": ["Bo", "met", "Ada"], "tags": ["B-person", "O", "B-person"]},
     ],
+    "relation_extraction": [
+        {"text": "<e1>rain</e1> brings <e2>flood</e2>", "label": "Cause-Effect(e1,e2)"},
+        {"text": "flood from rain", "head": [0, 5], "tail": [11, 15], "label": "Cause-Effect(e2,e1)"},
+        {"text": "<e1>rain</e1> and <e2>wind</e2>", "label": "Other"},
+    ],
 }

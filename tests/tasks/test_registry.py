@@ -26,7 +26,13 @@ except RuntimeError as error:
 def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A tiny language model and a tiny classifier, as stock directories."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        LlamaForSequenceClassification,
+        LlamaForTokenClassification,
+        PreTrainedTokenizerFast,
+    )
     from transformers.utils import logging
 
     logging.disable_progress_bar()
@@ -51,7 +57,12 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         **sizes,
     )
     found = {}
-    for service, kind in (("language_model", LlamaForCausalLM), ("classifier", LlamaForSequenceClassification)):
+    for service, kind in (
+        ("language_model", LlamaForCausalLM),
+        ("classifier", LlamaForSequenceClassification),
+        ("relation", LlamaForSequenceClassification),
+        ("entities", LlamaForTokenClassification),
+    ):
         found[service] = tmp_path_factory.mktemp(service)
         kind(config).save_pretrained(found[service])
         tokenizer.save_pretrained(found[service])
@@ -96,7 +107,7 @@ def test_the_stock_directory_comes_back_by_every_name(log, directories: dict[str
 
 
 def test_a_registered_model_needs_nothing_of_ours_and_no_pickle(log) -> None:
-    for service in ("language_model", "classifier"):
+    for service in ("language_model", "classifier", "relation", "entities"):
         location = tracking.client().get_logged_model(log(service).removeprefix("models:/")).artifact_location
         files = filing.local_path(location)
         assert files
@@ -107,6 +118,24 @@ def test_a_registered_model_needs_nothing_of_ours_and_no_pickle(log) -> None:
         sources = [each.read_text() for each in files.rglob("*.py")]
         assert len(sources) >= 3
         assert not [source for source in sources if "lm_modules" in source or "from tasks" in source]
+
+
+@pytest.mark.usefixtures("no_pickle")
+def test_entities_and_relations_are_answered(log, directories: dict[str, Path]) -> None:
+    import mlflow
+    import pandas
+
+    from lm_modules.serving.entities_service import EntitiesService
+    from lm_modules.serving.relation_service import RelationService
+
+    text = "Ada Byron was born in London, and it rained. " * 5
+    said = mlflow.pyfunc.load_model(log("entities")).predict([text])
+    assert said == EntitiesService(directories["entities"]).predict([text])
+    assert {each["type"] for each in json.loads(said[0])} <= {"cat", "dog"}
+    model, pair = mlflow.pyfunc.load_model(log("relation")), ["<e1>Ada</e1> was born in <e2>London</e2>."]
+    answers = model.predict(pandas.DataFrame({"text": pair}))
+    assert answers == RelationService(directories["relation"]).predict(pair)
+    assert answers[0]["label"] in ("cat", "dog")
 
 
 @pytest.mark.usefixtures("no_pickle")

@@ -1,0 +1,92 @@
+"""The relation between two entities of a text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from lm_modules.heads import Fields
+from lm_modules.heads._fields import label_of, list_of, text_of
+from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.serving.marked_pairs import Pair, fitting, from_tags
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class RelationExtraction(SequenceClassification):
+    """The relation of two marked entities, by `transformers.AutoModelForSequenceClassification`.
+
+    Entities are marked by punctuation, with their types if these are told (Zhou and Chen 2021, arXiv 2102.01373). The
+    paper answers from the states at the two marks; the stock architectures answer from their pooler or the last token,
+    which sees the marks. Of a text that is too long, what is far from both goes first, then what is between them.
+
+    Labels are any; `Cause-Effect(e1,e2)` and `Cause-Effect(e2,e1)` are one relation in two directions to its metrics.
+    """
+
+    optional: ClassVar[tuple[str, ...]] = ("head", "tail", "head_type", "tail_type")
+    metrics: ClassVar[tuple[str, ...]] = ("relation_f1", "relation_micro_f1", "accuracy")
+    service: ClassVar[str] = "relation"
+    usage: ClassVar[str] = """\
+from transformers import pipeline
+
+relation = pipeline("text-classification", model=directory)
+relation("The @ storm @ caused # floods #.", truncation=True)  # the head and the tail, marked as in training"""
+
+    kind: Literal["relation_extraction"] = "relation_extraction"  # type: ignore[assignment]
+    types: bool = False
+    """Tell the model the types of the two (`head_type`, `tail_type`), which every example then has."""
+
+    def checked(self, fields: Fields) -> dict[str, Any]:
+        """Return the text, the places [start, end] of head and tail in it, their types, and the label.
+
+        Places are counted in characters from 0. A text without them has `<e1>...</e1>` and `<e2>...</e2>`.
+        """
+        text = text_of(fields, "text")
+        if "head" in fields or "tail" in fields:
+            found: dict[str, Any] = {"text": text}
+            found |= {name: _span_of(fields, name, text) for name in ("head", "tail")}
+        else:
+            pair = from_tags(text)
+            found = {"text": pair.text, "head": list(pair.head), "tail": list(pair.tail)}
+            for name in ("head", "tail"):
+                _require_letters(found[name], name, pair.text)
+        if self.types:
+            for name in ("head_type", "tail_type"):
+                if name not in fields:
+                    raise ValueError(f"no field {name!r}")
+                found[name] = label_of(fields[name], name)
+        if self.target in fields:
+            found[self.target] = super().checked({"text": text, self.target: fields[self.target]})[self.target]
+        return found
+
+    def text(self, fields: Fields) -> str:
+        """Return the text with its marks: another pair of the same text is another example."""
+        return self._pair(fields).marked()
+
+    def _pair(self, fields: Fields) -> Pair:
+        types = (fields["head_type"], fields["tail_type"]) if self.types else (None, None)
+        return Pair(fields["text"], tuple(fields["head"]), tuple(fields["tail"]), *types)
+
+    def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
+        def fits(text: str) -> bool:
+            return len(tokenizer(text, verbose=False)["input_ids"]) <= tokenizer.model_max_length
+
+        return tokenizer(fitting(self._pair(fields), fits), truncation=True)
+
+
+def _span_of(fields: Fields, name: str, text: str) -> list[int]:
+    """Return the start and the end of a part of the text."""
+    if name not in fields:
+        raise ValueError(f"no field {name!r}")
+    span = list_of(fields[name], name)
+    if len(span) != 2 or not all(type(each) is int for each in span):
+        raise ValueError(f"field {name!r} is no list of a start and an end")
+    if not 0 <= span[0] < span[1] <= len(text):
+        raise ValueError(f"field {name!r} is no part of the text")
+    _require_letters(span, name, text)
+    return span
+
+
+def _require_letters(span: list[int], name: str, text: str) -> None:
+    if not text[span[0] : span[1]].strip():
+        raise ValueError(f"the {name} is empty")
