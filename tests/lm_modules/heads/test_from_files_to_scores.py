@@ -1,0 +1,76 @@
+"""From a file of examples to a judged model: collected, fine-tuned, evaluated beside its baseline."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_models import save_bert
+
+from configs.component import members
+from configs.evaluation import EvaluationConfig
+from configs.finetuning import FinetuningConfig
+from lm_modules.data.labelled_data import collect
+from lm_modules.evaluation.evaluate import evaluate
+from lm_modules.training.finetuning import finetune
+from lm_modules.training.reporting import keep_going
+
+torch.set_num_threads(1)
+
+
+def sentences(path: Path) -> dict:
+    """Write words in CoNLL's format, of which those with a capital are people."""
+    generator = random.Random(0)
+    lines = []
+    for _ in range(90):
+        words = generator.choices(["met", "saw", "Ada", "Bo", "and", "Cy"], k=generator.randint(2, 6))
+        lines += [f"{word}\t{'B-person' if word[0].isupper() else 'O'}" for word in words] + [""]
+    path.with_suffix(".conll").write_text("\n".join(lines))
+    return {"kind": "conll", "path": str(path.with_suffix(".conll"))}
+
+
+def pairs(path: Path) -> dict:
+    """Write pairs that are related if a sign is between them."""
+    rows = []
+    for number in range(120):
+        between = ("&&&", "or")[number % 2]
+        text = f"<e1>{number % 10}</e1> {between} <e2>{number // 10}</e2>"
+        rows.append({"text": text, "label": "With(e1,e2)" if number % 2 == 0 else "Other"})
+    path.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"kind": "jsonl", "path": str(path.with_suffix(".jsonl"))}
+
+
+@pytest.mark.parametrize(
+    ("kind", "write", "baseline"),
+    [("token_classification", sentences, "frequent_tag"), ("relation_extraction", pairs, "majority")],
+)
+def test_a_file_ends_in_scores_beside_those_of_the_baseline(kind, write, baseline, tmp_path):
+    config = FinetuningConfig(
+        data=write(tmp_path / "examples"),
+        head=kind,
+        dropout=0.0,
+        context_length=64,
+        optimization={"learning_rate": 3e-3, "layer_decay": 1.0, "epochs": 8, "batch_examples": 8},
+    )
+    report = collect(config.data, config.head, tmp_path / "data", seed=0)
+    assert set(report["labels"]) == set(json.loads((tmp_path / "data" / "labels.json").read_text()))
+    base = save_bert(tmp_path / "base")
+    result = finetune(config, base=base, data=tmp_path / "data", workdir=tmp_path / "work", seed=0, report=keep_going)
+    judged = evaluate(
+        EvaluationConfig(bootstrap_replicates=200, language_model=None),
+        data=tmp_path / "data",
+        models={"tuned": Path(result["model"]), baseline: None},
+        output=tmp_path / "evaluation",
+        seed=0,
+    )
+    tuned, beside = (judged["models"][name]["metrics"] for name in ("tuned", baseline))
+    assert tuple(tuned) == members("lm_modules.heads")[kind].metrics
+    first = next(iter(tuned))
+    assert tuned[first]["value"] > 0.9
+    assert 0 <= beside[first]["value"] <= 1
+    assert tuned[first]["low"] <= tuned[first]["value"] <= tuned[first]["high"]
+    card = (Path(result["model"]) / "README.md").read_text()
+    assert f"| {first} |" in card
