@@ -15,16 +15,17 @@ import logging
 import multiprocessing
 import os
 import shutil
-import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aims import Aim, add_check, tell
+from aims import add_check, tell
+from side_by_side import Seen, aims, table
 
 logger = logging.getLogger("finetuning_beside_trainer")
 
@@ -47,6 +48,8 @@ class Contest:
     weight_decay: float = 0.01
     warmup_fraction: float = 0.1
     dropout: float = 0.1
+    grouped: bool = False
+    """Let the Trainer, too, make batches of texts of similar length, which it does not unless it is asked to."""
 
 
 @dataclass
@@ -65,57 +68,6 @@ class Pieces:
     """More of its arguments; a class of its own under `class`."""
     score: Callable[[Any, Any], float] | None = None
     """Scores a trainer on the test set; None evaluates with `compute_metrics`."""
-
-
-def write_labelled(directory: Path, head: str, splits: Mapping[str, Iterable[Mapping[str, Any]]]) -> Path:
-    """Write the labelled directory of examples as they are; return it."""
-    from configs.component import members
-
-    member: Any = members("lm_modules.heads")[head]()
-    directory.mkdir(parents=True)
-    labels: set[str] = set()
-    for split, rows in splits.items():
-        with (directory / f"{split}.jsonl").open("w", encoding="utf-8") as file:
-            for number, row in enumerate(rows):
-                fields = member.checked(row)
-                labels.update(member.classes(fields))
-                file.write(json.dumps({"id": f"{split}-{number}", **fields, "group": None}, ensure_ascii=False) + "\n")
-    (directory / "labels.json").write_text(json.dumps(sorted(labels)))
-    (directory / "head.json").write_text(member.model_dump_json())
-    return directory
-
-
-def save_encoder(directory: Path, texts: Iterable[str], *, vocab_size: int = 4000, width: int = 128) -> Path:
-    """Save a BERT of two blocks with random weights (the same ones every time), and a WordPiece tokenizer of texts."""
-    import torch
-    from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    from lm_modules.model.stock import quiet_loading
-
-    words = BertWordPieceTokenizer(lowercase=False)
-    words.train_from_iterator(texts, vocab_size=vocab_size, min_frequency=2, show_progress=False)
-    directory.mkdir(parents=True)
-    words.save_model(str(directory))
-    tokenizer = BertTokenizerFast(vocab=str(directory / "vocab.txt"), do_lower_case=False, model_max_length=128)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=2,
-        num_attention_heads=width // 32,
-        max_position_embeddings=512,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    with quiet_loading():
-        BertModel(config).save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
-    return directory
-
-
-Seen = dict[str, float]
-"""Of one fit: `score`, `seconds`, `processor` (seconds of all threads) and `steps`."""
 
 
 def ours(contest: Contest, seed: int, workdir: Path) -> Seen:
@@ -187,6 +139,7 @@ def theirs(contest: Contest, seed: int, workdir: Path) -> Seen:
             lr_scheduler_type="linear",
             max_grad_norm=1.0,
             use_cpu=not torch.cuda.is_available(),
+            train_sampling_strategy="group_by_length" if contest.grouped else "random",
             bf16=resolve_precision(ComputeConfig()) == "bf16",
             eval_strategy="epoch",
             save_strategy="epoch",
@@ -247,8 +200,8 @@ def compete(contest: Contest, *, seeds: int, workdir: Path, threads: int) -> dic
         names = list(CONTESTANTS)
         for name in names if seed % 2 else reversed(names):
             folder = workdir / f"{name}-{seed}"
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                seen = pool.apply(_in_a_process_of_its_own, (name, contest, seed, folder, threads))
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+                seen = process.submit(_in_a_process_of_its_own, name, contest, seed, folder, threads).result()
             shutil.rmtree(folder, ignore_errors=True)
             found[name].append(seen)
             logger.info("%-9s seed %d: %s", name, seed, {key: round(value, 4) for key, value in seen.items()})
@@ -271,39 +224,6 @@ def _in_a_process_of_its_own(name: str, contest: Contest, seed: int, folder: Pat
     return CONTESTANTS[name](contest, seed, folder)
 
 
-def table(found: Mapping[str, Sequence[Seen]], metric: str) -> str:
-    """Return the table of means, with the standard deviation over the seeds behind each."""
-    lines = [f"{'':12}{metric:>18}{'seconds':>18}{'of processors':>18}{'steps':>8}"]
-    for name, those in found.items():
-        cells = [
-            f"{mean(those, key):.{digits}f} ± {spread(those, key):.{digits}f}"
-            for key, digits in (("score", 4), ("seconds", 1), ("processor", 1))
-        ]
-        lines.append(f"{name:12}" + "".join(f"{each:>18}" for each in cells) + f"{those[0]['steps']:>8.0f}")
-    return "\n".join(lines)
-
-
-def mean(those: Sequence[Seen], key: str) -> float:
-    return statistics.mean(each[key] for each in those)
-
-
-def spread(those: Sequence[Seen], key: str) -> float:
-    """Return the standard deviation over the seeds; 0 of one."""
-    return statistics.stdev(each[key] for each in those) if len(those) > 1 else 0.0
-
-
-def aims(found: Mapping[str, Sequence[Seen]]) -> list[Aim]:
-    """Return the aims: means no farther apart than the seeds of either, and no more time."""
-    both = list(found.values())
-    apart = abs(mean(both[0], "score") - mean(both[1], "score"))
-    scores = [[each["score"] for each in those] for those in both]
-    widest = max(max(those) - min(those) for those in scores)
-    return [
-        Aim("means apart, where the seeds of one differ by 1", apart / max(widest, 1e-9), 1, at_most=True),
-        Aim("seconds where the Trainer takes 1", mean(both[0], "seconds") / mean(both[1], "seconds"), 1, at_most=True),
-    ]
-
-
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with what all these benchmarks ask."""
     found = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -311,6 +231,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     found.add_argument("--seeds", type=int, default=3)
     found.add_argument("--epochs", type=int)
     found.add_argument("--examples", type=int, help="so many training examples at most")
+    found.add_argument("--grouped", action="store_true", help="the Trainer makes batches of similar lengths, too")
     found.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     add_check(found)
     return found

@@ -1,6 +1,6 @@
 """Entities of WNUT-17 (Derczynski et al. 2017) by Rootstock and by the Trainer, on the same tiny BERT.
 
-    python benchmarks/finetuning_entities.py FOLDER [--seeds 3] [--epochs 6] [--threads 2] [--check]
+    python benchmarks/finetuning_entities.py FOLDER [--seeds 3] [--epochs 6] [--grouped] [--threads 2] [--check]
 
 FOLDER holds train.conll, dev.conll and test.conll of github.com/leondz/emerging_entities_17. The base has random
 weights and a tokenizer of the training text, so the scores are low: what is compared is how both learn. The Trainer's
@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finetuning_beside_trainer import Contest, Pieces, parser, save_encoder, show, write_labelled
+from finetuning_beside_trainer import Contest, Pieces, parser, show
+from tiny_bases import save_encoder, write_labelled
 
 FILES = {"train": "train.conll", "validation": "dev.conll", "test": "test.conll"}
 
@@ -93,6 +94,7 @@ def main() -> None:
             data=write_labelled(Path(folder) / "data", "token_classification", splits),
             pieces=pieces,
             epochs=options.epochs or 6,
+            grouped=options.grouped,
         )
         show(contest, options, Path(folder))
 

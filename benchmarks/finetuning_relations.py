@@ -1,6 +1,6 @@
 """Relations of SemEval-2010 task 8 (Hendrickx et al. 2010) by Rootstock and by the Trainer, on the same tiny BERT.
 
-    python benchmarks/finetuning_relations.py FOLDER [--seeds 3] [--epochs 4] [--threads 2] [--check]
+    python benchmarks/finetuning_relations.py FOLDER [--seeds 3] [--epochs 4] [--grouped] [--threads 2] [--check]
 
 FOLDER holds TRAIN_FILE.TXT and TEST_FILE_FULL.TXT of the task's distribution. Every tenth training example is for
 validation. The base has random weights and a tokenizer of the training text, so the scores are low: what is compared is
@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finetuning_beside_trainer import Contest, Pieces, parser, save_encoder, show, write_labelled
+from finetuning_beside_trainer import Contest, Pieces, parser, show
+from tiny_bases import save_encoder, write_labelled
 
 EXAMPLE = re.compile(r'^\d+\t"(.*)"\s*\n(\S+)\s*$', re.MULTILINE)
 
@@ -104,6 +105,7 @@ def main() -> None:
             data=write_labelled(Path(folder) / "data", "relation_extraction", splits),
             pieces=pieces,
             epochs=options.epochs or 4,
+            grouped=options.grouped,
         )
         show(contest, options, Path(folder))
 

@@ -34,7 +34,7 @@ def entities_in(tags: Sequence[str]) -> list[Entity]:
     found: list[Entity] = []
     goes_on = False
     for place, tag in enumerate(tags):
-        if tag != "O" and tag[:2] not in _BEGINNINGS and tag not in "BIESLU":
+        if tag[0] not in "BIESLUO" or tag[1:2] not in ("", "-"):
             found.append(Entity(tag, place, place + 1))
             goes_on = False
             continue
@@ -46,9 +46,6 @@ def entities_in(tags: Sequence[str]) -> list[Entity]:
                 found.append(Entity(type, place, place + 1))
         goes_on = letter in "BI"
     return found
-
-
-_BEGINNINGS = {f"{letter}-" for letter in "BIESLUO"}
 
 
 def entities_by_the_rules(tags: Sequence[str], scheme: str) -> list[Entity]:

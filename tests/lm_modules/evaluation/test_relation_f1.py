@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
+from finetuning_relations import official_f1
 
 from lm_modules.evaluation.metrics.relation_f1 import RelationF1
 from lm_modules.evaluation.metrics.relation_micro_f1 import RelationMicroF1
@@ -63,6 +66,15 @@ def test_f1_is_what_the_official_scorer_printed(matrix, micro, macro):
     assert len(labels) == 19
     assert 100 * score(RelationF1(), found, true, labels) == pytest.approx(macro, abs=0.005)
     assert 100 * score(RelationMicroF1(), found, true, labels) == pytest.approx(micro, abs=0.005)
+
+
+def test_f1_is_that_of_a_confusion_matrix_of_scikit_learn():
+    labels = [*(f"{name}{way}" for name in "ABC" for way in ("(e1,e2)", "(e2,e1)")), "Other"]
+    for seed in range(50):
+        generator = random.Random(seed)
+        true = [*labels, *generator.choices(labels, k=60)]
+        found = [each if generator.random() < 0.5 else generator.choice(labels) for each in true]
+        assert score(RelationF1(), found, true, labels) == pytest.approx(official_f1(found, true), abs=1e-12)
 
 
 def test_a_relation_in_the_wrong_direction_is_predicted_and_not_hit():
