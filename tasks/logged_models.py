@@ -35,6 +35,7 @@ Service = Literal[
     "pair_classifier",
     "entities",
     "relation",
+    "question_answering",
 ]
 
 DIGEST = "rootstock.digest"
@@ -48,6 +49,7 @@ _FILES = {
     "pair_classifier": ("classifier_service.py", "pair_classifier_service.py"),
     "entities": ("tag_entities.py", "word_windows.py", "entities_service.py"),
     "relation": ("marked_pairs.py", "classifier_service.py", "relation_service.py"),
+    "question_answering": ("question_answering_service.py", "spans.py"),
 }
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 
@@ -165,6 +167,9 @@ def _signature(service: Service) -> Any:
         columns = [*(ColSpec("string", name) for name in names)]
         columns += [ColSpec("string", name, required=False) for name in optional]
         return ModelSignature(Schema([*columns]), outputs)
+    if service == "question_answering":
+        outputs = Schema([ColSpec("string", "answer"), ColSpec("double", "probability")])
+        return ModelSignature(Schema([ColSpec("string", "question"), ColSpec("string", "context")]), outputs)
     if service != "language_model":
         params = [ParamSpec("max_new_tokens", "long", 128)] if service == "text_to_text" else []
         return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))

@@ -16,7 +16,11 @@ from tasks.sweep_plots import figures
 from tasks.trial import Finetuning
 from tasks.tune import sweep
 
-CODE = ("lm_modules.training.finetuning", "lm_modules.serving.classifier_service")
+CODE = (
+    "lm_modules.training.finetuning",
+    "lm_modules.serving.classifier_service",
+    "lm_modules.serving.question_answering_service",
+)
 """What a fine-tuning computes with, and how its model answers."""
 
 

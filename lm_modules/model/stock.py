@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 # the table of newly initialised weights (a new head is always in it), and a remark on tensor parallelism without any
@@ -46,7 +46,17 @@ def open_model(
             config = AutoConfig.from_pretrained(str(base), **settings)
             return auto_class.from_config(config, dtype=torch.float32).eval()
         # a base that was itself fine-tuned may have a head for other labels; it is drawn anew
-        return auto_class.from_pretrained(str(base), dtype=torch.float32, ignore_mismatched_sizes=True, **settings)
+        model, found = auto_class.from_pretrained(
+            str(base), dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True, **settings
+        )
+        body = model.base_model
+        if body is not model and {f"{model.base_model_prefix}.{name}" for name, _ in body.named_parameters()} <= set(
+            found["missing_keys"]
+        ):
+            # transformers' question answering for Llama and its like calls the body by another name than every other
+            # model does, and would leave all of it to chance
+            body.load_state_dict(AutoModel.from_pretrained(str(base), dtype=torch.float32).state_dict())
+        return model
 
 
 def open_tokenizer(base: str | Path, context_length: int | None = None) -> PreTrainedTokenizerBase:

@@ -25,4 +25,9 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"text": "flood from rain", "head": [0, 5], "tail": [11, 15], "label": "Cause-Effect(e2,e1)"},
         {"text": "<e1>rain</e1> and <e2>wind</e2>", "label": "Other"},
     ],
+    "extractive_qa": [
+        {"question": "who?", "context": "a red cat runs", "answers": [{"text": "cat", "start": 6}]},
+        {"question": "what colour?", "context": "a blue dog", "answers": {"text": ["blue"], "answer_start": [2]}},
+        {"question": "where?", "context": "it rains", "answers": []},
+    ],
 }

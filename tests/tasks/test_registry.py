@@ -157,6 +157,30 @@ def test_the_classifier_answers_like_the_stock_pipeline(log, directories: dict[s
 
 
 @pytest.mark.usefixtures("no_pickle")
+def test_a_registered_model_answers_questions_as_its_head_does(directories: dict[str, Path], tmp_path: Path) -> None:
+    import mlflow
+    import pandas
+    from transformers import AutoTokenizer
+
+    from lm_modules.data.documents import Example
+    from lm_modules.evaluation.predictions import predict_with_directory
+    from lm_modules.heads.extractive_qa import ExtractiveQa
+
+    head = ExtractiveQa(overlap_tokens=8, max_answer_tokens=12, no_answer_threshold=None)
+    head.network(directories["language_model"], []).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(directories["language_model"]).save_pretrained(tmp_path)
+    (tmp_path / "head.json").write_text(head.model_dump_json())
+    with tracking.open_run("make", experiment="registry", key="answers") as run:
+        uri = logged_models.log_model(run.id, tmp_path, name="answers", service="question_answering")
+    rows = [{"question": "who?", "context": f"the {name} did it " * 9} for name in ("fox", "dog")]
+    answers = mlflow.pyfunc.load_model(uri).predict(pandas.DataFrame(rows))
+    examples = [Example(row["context"], {**row, "answers": []}) for row in rows]
+    for answer, expected in zip(answers, predict_with_directory(tmp_path, examples), strict=True):
+        assert answer["answer"] == expected.value != ""
+        assert answer["probability"] == pytest.approx(expected.probability, abs=1e-6)
+
+
+@pytest.mark.usefixtures("no_pickle")
 def test_the_language_model_continues_prompts_as_generate_does(log, directories: dict[str, Path]) -> None:
     import mlflow
 
