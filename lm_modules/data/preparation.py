@@ -150,8 +150,11 @@ def evaluation_texts(settings: DecontaminationConfig, evaluation: Mapping[str, P
         held_out = [each for split in ("validation", "test") for each in read_examples(directory, split)]
         texts[name] = [head.text(each.fields) for each in held_out]
     for each in settings.sets:
-        found = [example.fields["text"] for example in each.examples(["text"]) if isinstance(example, Example)]
-        texts[free_name(each.kind, texts)] = [text for text in found if isinstance(text, str)]
+        # a set of questions gives no text, and is looked for by all that it gives in its place
+        fields = ["text"] if each.gives is None or "text" in each.gives else each.gives
+        found = [example.fields for example in each.examples(fields) if isinstance(example, Example)]
+        parts = [[row[field] for field in fields if isinstance(row.get(field), str)] for row in found]
+        texts[free_name(each.kind, texts)] = ["\n".join(some) for some in parts if some]
     return texts
 
 

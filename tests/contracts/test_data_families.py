@@ -31,6 +31,7 @@ NEEDED = {
     "code": {"path": "texts"},
     "parquet": {"path": "texts.parquet"},
     "hugging_face": {"dataset": "texts"},
+    "squad": {"path": "texts.json"},
     "text_lines": {"files": {"good": "good.txt", "bad": "bad.txt"}},
 }
 TEXTS = {

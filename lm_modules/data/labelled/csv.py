@@ -28,7 +28,9 @@ class Csv(LabelledTable):
     quotes: bool = True
     """Double quotes enclose a value; false takes them as text, as many tab-separated files do."""
 
-    def rows(self, file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]] | Unreadable]:
+    def rows(
+        self, file: Path, columns: Sequence[str], others: Sequence[str] = ()
+    ) -> Iterator[tuple[int, dict[str, str]] | Unreadable]:
         """Yield the rows of a file."""
         # Bytes that are not UTF-8 become lone surrogates, by which their row is known.
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:

@@ -19,7 +19,9 @@ class Jsonl(LabelledTable):
 
     kind: Literal["jsonl"] = "jsonl"
 
-    def rows(self, file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
+    def rows(
+        self, file: Path, columns: Sequence[str], others: Sequence[str] = ()
+    ) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
         """Yield the objects of a file."""
         found = FieldsFound(str(file), tuple(columns), always=tuple(columns), strings=())
         with file.open("rb") as stream:

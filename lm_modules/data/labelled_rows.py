@@ -1,0 +1,50 @@
+"""What labelled sets in rows of named columns have in common: what column is what, and the names of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from lm_modules.data.documents import Example
+from lm_modules.data.inputs.groups import group_of
+from lm_modules.data.labelled import Labelled
+
+LABELS = ("label", "labels", "tags")
+"""Fields whose values are labels."""
+
+
+class LabelledRows(Labelled):
+    """Rows whose columns may have other names than the fields of a head."""
+
+    columns: dict[str, str] = Field(default={})
+    """What the head reads -> the column or field that holds it, where that has another name: `{text: message}`."""
+    label_names: tuple[str, ...] = Field(default=(), max_length=10_000)
+    """Names of the labels, where the files give numbers from 0."""
+    group_field: str | None = None
+    """A column or field; examples with the same value stay in the same split."""
+
+    def columns_of(self, fields: Sequence[str]) -> list[str]:
+        """Return the columns that hold some fields, and that of the group."""
+        columns = [self.columns.get(field, field) for field in fields]
+        return columns if self.group_field is None else [*columns, self.group_field]
+
+    def example(self, id: str, values: Mapping[str, Any], fields: Sequence[str], split: str | None) -> Example:
+        """Return a row as an example, with those of the fields that it has."""
+        found = {
+            field: self._named(field, values[column])
+            for field in fields
+            if (column := self.columns.get(field, field)) in values
+        }
+        group = None if self.group_field is None else group_of(values.get(self.group_field))
+        return Example(id, found, group, split)
+
+    def _named(self, field: str, value: Any) -> Any:
+        """Return a value, or the name of the label that it is the number of."""
+        if not self.label_names or field not in LABELS:
+            return value
+        if isinstance(value, list):
+            return [self._named(field, each) for each in value]
+        number = int(value) if isinstance(value, str) and value.isdecimal() else value
+        return self.label_names[number] if type(number) is int and 0 <= number < len(self.label_names) else value
