@@ -36,6 +36,7 @@ Service = Literal[
     "entities",
     "relation",
     "question_answering",
+    "regression",
 ]
 
 DIGEST = "rootstock.digest"
@@ -49,6 +50,7 @@ _FILES = {
     "pair_classifier": ("classifier_service.py", "pair_classifier_service.py"),
     "entities": ("tag_entities.py", "word_windows.py", "entities_service.py"),
     "relation": ("marked_pairs.py", "classifier_service.py", "relation_service.py"),
+    "regression": ("classifier_service.py", "regression_service.py"),
     "question_answering": ("question_answering_service.py", "spans.py"),
 }
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
@@ -167,6 +169,9 @@ def _signature(service: Service) -> Any:
         columns = [*(ColSpec("string", name) for name in names)]
         columns += [ColSpec("string", name, required=False) for name in optional]
         return ModelSignature(Schema([*columns]), outputs)
+    if service == "regression":
+        second = ColSpec("string", "text_pair", required=False)
+        return ModelSignature(Schema([ColSpec("string", "text"), second]), Schema([ColSpec("double")]))
     if service == "question_answering":
         outputs = Schema([ColSpec("string", "answer"), ColSpec("double", "probability")])
         return ModelSignature(Schema([ColSpec("string", "question"), ColSpec("string", "context")]), outputs)

@@ -20,6 +20,7 @@ CODE = (
     "lm_modules.training.finetuning",
     "lm_modules.serving.classifier_service",
     "lm_modules.serving.question_answering_service",
+    "lm_modules.serving.regression_service",
 )
 """What a fine-tuning computes with, and how its model answers."""
 

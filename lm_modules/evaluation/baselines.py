@@ -24,6 +24,12 @@ def majority(head: Head, train: Sequence[Example], test: Sequence[Example]) -> l
     return [Prediction(json.loads(answer), counts[answer] / len(train)) for _ in test]
 
 
+def mean(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
+    """Answer every example with the mean of the numbers of the training split."""
+    numbers = [head.reference(each.fields) for each in train]
+    return [Prediction(sum(numbers) / len(numbers), None) for _ in test]
+
+
 def tfidf(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
     """Answer by logistic regression over TF-IDF of words and pairs of words; fitted on the training split only.
 

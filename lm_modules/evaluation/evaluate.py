@@ -36,6 +36,7 @@ MOST_DOUBTS, EXCERPT_CHARACTERS = 20, 200
 
 TITLES = {
     "majority": "Most frequent class",
+    "mean": "Mean of the training scores",
     "tfidf": "TF-IDF with logistic regression",
     "frequent_tag": "Most frequent tag of each word",
     "random_weights": "Same architecture from random weights",

@@ -61,14 +61,14 @@ def predict_with_directory(directory: str | Path, examples: Sequence[Example]) -
 
 
 def records(head: Head, examples: Sequence[Example], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:
-    """Return one row an example: id, group (null if it has none), reference, prediction, probability."""
+    """Return one row an example: id, group, reference, prediction, probability; null for a group or one it has not."""
     return [
         {
             "id": example.id,
             "group": example.group,
             "reference": head.reference(example.fields),
             "prediction": each.value,
-            "probability": round(each.probability, 6),
+            "probability": None if each.probability is None else round(each.probability, 6),
         }
         for example, each in zip(examples, predictions, strict=True)
     ]

@@ -14,12 +14,12 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from configs.component import Component
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -55,8 +55,8 @@ class Prediction:
     """What the model answers to one example, or to a row of a batch."""
 
     value: Any
-    probability: float
-    """The model's own probability of this answer, from 0 to 1."""
+    probability: float | None
+    """The model's own probability of this answer, from 0 to 1; None where answers have none."""
     loss: float | None = None
     """The mean loss in nats over its targets, where these are known."""
     num_targets: int = 1
@@ -74,6 +74,8 @@ class Head(Component):
     """Fields that are read where there are any."""
     weighs_labels: ClassVar[bool] = False
     """Whether its loss heeds `Encoded.weight`; then every example has one label."""
+    gives_probability: ClassVar[bool] = True
+    """Whether an answer has a probability."""
     several_answers: ClassVar[bool] = False
     """Whether one input may have several right answers, as a sentence has translations."""
     metrics: ClassVar[tuple[str, ...]]
@@ -105,6 +107,13 @@ class Head(Component):
     def reference(self, fields: Fields) -> Any:
         """Return what answers are measured against."""
         return fields[self.target]
+
+    def fitted(self, examples: Sequence[Fields]) -> Self:
+        """Return the head with what its training must know of the training examples; nothing of it is saved."""
+        return self
+
+    def make_independent(self, network: nn.Module) -> None:
+        """Change a trained network, whatever adapter is around it, so that it answers without what `fitted` told."""
 
     @abstractmethod
     def auto_class(self, base: str | Path) -> Any:

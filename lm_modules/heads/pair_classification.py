@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.heads import Fields
+from lm_modules.heads._texts import tokens_of
 from lm_modules.heads.sequence_classification import SequenceClassification
 
 if TYPE_CHECKING:
@@ -30,5 +31,4 @@ classify({"text": "A man sleeps.", "text_pair": "Somebody is awake."}, truncatio
     kind: Literal["pair_classification"] = "pair_classification"  # type: ignore[assignment]
 
     def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
-        between = "" if tokenizer.sep_token_id is not None else "\n"
-        return tokenizer(fields["text"] + between, fields["text_pair"], truncation=True)
+        return tokens_of(tokenizer, fields["text"], fields["text_pair"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lm_modules.heads import Encoded, Fields, Head, Prediction
 from lm_modules.heads._batches import inputs_of, outputs_of
 from lm_modules.heads._fields import label_of, list_of, text_of
+from lm_modules.heads._texts import tokens_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,7 +93,7 @@ classify("Return the absolute path of a file.", truncation=True)"""
         return [Encoded(token_ids, target, token_type_ids=segments if any(segments) else None)]
 
     def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
-        return tokenizer(fields["text"], truncation=True)
+        return tokens_of(tokenizer, fields["text"])
 
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
         """Return the inputs, and `labels`, [batch] or [batch, labels], where all are known."""

@@ -5,8 +5,12 @@ Copied into every registered classifier, which must open without Rootstock.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TEXTS_AT_ONCE = 16
 
@@ -39,29 +43,29 @@ class ClassifierService:
         taught pairs. There are no params. A model that gives several labels gives them with commas between them, and
         the probability that these are all.
         """
-        columns = list(getattr(rows, "columns", []))
-        texts = [str(text) for text in (rows["text" if "text" in columns else columns[0]] if columns else rows)]
-        pairs = [str(text) for text in rows["text_pair"]] if "text_pair" in columns else None
-        answers = []
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
-            end = start + TEXTS_AT_ONCE
-            answers += self._label(texts[start:end], pairs and pairs[start:end])
-        return answers
+        return [answer for logits_BK in self.logits(*texts_and_pairs(rows)) for answer in self._labels(logits_BK)]
 
-    def _label(self, texts: list[str], pairs: list[str] | None) -> list[dict[str, Any]]:
+    def logits(self, texts: list[str], pairs: list[str] | None) -> Iterator[Tensor]:
+        """Yield the outputs for some of the texts at a time, [batch, labels], in float32."""
         import torch
 
-        if pairs and self._tokenizer.sep_token_id is None:
-            texts = [f"{text}\n" for text in texts]
-        found = self._tokenizer(texts, pairs, truncation=True)
-        # an empty text still needs a token to answer from, as in training
-        found["input_ids"] = [each or [self._tokenizer.eos_token_id] for each in found["input_ids"]]
-        found["attention_mask"] = [[1] * len(each) for each in found["input_ids"]]
-        if pairs is None:
-            found.pop("token_type_ids", None)
-        batch = self._tokenizer.pad(found, return_tensors="pt").to(self._device)
-        with torch.inference_mode():
-            logits_BK = self._network(**batch).logits.float()
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            some, beside = texts[start : start + TEXTS_AT_ONCE], pairs and pairs[start : start + TEXTS_AT_ONCE]
+            if beside and self._tokenizer.sep_token_id is None:
+                some = [f"{text}\n" for text in some]
+            found = self._tokenizer(some, beside, truncation=True)
+            # an empty text still needs a token to answer from, as in training
+            found["input_ids"] = [each or [self._tokenizer.eos_token_id] for each in found["input_ids"]]
+            found["attention_mask"] = [[1] * len(each) for each in found["input_ids"]]
+            if beside is None:
+                found.pop("token_type_ids", None)
+            batch = self._tokenizer.pad(found, return_tensors="pt").to(self._device)
+            with torch.inference_mode():
+                yield self._network(**batch).logits.float()
+
+    def _labels(self, logits_BK: Tensor) -> list[dict[str, Any]]:
+        import torch
+
         names = self._network.config.id2label
         if self._network.config.problem_type == "multi_label_classification":
             certain = torch.nn.functional.logsigmoid(logits_BK.abs()).sum(-1).exp()
@@ -77,3 +81,10 @@ class ClassifierService:
             {"label": names[index], "probability": probability}
             for index, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
+
+
+def texts_and_pairs(rows: Any) -> tuple[list[str], list[str] | None]:
+    """Return the texts of a list or a table, and those of the column `text_pair` if there is one."""
+    columns = list(getattr(rows, "columns", []))
+    texts = [str(text) for text in (rows["text" if "text" in columns else columns[0]] if columns else rows)]
+    return texts, [str(text) for text in rows["text_pair"]] if "text_pair" in columns else None

@@ -63,6 +63,8 @@ def finetune(
     if (finished := state.result()) is not None:
         return finished
 
+    train, validation = (read_examples(data, split) for split in ("train", "validation"))
+    config = config.model_copy(update={"head": config.head.fitted([each.fields for each in train])})
     torch.manual_seed(seed)
     labels, tokenizer = read_labels(data), open_tokenizer(base, config.context_length)
     stock = config.head.network(base, labels, from_random_weights=from_random_weights)
@@ -74,7 +76,6 @@ def finetune(
     num_trained = sum(each.numel() for each in trainable(network).values())
     logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 
-    train, validation = (read_examples(data, split) for split in ("train", "validation"))
     weights = class_weights(config, train)
     encoded = [
         row if weights is None else replace(row, weight=weights[config.head.classes(each.fields)[0]])
@@ -114,6 +115,7 @@ def finetune(
     }
     if not evaluations.stopped:
         state.load_best(network)
+        config.head.make_independent(network)
         adapter.keep(network, workdir / "model" / "adapter")
         model = adapter.merge(network)
         result["model"] = str(

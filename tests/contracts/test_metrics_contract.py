@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def metric(request: pytest.FixtureRequest) -> Metric:
 
 
 @pytest.fixture
-def pairs(metric: Metric) -> tuple[list, list]:
+def pairs(metric: Metric) -> tuple[list[Any], list[Any]]:
     generator, answers = random.Random(0), ANSWERS.get(metric.kind, LABELS)
     return generator.choices(answers, k=60), generator.choices(answers, k=60)
 

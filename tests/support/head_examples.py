@@ -25,6 +25,11 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"text": "flood from rain", "head": [0, 5], "tail": [11, 15], "label": "Cause-Effect(e2,e1)"},
         {"text": "<e1>rain</e1> and <e2>wind</e2>", "label": "Other"},
     ],
+    "regression": [
+        {"text": "a red cat", "score": 101.5},
+        {"text": "one and two", "text_pair": "three", "score": "98"},
+        {"text": "the grey", "score": 96},
+    ],
     "extractive_qa": [
         {"question": "who?", "context": "a red cat runs", "answers": [{"text": "cat", "start": 6}]},
         {"question": "what colour?", "context": "a blue dog", "answers": {"text": ["blue"], "answer_start": [2]}},
