@@ -52,7 +52,7 @@ def windows(tokenizer: Any, question: str, context: str, overlap_tokens: int) ->
     # where the tokenizer sets nothing between two texts, a line end does
     between = "" if tokenizer.sep_token_id is not None else "\n"
     room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add(pair=True)
-    question = _cut(tokenizer, question, between, room // 2)
+    question = _cut(tokenizer, question.strip(), between, room // 2)
     left = room - _num_tokens(tokenizer, question + between)
     found = tokenizer(
         question + between,
