@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from configs.decontamination import DecontaminationConfig
 from lm_modules.data.documents import Example, Unreadable
 from lm_modules.data.labelled.squad import Squad
 from lm_modules.data.labelled_data import collect
+from lm_modules.data.preparation import evaluation_texts
 from lm_modules.heads.extractive_qa import ExtractiveQa
 
 
@@ -146,3 +148,11 @@ def test_every_question_of_xquad_is_read(tmp_path: Path, language: str) -> None:
     report = collect(member, ExtractiveQa(), tmp_path, seed=0)
     assert report["num_examples"] + sum(report["dropped"].values()) == 1190
     assert report["num_examples"] >= 1180
+
+
+def test_decontamination_looks_for_questions_with_their_contexts(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", [article("fox", 1)])
+    settings = DecontaminationConfig.model_validate({"sets": [{"kind": "squad", "path": str(tmp_path / "a.json")}]})
+    assert evaluation_texts(settings, {}) == {
+        "squad": [f"what about fox-0-{number}?\nThe fox of part 0 is red." for number in range(3)]
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,12 +25,18 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from configs.evaluation import EvaluationConfig
+from configs.finetuning import FinetuningConfig
 from lm_modules.data.documents import Example
+from lm_modules.data.labelled_data import collect
+from lm_modules.evaluation.evaluate import evaluate
 from lm_modules.evaluation.predictions import predict, predict_with_directory
 from lm_modules.heads.extractive_qa import NO_ANSWER, ExtractiveQa
 from lm_modules.model.stock import open_tokenizer, quiet_loading
 from lm_modules.serving.question_answering_service import QuestionAnsweringService
 from lm_modules.serving.spans import Spans, answer, best_spans, windows
+from lm_modules.training.finetuning import finetune
+from lm_modules.training.reporting import keep_going
 
 torch.set_num_threads(1)
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 64}
@@ -164,6 +171,61 @@ def test_an_answer_in_the_last_of_many_windows_is_learned_and_found(save, tmp_pa
         assert before.value == after.value == third["answer"]
         assert before.probability == pytest.approx(after.probability, abs=1e-5)
         assert before.probability == pytest.approx(third["probability"], abs=1e-5)
+
+
+COLOURS = ("red", "blue", "grey", "pink")
+
+
+@pytest.mark.parametrize("adapter", ["full", "lora"])
+def test_files_of_squad_become_a_model_that_is_judged(adapter: str, tmp_path: Path):
+    articles = []
+    for number in range(120):
+        colour, name = COLOURS[number % 4], "".join("abcdefghij"[int(digit)] for digit in f"{number:03}")
+        context = f"a {name} is {colour}"
+        answers = [{"text": colour, "answer_start": context.index(colour)}]
+        qas = [
+            {"id": f"{number}", "question": "colour?", "answers": answers},
+            {"id": f"{number}-", "question": "who?", "answers": []},
+        ]
+        articles.append({"title": name, "paragraphs": [{"context": context, "qas": qas}]})
+    (tmp_path / "a.json").write_text(json.dumps({"data": articles}))
+    settings = FinetuningConfig.model_validate(
+        {
+            "head": {"kind": "extractive_qa"},
+            "data": {"kind": "squad", "path": str(tmp_path / "a.json")},
+            "adapter": adapter,
+            "dropout": 0.0,
+            "context_length": 40,
+            "optimization": {
+                "learning_rate": 5e-3,
+                "layer_decay": 1.0,
+                "epochs": 10,
+                "batch_examples": 16,
+                "evaluations_per_epoch": 1,
+            },
+        }
+    )
+    collect(settings.data, settings.head, tmp_path / "data", seed=0)
+    result = finetune(
+        settings,
+        base=save_bert(tmp_path / "base"),
+        data=tmp_path / "data",
+        workdir=tmp_path / "work",
+        seed=0,
+        report=keep_going,
+    )
+    untrained = tmp_path / "untrained"
+    with quiet_loading():
+        settings.head.network(tmp_path / "base", []).save_pretrained(untrained)
+    for name in ("tokenizer.json", "tokenizer_config.json", "head.json"):
+        shutil.copy(Path(result["model"]) / name, untrained)
+    models = {"random_weights": untrained, "tuned": Path(result["model"])}
+    found = evaluate(EvaluationConfig(), data=tmp_path / "data", models=models, output=tmp_path / "found", seed=0)
+    tuned = {name: each["value"] for name, each in found["models"]["tuned"]["metrics"].items()}
+    assert tuned["exact_match"] > 0.9
+    assert tuned["answer_f1"] >= tuned["exact_match"]
+    assert [each["better"] for each in found["comparisons"]] == [True, True]
+    assert found["labels"] == []
 
 
 def test_the_lines_on_the_card_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
