@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from finetuning_beside_trainer import Contest, Pieces, parser, save_encoder, show
+from finetuning_beside_trainer import Contest, Pieces, parser, show
+from tiny_bases import save_encoder
 
 OVERLAP, BEST, LONGEST = 64, 20, 30
 HEAD = {
