@@ -48,7 +48,7 @@ rate("A fine film.", truncation=True)[0]["score"]"""
     def checked(self, fields: Fields) -> dict[str, Any]:
         """Return the text, the second text if there is one, and the score as a finite number."""
         found: dict[str, Any] = {"text": text_of(fields, "text")}
-        if fields.get("text_pair") is not None:
+        if fields.get("text_pair") not in (None, ""):  # a table has either where nothing stands
             found["text_pair"] = text_of(fields, "text_pair")
         if self.target in fields:
             found[self.target] = number_of(fields[self.target], self.target)

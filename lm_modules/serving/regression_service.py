@@ -25,8 +25,9 @@ class RegressionService:
         """
         texts, pairs = texts_and_pairs(rows)
         scores = [0.0] * len(texts)
-        # a table has null or NaN where nothing stands
-        beside = [isinstance(each, str) for each in rows["text_pair"]] if pairs else [False] * len(texts)
+        # a table has null, NaN or an empty text where nothing stands
+        second = rows["text_pair"] if pairs else [""] * len(texts)
+        beside = [isinstance(each, str) and each != "" for each in second]
         for has_pair in (False, True):
             places = [place for place, there in enumerate(beside) if there == has_pair]
             some = [pairs[place] for place in places] if pairs and has_pair else None

@@ -136,6 +136,10 @@ def test_texts_with_and_without_a_second_one_are_scored_as_in_training(tmp_path:
         ]
         assert RegressionService(base).predict(pandas.DataFrame(rows)) == pytest.approx(expected, abs=1e-6)
         assert len({round(each, 5) for each in expected}) == 3
+        assert RegressionService(base).predict(pandas.DataFrame([{**rows[1], "text_pair": ""}])) == [
+            pytest.approx(expected[1], abs=1e-6)
+        ]
+    assert head.checked({"text": "a", "text_pair": "", "score": "2"}) == {"text": "a", "score": 2.0}
 
 
 def test_a_smoothing_of_labels_is_refused(tmp_path: Path):
