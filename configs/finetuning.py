@@ -121,7 +121,7 @@ class FinetuningConfig(Config):
     @model_validator(mode="after")
     def _knows_its_metric(self) -> Self:
         if self.tuning.metric is None:
-            metric = f"validation/{self.head.metrics[0]}"
+            metric = f"validation/{self.head.tuned_by or self.head.metrics[0]}"
             object.__setattr__(self, "tuning", self.tuning.model_copy(update={"metric": metric}))
         return self
 

@@ -69,6 +69,12 @@ def read_text(run_id: str, file: str) -> str | None:
         return Path(tracking.client().download_artifacts(run_id, file, scratch)).read_text(encoding="utf-8")
 
 
+def log_preview(run_id: str, workdir: Path) -> None:
+    """File the page that a fine-tuning left in its working directory, if its head shows what is learned."""
+    if (page := workdir / "preview.html").is_file():
+        log_text(run_id, page.read_text(encoding="utf-8"), page.name)
+
+
 def log_figure(run_id: str, figure: Figure, file: str) -> None:
     """File a matplotlib figure under a name such as `loss.png`."""
     tracking.client().log_figure(run_id, figure, file)

@@ -37,6 +37,7 @@ Service = Literal[
     "relation",
     "question_answering",
     "regression",
+    "chat",
 ]
 
 DIGEST = "rootstock.digest"
@@ -52,6 +53,7 @@ _FILES = {
     "relation": ("marked_pairs.py", "classifier_service.py", "relation_service.py"),
     "regression": ("classifier_service.py", "regression_service.py"),
     "question_answering": ("question_answering_service.py", "spans.py"),
+    "chat": ("chat_service.py",),
 }
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 
@@ -160,7 +162,7 @@ def _class_of(service: Service) -> str:
 
 def _signature(service: Service) -> Any:
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import Array, ColSpec, DataType, Object, ParamSchema, ParamSpec, Property, Schema
 
     if service in ("classifier", "pair_classifier", "relation"):
         names = {"pair_classifier": ("text", "text_pair"), "relation": ("text",)}.get(service, (None,))
@@ -175,16 +177,20 @@ def _signature(service: Service) -> Any:
     if service == "question_answering":
         outputs = Schema([ColSpec("string", "answer"), ColSpec("double", "probability")])
         return ModelSignature(Schema([ColSpec("string", "question"), ColSpec("string", "context")]), outputs)
-    if service != "language_model":
+    inputs = Schema([ColSpec("string")])
+    if service == "chat":
+        message = Object([Property("role", DataType.string), Property("content", DataType.string)])
+        inputs = Schema([ColSpec(Array(message), "messages")])
+    elif service != "language_model":
         params = [ParamSpec("max_new_tokens", "long", 128)] if service == "text_to_text" else []
-        return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))
+        return ModelSignature(inputs, Schema([ColSpec("string")]), ParamSchema(params))
     params = [
-        ParamSpec("max_new_tokens", "long", 128),
-        ParamSpec("temperature", "double", 0.8),
+        ParamSpec("max_new_tokens", "long", 256 if service == "chat" else 128),
+        ParamSpec("temperature", "double", 0.0 if service == "chat" else 0.8),
         ParamSpec("top_p", "double", 0.95),
         ParamSpec("seed", "long", 0),
     ]
-    return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), ParamSchema(params))
+    return ModelSignature(inputs, Schema([ColSpec("string")]), ParamSchema(params))
 
 
 def fetch_model(uri: str, digest: str | None = None) -> Path:

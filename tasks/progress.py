@@ -113,6 +113,8 @@ NOTED: dict[str, Callable[[float], str]] = {
     "train/loss": lambda value: f"loss {three_digits(value)}",
     "validation/bits_per_byte": lambda value: f"bits per byte {three_digits(value)}",
     "validation/macro_f1": lambda value: f"macro F1 {three_digits(value)}",
+    "validation/nats_per_token": lambda value: f"nats per token {three_digits(value)}",
+    "validation/preference_accuracy": lambda value: f"preferred {three_digits(value)}",
     "validation/accuracy": lambda value: f"accuracy {three_digits(value)}",
     "train/tokens_per_second": lambda value: f"{value:,.0f} tokens/s",
     "train/mfu": lambda value: f"MFU {100 * value:.1f} %",

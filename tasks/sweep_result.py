@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-RECORDS = (".json", ".jsonl", ".txt")
+RECORDS = (".json", ".jsonl", ".txt", ".html")
 """Files of a trial that stay when its weights go."""
 
 

@@ -21,6 +21,7 @@ CODE = (
     "lm_modules.serving.classifier_service",
     "lm_modules.serving.question_answering_service",
     "lm_modules.serving.regression_service",
+    "lm_modules.serving.chat_service",
 )
 """What a fine-tuning computes with, and how its model answers."""
 
@@ -57,6 +58,7 @@ def tune_model(
         best = found.best
         assert best is not None
         assert best.model is not None
+        filing.log_preview(run_id, (directory / best.model).parent)
         facts = {"trial": best.number, found.metric: best.value, **best.values}
         model = Model.log(
             directory / best.model,

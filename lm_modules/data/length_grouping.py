@@ -23,7 +23,11 @@ def steps_per_epoch(num_examples: int, batch_examples: int) -> int:
 class LengthGroupedBatches:
     """The rows of every step: `batches[step]` is a list of places in `lengths`."""
 
-    def __init__(self, lengths: Sequence[int], batch_examples: int, seed: int) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch_examples: int, seed: int, *, pool_batches: int = POOL_BATCHES
+    ) -> None:
+        """Pools of one batch leave the lengths in each to chance."""
+        self.pool_batches = pool_batches
         self.lengths = np.asarray(lengths)
         self.batch_examples = batch_examples
         self.seed = seed
@@ -37,7 +41,7 @@ class LengthGroupedBatches:
     def _draw_epoch(self, epoch: int) -> list[list[int]]:
         generator = np.random.default_rng([self.seed, epoch])
         order = generator.permutation(len(self.lengths))
-        pool = POOL_BATCHES * self.batch_examples
+        pool = self.pool_batches * self.batch_examples
         for start in range(0, len(order), pool):
             part = order[start : start + pool]
             order[start : start + pool] = part[np.argsort(self.lengths[part], kind="stable")]

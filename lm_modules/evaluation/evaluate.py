@@ -189,6 +189,7 @@ def compare(
         "low": difference.low,
         "high": difference.high,
         "confidence": confidence,
+        "higher_is_better": metric.higher_is_better,
         "better": difference.low > 0 if metric.higher_is_better else difference.high < 0,
     }
 

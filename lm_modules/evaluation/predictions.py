@@ -51,12 +51,11 @@ def _batches(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def predict_with_directory(directory: str | Path, examples: Sequence[Example]) -> list[Prediction]:
-    """Return the answers of the fine-tuned model in a stock directory, in float32; it does not see what is right."""
+    """Return the answers of the fine-tuned model in a stock directory, in float32; it sees what its head shows it."""
     head, tokenizer = read_head(directory), open_tokenizer(directory)
     network = open_model(head.auto_class(directory), directory)
     labels = labels_of(network)
-    asked = [{name: value for name, value in each.fields.items() if name != head.target} for each in examples]
-    encoded = [head.encode(each, tokenizer, labels) for each in asked]
+    encoded = [head.encode(head.asked(each.fields), tokenizer, labels) for each in examples]
     return predict(head, network, tokenizer, examples, encoded)
 
 

@@ -5,7 +5,7 @@ and how an answer is read. Training and evaluation know none of these.
 
     fields -> checked -> encode -> Encoded, one or several -> collate -> batch -> loss
                                                                           |
-                                             answer <- one Prediction a row of it <- predict
+                                         answer <- one Prediction for each Encoded <- predict
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Encoded:
     """What its loss counts, where labels are weighed."""
     num_more_tokens: int = 0
     """Tokens that the model writes or reads besides `token_ids`."""
+    is_cut: bool = False
+    """Whether something of the example did not fit, where the head tells."""
 
     def __len__(self) -> int:
         return len(self.token_ids) + self.num_more_tokens
@@ -56,7 +58,8 @@ class Prediction:
 
     value: Any
     probability: float | None
-    """The model's own probability of this answer, from 0 to 1; None where answers have none."""
+    """The model's own probability of this answer, from 0 to 1, a mean over tokens where answers are long; None where
+    answers have none."""
     loss: float | None = None
     """The mean loss in nats over its targets, where these are known."""
     num_targets: int = 1
@@ -66,6 +69,8 @@ class Prediction:
 class Head(Component):
     """What a fine-tuned model is asked to produce."""
 
+    architectures: ClassVar[tuple[str, ...]] = ("decoder", "encoder")
+    """Which bases can answer, as `lm_modules.model.stock.architecture_of` calls them."""
     inputs: ClassVar[tuple[str, ...]]
     """Fields that the model reads; every example has them."""
     target: ClassVar[str]
@@ -80,6 +85,8 @@ class Head(Component):
     """Whether one input may have several right answers, as a sentence has translations."""
     metrics: ClassVar[tuple[str, ...]]
     """Kinds of the metrics that are reported in training, the most telling one first."""
+    tuned_by: ClassVar[str | None] = None
+    """By which `validation/...` weights and trials are chosen, where none is named; None is the first metric."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Names in `lm_modules.evaluation.baselines` of what answers without a model."""
     service: ClassVar[str]
@@ -115,6 +122,27 @@ class Head(Component):
     def make_independent(self, network: nn.Module) -> None:
         """Change a trained network, whatever adapter is around it, so that it answers without what `fitted` told."""
 
+    def asked(self, fields: Fields) -> Fields:
+        """Return what of an example a model may see when it is judged: all but the answer.
+
+        A head whose models are judged by how likely they find the answer shows it.
+        """
+        return {name: value for name, value in fields.items() if name != self.target}
+
+    def require_fitting(self, base: str | Path) -> None:
+        """Raise a ValueError if the architecture of a base cannot answer."""
+        from lm_modules.model.stock import architecture_of
+
+        if (found := architecture_of(base)) not in self.architectures:
+            able = " or ".join(self.architectures).replace("_", "-")
+            raise ValueError(
+                f"{base} is an {found.replace('_', '-')}, and the head {self.kind} needs a {able}; choose another base"
+            )
+
+    def prepare_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+        """Return the tokenizer as the model is to be saved with it."""
+        return tokenizer
+
     @abstractmethod
     def auto_class(self, base: str | Path) -> Any:
         """Return the class of `transformers` that opens models of this architecture with this head."""
@@ -133,13 +161,29 @@ class Head(Component):
         An example whose answer could not be learned from any part of it that fits gives none.
         """
 
+    def prepare(
+        self, network: PreTrainedModel, encoded: Sequence[Sequence[Encoded]], pad_token_id: int
+    ) -> Sequence[Sequence[Encoded]]:
+        """Return what is learned from, with what the network says of it before the first step.
+
+        A fine-tuning that goes on asks again, so the answer must depend on the base alone.
+        """
+        return encoded
+
+    def packs(self) -> bool:
+        """Return whether `collate` fits several into a row, so that batches need not be of similar lengths."""
+        return False
+
     def num_targets(self, encoded: Sequence[Encoded]) -> int:
         """Return how many targets the mean loss of a batch of these rows is over."""
         return len(encoded)
 
     @abstractmethod
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
-        """Return a batch, each tensor [rows, ...], padded to its longest row, rounded up to `PAD_MULTIPLE`."""
+        """Return a batch, each tensor [rows, ...], padded to its longest row, rounded up to `PAD_MULTIPLE`.
+
+        A row is one of `encoded`, or several that the model keeps apart.
+        """
 
     @abstractmethod
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
@@ -147,7 +191,7 @@ class Head(Component):
 
     @abstractmethod
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
-        """Return what each row of the batch says, without gradients."""
+        """Return what each of what the batch was made of says, in that order, without gradients."""
 
     def answer(
         self,
@@ -159,3 +203,7 @@ class Head(Component):
         """Return the answer to an example from what its rows say."""
         (only,) = found
         return only
+
+    def preview(self, encoded: Sequence[Sequence[Encoded]], tokenizer: PreTrainedTokenizerBase) -> str | None:
+        """Return a page (HTML) that shows what is learned from some of the examples; None where there is none."""
+        return None

@@ -162,7 +162,7 @@ find("Rick and Morty met in Rome .")  # words and punctuation apart, as in train
         loss = None
         if found and found[0].loss is not None:
             loss = sum((each.loss or 0.0) * each.num_targets for each in found) / num_targets
-        return Prediction(tags, math.prod(each.probability for each in found), loss, num_targets)
+        return Prediction(tags, math.prod(each.probability or 0.0 for each in found), loss, num_targets)
 
 
 def _at_places(encoded: Encoded, values: Sequence[int], fill: int) -> list[int]:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -72,6 +72,22 @@ def open_tokenizer(base: str | Path, context_length: int | None = None) -> PreTr
     if context_length is not None:
         tokenizer.model_max_length = context_length
     return tokenizer
+
+
+def architecture_of(base: str | Path) -> Literal["decoder", "encoder", "encoder_decoder"]:
+    """Return how a base reads and writes, by its configuration."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    config = AutoConfig.from_pretrained(str(base))
+    if config.is_encoder_decoder:
+        return "encoder_decoder"
+    # encoders have a class that writes, too, for which they are told to be decoders
+    writes = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    fills_in = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return "decoder" if writes and (not fills_in or getattr(config, "is_decoder", False)) else "encoder"
 
 
 def labels_of(model: PreTrainedModel) -> list[str]:

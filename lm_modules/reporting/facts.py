@@ -58,7 +58,18 @@ class Comparison(Facts):
     low: float
     high: float
     confidence: float = 0.95
+    higher_is_better: bool = True
     better: bool
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the whole interval is on the good side."""
+        return self.low > 0 if self.higher_is_better else self.high < 0
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the whole interval is on the bad side."""
+        return self.excludes_zero and not self.is_better
 
     @property
     def excludes_zero(self) -> bool:

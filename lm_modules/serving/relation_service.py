@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .classifier_service import TEXTS_AT_ONCE, ClassifierService
+from .classifier_service import ClassifierService
 from .marked_pairs import Pair, fitting, from_tags
 
 
@@ -46,10 +46,7 @@ class RelationService(ClassifierService):
     def answers(self, pairs: list[Pair]) -> list[dict[str, Any]]:
         """Return the likeliest label of each pair."""
         texts = [fitting(pair, self._fits) for pair in pairs]
-        found = []
-        for start in range(0, len(texts), TEXTS_AT_ONCE):
-            found += self._label(texts[start : start + TEXTS_AT_ONCE], None)
-        return found
+        return [answer for logits_BK in self.logits(texts, None) for answer in self._labels(logits_BK)]
 
     def _fits(self, text: str) -> bool:
         return len(self._tokenizer(text, verbose=False)["input_ids"]) <= self._tokenizer.model_max_length

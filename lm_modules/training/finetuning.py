@@ -26,7 +26,7 @@ from configs.tuning import fixed, search_space
 from lm_modules.adapters import Adapter
 from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import fingerprint, read_examples, read_labels
-from lm_modules.data.length_grouping import LengthGroupedBatches
+from lm_modules.data.length_grouping import POOL_BATCHES, LengthGroupedBatches
 from lm_modules.heads import PAD_MULTIPLE
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training.dropout import apply_dropout
@@ -38,6 +38,9 @@ from lm_modules.training.reporting import Report
 from lm_modules.training.trainer import build_trainer, fit, resolve_precision
 
 logger = logging.getLogger(__name__)
+
+PREVIEW = "preview.html"
+"""What is learned from some of the examples, in the working directory, for heads that show it."""
 
 
 def finetune(
@@ -63,10 +66,12 @@ def finetune(
     if (finished := state.result()) is not None:
         return finished
 
+    config.head.require_fitting(base)
     train, validation = (read_examples(data, split) for split in ("train", "validation"))
     config = config.model_copy(update={"head": config.head.fitted([each.fields for each in train])})
     torch.manual_seed(seed)
-    labels, tokenizer = read_labels(data), open_tokenizer(base, config.context_length)
+    labels = read_labels(data)
+    tokenizer = config.head.prepare_tokenizer(open_tokenizer(base, config.context_length))
     stock = config.head.network(base, labels, from_random_weights=from_random_weights)
     _check_context_length(config.context_length, stock)
     apply_dropout(stock, config.dropout)  # type: ignore[arg-type]
@@ -77,21 +82,34 @@ def finetune(
     logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 
     weights = class_weights(config, train)
+    judged = Validation(config.head, validation, tokenizer, labels)
+    by_example = [config.head.encode(each.fields, tokenizer, labels) for each in train]
+    # before the state is restored: what a head asks is what the base says
+    by_example, judged.encoded = (
+        config.head.prepare(network, each, tokenizer.pad_token_id) for each in (by_example, judged.encoded)
+    )
     encoded = [
         row if weights is None else replace(row, weight=weights[config.head.classes(each.fields)[0]])
-        for each in train
-        for row in config.head.encode(each.fields, tokenizer, labels)
+        for each, rows_of_it in zip(train, by_example, strict=True)
+        for row in rows_of_it
     ]
     if not encoded:
         raise ValueError(f"no training example fits in {config.context_length} tokens; raise finetuning.context_length")
-    rows = LengthGroupedBatches([len(each) for each in encoded], config.optimization.batch_examples, seed)
+    if (page := config.head.preview(by_example, tokenizer)) is not None:
+        (workdir / PREVIEW).write_text(page, encoding="utf-8")
+    rows = LengthGroupedBatches(
+        [len(each) for each in encoded],
+        config.optimization.batch_examples,
+        seed,
+        pool_batches=1 if config.head.packs() else POOL_BATCHES,
+    )
     num_steps = rows.steps_per_epoch * config.optimization.epochs  # type: ignore[operator]
     module = FineTuning(network, config.head, config.optimization, num_steps, seed, tokenizer.pad_token_id)
     state.restore(network, module.optimizer)
     module.micro_batch_examples = state.progress.micro_batch_examples or module.micro_batch_examples
     evaluations = Evaluations(
         state,
-        Validation(config.head, validation, tokenizer, labels),
+        judged,
         report,
         steps=evaluation_steps(num_steps, rows.steps_per_epoch, config.optimization.evaluations_per_epoch),
         num_steps=num_steps,

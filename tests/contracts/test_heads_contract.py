@@ -21,15 +21,24 @@ from lm_modules.model.stock import open_tokenizer
 torch.set_num_threads(1)
 FAMILY = members("lm_modules.heads")
 METRICS = members("lm_modules.evaluation.metrics")
-BASES: dict[str, Callable[[Path], Path]] = {"llama": save_llama, "bert": save_bert}
+BASES: dict[str, Callable[[Path], Path]] = {"decoder": save_llama, "encoder": save_bert}
 
 
-@pytest.fixture(params=FAMILY)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test over every head, on every base that can answer as it asks."""
+    if "base" in metafunc.fixturenames:
+        fitting = [(kind, base) for kind in FAMILY for base in BASES if base in FAMILY[kind].architectures]
+        metafunc.parametrize(("head", "base"), fitting, indirect=True)
+    elif "head" in metafunc.fixturenames:
+        metafunc.parametrize("head", FAMILY, indirect=True)
+
+
+@pytest.fixture
 def head(request: pytest.FixtureRequest) -> Head:
     return FAMILY[request.param]()
 
 
-@pytest.fixture(params=BASES)
+@pytest.fixture
 def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return BASES[request.param](tmp_path / "base")
 
@@ -51,7 +60,7 @@ def test_learns_three_examples_by_heart_and_says_so(head, base):
     head = head.fitted([each.fields for each in examples])
     torch.manual_seed(0)
     network = head.network(base, labels)
-    encoded = rows_of(head, examples, tokenizer)
+    encoded = head.prepare(network, rows_of(head, examples, tokenizer), tokenizer.pad_token_id)
     batch = head.collate([each for several in encoded for each in several], tokenizer.pad_token_id)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     first = head.loss(network, batch).item()
@@ -63,7 +72,7 @@ def test_learns_three_examples_by_heart_and_says_so(head, base):
     assert loss.item() < first / 4
     answers = predict(head, network, tokenizer, examples, encoded)
     references = [head.reference(each.fields) for each in examples]
-    best = METRICS[head.metrics[0]]()
+    best = next(METRICS[kind]() for kind in head.metrics if METRICS[kind].higher_is_better)
     assert score(best, [each.value for each in answers], references, labels) == pytest.approx(1, abs=0.01)
     if head.gives_probability:
         assert all(0.5 < each.probability <= 1 for each in answers)
@@ -78,7 +87,8 @@ def test_the_answer_does_not_depend_on_the_padding(head, base):
     torch.manual_seed(0)
     labels, tokenizer = labels_of(head), open_tokenizer(base, 64)
     network = head.network(base, labels).eval()
-    rows = [each for several in rows_of(head, examples_of(head), tokenizer) for each in several]
+    encoded = head.prepare(network, rows_of(head, examples_of(head), tokenizer), tokenizer.pad_token_id)
+    rows = [each for several in encoded for each in several]
     together = head.predict(network, head.collate(rows, tokenizer.pad_token_id))
     for row, beside in zip(rows, together, strict=True):
         (alone,) = head.predict(network, head.collate([row], tokenizer.pad_token_id))
@@ -90,7 +100,8 @@ def test_the_losses_of_rows_add_up_to_that_of_the_batch(head, base):
     torch.manual_seed(0)
     labels, tokenizer = labels_of(head), open_tokenizer(base, 64)
     network = head.network(base, labels).eval()
-    rows = [each for several in rows_of(head, examples_of(head), tokenizer) for each in several]
+    encoded = head.prepare(network, rows_of(head, examples_of(head), tokenizer), tokenizer.pad_token_id)
+    rows = [each for several in encoded for each in several]
 
     def total(some: list[Encoded]) -> torch.Tensor:
         return head.loss(network, head.collate(some, tokenizer.pad_token_id)) * head.num_targets(some)
@@ -102,15 +113,16 @@ def test_long_and_empty_texts_are_encoded_within_the_limit(head, base):
     tokenizer = open_tokenizer(base, 16)
     for text in ("", "word " * 1000, "\N{GRINNING FACE}" * 50):
         fields = {name: _with_text(value, text) for name, value in examples_of(head)[0].fields.items()}
-        asked = {name: value for name, value in fields.items() if name != head.target}
-        for row in head.encode(asked, tokenizer, labels_of(head)):
+        for row in head.encode(head.asked(fields), tokenizer, labels_of(head)):
             assert 1 <= len(row.token_ids) <= 16
 
 
 def _with_text(value, text: str):
-    """Return the value of a field with another text in it, if it holds one."""
+    """Return the value of a field with another text in it, if it holds one; a message holds one as its content."""
     if isinstance(value, list):
         return [_with_text(each, text) for each in value]
+    if isinstance(value, dict):
+        return {**value, "content": text} if "content" in value else value
     return text if isinstance(value, str) else value
 
 
@@ -124,6 +136,16 @@ def test_a_field_that_is_missing_or_of_another_type_is_named(head):
             with pytest.raises(ValueError, match=name):
                 head.checked({other: value for other, value in whole.items() if other != name})
     assert head.checked(head.checked(whole)) == head.checked(whole)
+
+
+def test_a_base_that_cannot_answer_is_refused(head, tmp_path):
+    for architecture, save in BASES.items():
+        base = save(tmp_path / architecture)
+        if architecture in head.architectures:
+            head.require_fitting(base)
+        else:
+            with pytest.raises(ValueError, match=head.kind):
+                head.network(base, labels_of(head))
 
 
 def test_equal_seeds_give_equal_networks(head, base):

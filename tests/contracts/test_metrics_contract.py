@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metric_examples import ANSWERS, LABELS
+from metric_examples import ANSWERS, LABELS, PERFECT
 
 from configs.component import members
 from lm_modules.evaluation.metrics import Metric
@@ -30,7 +30,8 @@ def pairs(metric: Metric) -> tuple[list[Any], list[Any]]:
 
 def test_perfect_predictions_score_best(metric, pairs):
     predictions, references = pairs
-    perfect, random_one = score(metric, references, references, LABELS), score(metric, predictions, references, LABELS)
+    best = [PERFECT.get(metric.kind, each) for each in references]
+    perfect, random_one = score(metric, best, references, LABELS), score(metric, predictions, references, LABELS)
     assert perfect > random_one if metric.higher_is_better else perfect < random_one
 
 

@@ -35,4 +35,22 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"question": "what colour?", "context": "a blue dog", "answers": {"text": ["blue"], "answer_start": [2]}},
         {"question": "where?", "context": "it rains", "answers": []},
     ],
+    "chat": [
+        {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "a cat"}]},
+        {"messages": [{"from": "human", "value": "two"}, {"from": "gpt", "value": "dogs"}]},
+        {
+            "messages": [
+                {"role": "system", "content": "Sum"},
+                {"role": "user", "content": "1+1"},
+                {"role": "assistant", "content": "2"},
+                {"role": "user", "content": "2+2"},
+                {"role": "assistant", "content": "4"},
+            ]
+        },
+    ],
+    "preference": [
+        {"prompt": "Hi", "chosen": "a cat", "rejected": "no dog"},
+        {"prompt": [{"from": "human", "value": "two"}], "chosen": "cats", "rejected": "dog"},
+        {"prompt": "1+1", "chosen": [{"role": "assistant", "content": "2"}], "rejected": "4"},
+    ],
 }

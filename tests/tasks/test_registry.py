@@ -66,6 +66,10 @@ def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[service] = tmp_path_factory.mktemp(service)
         kind(config).save_pretrained(found[service])
         tokenizer.save_pretrained(found[service])
+    found["chat"] = tmp_path_factory.mktemp("chat")
+    LlamaForCausalLM(config).save_pretrained(found["chat"])
+    tokenizer.chat_template = "{% for each in messages %}{{ each['content'] + eos_token }}{% endfor %}"
+    tokenizer.save_pretrained(found["chat"])
     return found
 
 
@@ -106,8 +110,8 @@ def test_the_stock_directory_comes_back_by_every_name(log, directories: dict[str
             logged_models.fetch_model(wrong)
 
 
-def test_a_registered_model_needs_nothing_of_ours_and_no_pickle(log) -> None:
-    for service in ("language_model", "classifier", "relation", "entities"):
+def test_a_registered_model_needs_nothing_of_ours_and_no_pickle(log, directories: dict[str, Path]) -> None:
+    for service in directories:
         location = tracking.client().get_logged_model(log(service).removeprefix("models:/")).artifact_location
         files = filing.local_path(location)
         assert files
@@ -136,6 +140,24 @@ def test_entities_and_relations_are_answered(log, directories: dict[str, Path]) 
     answers = model.predict(pandas.DataFrame({"text": pair}))
     assert answers == RelationService(directories["relation"]).predict(pair)
     assert answers[0]["label"] in ("cat", "dog")
+
+
+@pytest.mark.usefixtures("no_pickle")
+def test_a_chat_model_answers_conversations_like_the_stock_pipeline(log, directories: dict[str, Path]) -> None:
+    import mlflow
+    import pandas
+    from transformers import pipeline
+
+    conversations = [
+        [{"role": "user", "content": "hello"}],
+        [{"role": "system", "content": "no"}, {"role": "user", "content": "hi"}],
+    ]
+    model = mlflow.pyfunc.load_model(log("chat"))
+    answers = model.predict(pandas.DataFrame({"messages": conversations}), params={"max_new_tokens": 6})
+    stock = pipeline("text-generation", model=str(directories["chat"]), device="cpu")
+    for messages, answer in zip(conversations, answers, strict=True):
+        (expected,) = stock(messages, max_new_tokens=6, do_sample=False)
+        assert answer == expected["generated_text"][-1]["content"].strip()
 
 
 @pytest.mark.usefixtures("no_pickle")

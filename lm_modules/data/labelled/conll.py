@@ -59,7 +59,9 @@ class Conll(LabelledTable):
             raise ValueError(f"word_column and tag_column are both {self.tag_column}; give the tag another one")
         return self
 
-    def rows(self, file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
+    def rows(
+        self, file: Path, columns: Sequence[str], others: Sequence[str] = ()
+    ) -> Iterator[tuple[int, dict[str, Any]] | Unreadable]:
         """Yield the sentences of a file, by the number of their first line."""
         document, sentence = 0, _Sentence()
         num_sentences = 0

@@ -92,6 +92,8 @@ def _comparisons(comparisons: list[Comparison], titles: dict[str, str]) -> Table
     for each in comparisons:
         words = difference(each)
         estimate = Interval(value=each.difference, low=each.low, high=each.high)
+        if not each.higher_is_better:
+            estimate = Interval(value=-each.difference, low=-each.high, high=-each.low)
         picture = Drawing(whisker(estimate, -reach, reach, words, "main" if each.excludes_zero else "second", True), "")
         pair = f"{titles.get(each.challenger, each.challenger)} - {titles.get(each.baseline, each.baseline)}"
         rows.append([pair, metric(each.metric), words, picture, _zero(each)])
@@ -106,9 +108,9 @@ def _comparisons(comparisons: list[Comparison], titles: dict[str, str]) -> Table
 
 
 def _zero(comparison: Comparison) -> Badge:
-    if comparison.low > 0:
-        return Badge("above zero", "good")
-    return Badge("below zero", "bad") if comparison.high < 0 else Badge("includes zero", "warn")
+    if not comparison.excludes_zero:
+        return Badge("includes zero", "warn")
+    return Badge("above zero" if comparison.low > 0 else "below zero", "good" if comparison.is_better else "bad")
 
 
 def _scale(estimates: list[Interval]) -> tuple[float, float]:

@@ -59,15 +59,15 @@ def _why_missed(facts: ReportFacts) -> str:
 def _in_words(comparison: Comparison, split: SplitScore) -> str:
     challenger, baseline = (_title(name, split) for name in (comparison.challenger, comparison.baseline))
     figures = f"{metric(comparison.metric)} {difference(comparison)}, {percent(comparison.confidence, 0)} interval"
-    if comparison.low > 0:
+    if comparison.is_better:
         return f"{challenger} is better than {baseline}: {figures}, zero lies outside."
-    if comparison.high < 0:
+    if comparison.is_worse:
         return f"{challenger} is worse than {baseline}: {figures}, zero lies outside."
     return f"{challenger} and {baseline} cannot be told apart on these examples: {figures}, zero lies inside."
 
 
 def _tone(comparison: Comparison) -> Tone:
-    return "good" if comparison.low > 0 else "warn"
+    return "good" if comparison.is_better else "warn"
 
 
 def _title(name: str, split: SplitScore) -> str:

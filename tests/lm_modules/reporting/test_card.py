@@ -150,6 +150,7 @@ def test_a_language_model_that_reaches_the_aim_does_not_apologise(values: dict[s
     assert "missed" not in as_markdown(ReportFacts.model_validate(values))
 
 
+@pytest.mark.parametrize("higher_is_better", [True, False])
 @pytest.mark.parametrize(
     ("low", "high", "sentence"),
     [
@@ -159,9 +160,12 @@ def test_a_language_model_that_reaches_the_aim_does_not_apologise(values: dict[s
     ],
 )
 def test_the_place_against_tf_idf_is_said_as_it_is(
-    values: dict[str, Any], low: float, high: float, sentence: str
+    values: dict[str, Any], low: float, high: float, sentence: str, higher_is_better: bool
 ) -> None:
-    values["evaluation"]["comparisons"][1] |= {"difference": (low + high) / 2, "low": low, "high": high}
+    if not higher_is_better:
+        low, high = -high, -low
+    seen = {"difference": (low + high) / 2, "low": low, "high": high, "higher_is_better": higher_is_better}
+    values["evaluation"]["comparisons"][1] |= seen
     assert sentence in Page(as_html(ReportFacts.model_validate(values))).text
 
 
