@@ -55,6 +55,9 @@ class FinetuningOptimizationConfig(Config):
     """Longest gradient, by the 2-norm over all parameters; null does not clip."""
     evaluations_per_epoch: int = Field(default=2, ge=1)
     """How often in an epoch the validation split is scored, reported and a checkpoint written."""
+    validation_answers: int | None = Field(default=200, ge=1)
+    """Validation examples, always the same ones, that a head which writes (seq2seq) answers at an evaluation: writing
+    takes long. `validation/loss` is of all examples. Null answers all; heads that do not write always do."""
     early_stopping_patience: int | None = Field(default=4, ge=1)
     """Training ends after this many evaluations in a row without a better one; null never does."""
 
@@ -115,6 +118,25 @@ class FinetuningConfig(Config):
             raise ValueError(
                 f"optimization.class_weights weighs examples by their one label, and {self.head.kind} has none or "
                 "several; set it to equal"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _leaves_room_for_the_source(self) -> Self:
+        if (answer := getattr(self.head, "max_new_tokens", 0)) >= self.context_length:
+            raise ValueError(
+                f"head.max_new_tokens {answer} leaves nothing of context_length {self.context_length} for the source; "
+                "raise context_length, or lower head.max_new_tokens"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _answers_are_written(self) -> Self:
+        default = FinetuningOptimizationConfig.model_fields["validation_answers"].default
+        if not self.head.writes and self.optimization.validation_answers != default:
+            raise ValueError(
+                f"optimization.validation_answers {self.optimization.validation_answers} has no effect: "
+                f"{self.head.kind} answers all validation examples in one go; leave it out"
             )
         return self
 

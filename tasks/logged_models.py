@@ -38,6 +38,7 @@ Service = Literal[
     "question_answering",
     "regression",
     "chat",
+    "seq2seq",
 ]
 
 DIGEST = "rootstock.digest"
@@ -54,6 +55,7 @@ _FILES = {
     "regression": ("classifier_service.py", "regression_service.py"),
     "question_answering": ("question_answering_service.py", "spans.py"),
     "chat": ("chat_service.py",),
+    "seq2seq": ("source_tokens.py", "seq2seq_service.py"),
 }
 _REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors")
 
@@ -177,6 +179,9 @@ def _signature(service: Service) -> Any:
     if service == "question_answering":
         outputs = Schema([ColSpec("string", "answer"), ColSpec("double", "probability")])
         return ModelSignature(Schema([ColSpec("string", "question"), ColSpec("string", "context")]), outputs)
+    if service == "seq2seq":
+        fewer = ParamSchema([ParamSpec("max_new_tokens", "long", 0)])  # 0: as many as the model was taught to write
+        return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), fewer)
     inputs = Schema([ColSpec("string")])
     if service == "chat":
         message = Object([Property("role", DataType.string), Property("content", DataType.string)])

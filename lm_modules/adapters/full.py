@@ -28,7 +28,7 @@ class Full(Adapter):
         model.requires_grad_(True)
         if self.frozen_blocks == 0:
             return model
-        num_blocks = len(blocks(model)[1])
+        num_blocks = len(blocks(model))
         frozen = num_blocks if self.frozen_blocks == "all" else self.frozen_blocks
         if frozen > num_blocks:
             raise ValueError(f"frozen_blocks {frozen} is more than the {num_blocks} that the model has; lower it")

@@ -1,4 +1,4 @@
-"""What a model must be compared with before it means anything: no learning at all, and counting words."""
+"""What a model must be compared with before it means anything: no learning at all, counting words, looking up."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from lm_modules.heads import Head, Prediction
 
 WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 """Letters of scripts that set no space between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese."""
+
+TEXTS_AT_ONCE = 256
+"""Texts that are compared with all others in one product."""
 
 
 def majority(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
@@ -37,7 +41,6 @@ def tfidf(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list
 
     Where words do not stand apart, or none is in two texts, runs of one to three characters take their place.
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
@@ -46,9 +49,7 @@ def tfidf(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list
     texts = [head.text(each.fields) for each in train]
     asked = [head.text(each.fields) for each in test]
     references = [head.reference(each.fields) for each in train]
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2)
-    characters = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
-    counted = words if _words_recur(texts, words.build_tokenizer()) else characters
+    counted = _counted(texts, fewest_texts=2)
     regression = LogisticRegression(C=10.0, max_iter=1000)
     if any(isinstance(each, list) for each in references):
         several = MultiLabelBinarizer()
@@ -84,6 +85,52 @@ def frequent_tag(head: Head, train: Sequence[Example], test: Sequence[Example]) 
         shares = [those[tag] / those.total() for tag, those in zip(tags, known, strict=True)]
         answers.append(Prediction(tags, math.prod(shares)))
     return answers
+
+
+def nearest(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
+    """Answer with what the training split answers to the most similar text, by the cosine of TF-IDF vectors.
+
+    What a model that writes must beat to have learned more than to look up: on data full of near repetitions this is
+    hard to beat. The cosine stands for the probability; of equally similar texts the first in the split answers.
+    """
+    texts = [head.text(each.fields) for each in train]
+    counted = _counted(texts, fewest_texts=1)
+    known_NV, asked_MV = counted.fit_transform(texts), counted.transform([head.text(each.fields) for each in test])
+    answers = []
+    for start in range(0, len(test), TEXTS_AT_ONCE):
+        cosines_MN = (asked_MV[start : start + TEXTS_AT_ONCE] @ known_NV.T).toarray()
+        answers += [
+            Prediction(head.reference(train[place].fields), min(float(row[place]), 1.0))
+            for row, place in zip(cosines_MN, cosines_MN.argmax(axis=1), strict=True)
+        ]
+    return answers
+
+
+def lead(head: Head, train: Sequence[Example], test: Sequence[Example]) -> list[Prediction]:
+    """Answer with the beginning of the text itself, about as long as the median training answer, cut between words.
+
+    For summaries of texts that say the main thing first this is hard to beat (Nenkova 2005); for translations it is
+    what names, figures and marks are worth that stay as they are.
+    """
+    length = int(np.median([len(head.reference(each.fields)) for each in train]))
+    return [Prediction(_beginning(head.text(each.fields), length), 1.0) for each in test]
+
+
+def _beginning(text: str, length: int) -> str:
+    """Return at most so many characters, whole words if white space stands between any."""
+    if len(text) <= length or text[length].isspace():
+        return text[:length].strip()
+    words = text[:length].rsplit(maxsplit=1)
+    return words[0].strip() if words else ""
+
+
+def _counted(texts: Sequence[str], fewest_texts: int) -> Any:
+    """Return how words in so many texts are counted: alone and in pairs, or as runs of characters where none recurs."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=fewest_texts)
+    characters = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), sublinear_tf=True)
+    return words if _words_recur(texts, words.build_tokenizer()) else characters
 
 
 def _words_recur(texts: Sequence[str], tokenize: Callable[[str], list[str]]) -> bool:

@@ -39,6 +39,8 @@ TITLES = {
     "mean": "Mean of the training scores",
     "tfidf": "TF-IDF with logistic regression",
     "frequent_tag": "Most frequent tag of each word",
+    "nearest": "Answer to the most similar training example",
+    "lead": "Beginning of the text itself",
     "random_weights": "Same architecture from random weights",
     "tuned": "Pretrained, then fine-tuned",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,29 @@ BATCH_TOKENS = 8192
 
 
 def predict(
-    head: Head, network: Any, tokenizer: Any, examples: Sequence[Example], encoded: Sequence[Sequence[Encoded]]
+    head: Head,
+    network: Any,
+    tokenizer: Any,
+    examples: Sequence[Example],
+    encoded: Sequence[Sequence[Encoded]],
+    answered: Collection[int] | None = None,
 ) -> list[Prediction]:
     """Return the answers in the order of the examples; the network is left in the mode it was in.
 
-    `encoded` is what the head made of each example. Rows are batched by length, so that little is padding.
+    `encoded` is what the head made of each example. Rows are batched by length, so that little is padding. Of examples
+    that are not among the places `answered` (None: of none) the loss is enough.
     """
     device, was_training = next(network.parameters()).device, network.training
     network.eval()
     rows = [each for several in encoded for each in several]
+    is_asked = [answered is None or number in answered for number, several in enumerate(encoded) for _ in several]
     found: dict[int, Prediction] = {}
-    for places in _batches([len(each) for each in rows]):
-        batch = head.collate([rows[place] for place in places], tokenizer.pad_token_id)
-        batch = {name: tensor.to(device) for name, tensor in batch.items()}
-        found.update(zip(places, head.predict(network, batch), strict=True))
+    for ask, wanted in ((head.predict, True), (head.losses, False)):
+        chosen = [row for row, asked in enumerate(is_asked) if asked == wanted]
+        for places in _batches([len(rows[row]) for row in chosen]):
+            batch = head.collate([rows[chosen[place]] for place in places], tokenizer.pad_token_id)
+            batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            found.update(zip((chosen[place] for place in places), ask(network, batch), strict=True))
     network.train(was_training)
     answers, start = [], 0
     for example, several in zip(examples, encoded, strict=True):

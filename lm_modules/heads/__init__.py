@@ -46,7 +46,7 @@ class Encoded:
     num_more_tokens: int = 0
     """Tokens that the model writes or reads besides `token_ids`."""
     is_cut: bool = False
-    """Whether something of the example did not fit, where the head tells."""
+    """Whether the example has more than fits, which is lost."""
 
     def __len__(self) -> int:
         return len(self.token_ids) + self.num_more_tokens
@@ -69,7 +69,7 @@ class Prediction:
 class Head(Component):
     """What a fine-tuned model is asked to produce."""
 
-    architectures: ClassVar[tuple[str, ...]] = ("decoder", "encoder")
+    architectures: ClassVar[tuple[str, ...]] = ("decoder", "encoder", "encoder_decoder")
     """Which bases can answer, as `lm_modules.model.stock.architecture_of` calls them."""
     inputs: ClassVar[tuple[str, ...]]
     """Fields that the model reads; every example has them."""
@@ -89,12 +89,18 @@ class Head(Component):
     """By which `validation/...` weights and trials are chosen, where none is named; None is the first metric."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Names in `lm_modules.evaluation.baselines` of what answers without a model."""
+    writes: ClassVar[bool] = False
+    """Whether it writes answers token by token, which takes much longer than to tell their loss."""
     service: ClassVar[str]
     """What a registered model answers with: `lm_modules/serving/<service>_service.py`."""
     pipeline_tag: ClassVar[str]
     """The word for it on the Hugging Face Hub."""
     usage: ClassVar[str]
     """Lines of Python that ask the model in `directory`, for its card."""
+
+    def usage_of(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+        """Return these lines for one model, where models are not all asked alike."""
+        return self.usage
 
     @abstractmethod
     def checked(self, fields: Fields) -> dict[str, Any]:
@@ -192,6 +198,10 @@ class Head(Component):
     @abstractmethod
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
         """Return what each of what the batch was made of says, in that order, without gradients."""
+
+    def losses(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
+        """Return the loss of each row; what it says may be left out where that takes longer."""
+        return self.predict(network, batch)
 
     def answer(
         self,

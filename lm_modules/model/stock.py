@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from tokenizers import processors
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 # the table of newly initialised weights (a new head is always in it), and a remark on tensor parallelism without any
@@ -63,7 +70,8 @@ def open_tokenizer(base: str | Path, context_length: int | None = None) -> PreTr
     """Return the tokenizer, which pads on the right and cuts at `context_length` tokens (null keeps its own limit).
 
     A tokenizer without a padding token (GPT-2) pads with its end-of-text token. A special token that is written in a
-    text stays text.
+    text stays text. One of an encoder-decoder puts its end token behind every text, as T5's does, and goes on doing so
+    when it is saved: a classifier answers from there, and `transformers` sees the same tokens.
     """
     tokenizer = AutoTokenizer.from_pretrained(str(base), split_special_tokens=True)
     tokenizer.padding_side = tokenizer.truncation_side = "right"
@@ -71,7 +79,18 @@ def open_tokenizer(base: str | Path, context_length: int | None = None) -> PreTr
         tokenizer.pad_token = tokenizer.eos_token
     if context_length is not None:
         tokenizer.model_max_length = context_length
+    if architecture_of(base) == "encoder_decoder" and tokenizer.eos_token_id not in tokenizer("")["input_ids"]:
+        _end_every_text(tokenizer)
     return tokenizer
+
+
+def _end_every_text(tokenizer: Any) -> None:
+    end, backend = tokenizer.eos_token, tokenizer.backend_tokenizer
+    behind = processors.TemplateProcessing(
+        single=f"$A {end}", pair=f"$A $B {end}", special_tokens=[(end, tokenizer.eos_token_id)]
+    )
+    before = [backend.post_processor] if backend.post_processor else []
+    backend.post_processor = processors.Sequence([*before, behind])
 
 
 def architecture_of(base: str | Path) -> Literal["decoder", "encoder", "encoder_decoder"]:

@@ -106,4 +106,5 @@ def title(key: str) -> str:
 
 def metric(key: str) -> str:
     """Return the name of a metric as it is printed."""
-    return {"macro_f1": "macro-F1"}.get(key, title(key))
+    printed = {"macro_f1": "macro-F1", "bleu": "BLEU", "chrf": "chrF"}
+    return printed.get(key, title(key).replace("rouge ", "ROUGE-").replace("-l", "-L"))

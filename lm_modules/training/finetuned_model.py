@@ -21,7 +21,7 @@ tags: [rootstock]
 
 A stock `{architecture}` with {num_parameters:,} parameters, {origin}.{labels}
 
-| on the validation split | |
+| on the validation split{answers} | |
 |---|---|
 {scores}
 
@@ -51,12 +51,15 @@ def save_model(
         model.save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     (directory / "head.json").write_text(config.head.model_dump_json(), encoding="utf-8")
-    (directory / "README.md").write_text(_card(model, labels, config, result, from_random_weights), encoding="utf-8")
+    (directory / "README.md").write_text(
+        _card(model, tokenizer, labels, config, result, from_random_weights), encoding="utf-8"
+    )
     return directory
 
 
 def _card(
     model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
     labels: Sequence[str],
     config: FinetuningConfig,
     result: dict[str, Any],
@@ -70,8 +73,11 @@ def _card(
         num_parameters=model.num_parameters(),
         origin="trained from random weights" if from_random_weights else "fine-tuned from a pretrained language model",
         labels=f"\nIt answers with one of {len(labels)} labels: {named}." if labels else "",
+        answers=f" (the loss on all, the others on {result['validation_answers']} examples)"
+        if config.head.writes
+        else "",
         pipeline_tag=config.head.pipeline_tag,
-        usage=config.head.usage,
+        usage=config.head.usage_of(model, tokenizer),
         scores="\n".join(f"| {name.removeprefix('validation/')} | {value:.4f} |" for name, value in scores.items()),
         adapter=config.adapter.kind,  # type: ignore[union-attr]  # closed
         epochs=config.optimization.epochs,

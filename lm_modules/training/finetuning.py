@@ -82,7 +82,7 @@ def finetune(
     logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 
     weights = class_weights(config, train)
-    judged = Validation(config.head, validation, tokenizer, labels)
+    judged = Validation(config.head, validation, tokenizer, labels, config.optimization.validation_answers)
     by_example = [config.head.encode(each.fields, tokenizer, labels) for each in train]
     # before the state is restored: what a head asks is what the base says
     by_example, judged.encoded = (
@@ -95,6 +95,12 @@ def finetune(
     ]
     if not encoded:
         raise ValueError(f"no training example fits in {config.context_length} tokens; raise finetuning.context_length")
+    if num_cut := sum(each.is_cut for each in encoded):
+        logger.warning(
+            "%d of %d training examples are cut: they are longer than finetuning.context_length, or their answers than "
+            "finetuning.head.max_new_tokens",
+            *(num_cut, len(encoded)),
+        )
     if (page := config.head.preview(by_example, tokenizer)) is not None:
         (workdir / PREVIEW).write_text(page, encoding="utf-8")
     rows = LengthGroupedBatches(
@@ -129,6 +135,7 @@ def finetune(
         "seconds": progress.seconds,
         "trained_parameters": num_trained,
         "parameters": num_parameters,
+        **({"validation_answers": len(judged.answered)} if config.head.writes else {}),
         "stopped": evaluations.stopped,
     }
     if not evaluations.stopped:

@@ -15,6 +15,7 @@ from lm_modules.evaluation.metrics import Metric
 from lm_modules.evaluation.scores import score, statistics
 
 FAMILY = members("lm_modules.evaluation.metrics")
+Pairs = tuple[list[Any], list[Any]]
 
 
 @pytest.fixture(params=FAMILY)
@@ -23,7 +24,7 @@ def metric(request: pytest.FixtureRequest) -> Metric:
 
 
 @pytest.fixture
-def pairs(metric: Metric) -> tuple[list[Any], list[Any]]:
+def pairs(metric: Metric) -> Pairs:
     generator, answers = random.Random(0), ANSWERS.get(metric.kind, LABELS)
     return generator.choices(answers, k=60), generator.choices(answers, k=60)
 
@@ -32,19 +33,21 @@ def test_perfect_predictions_score_best(metric, pairs):
     predictions, references = pairs
     best = [PERFECT.get(metric.kind, each) for each in references]
     perfect, random_one = score(metric, best, references, LABELS), score(metric, predictions, references, LABELS)
+    assert perfect == pytest.approx(metric.best)
     assert perfect > random_one if metric.higher_is_better else perfect < random_one
 
 
 def test_order_does_not_matter(metric, pairs):
     order = random.Random(1).sample(range(60), 60)
     shuffled = [[values[place] for place in order] for values in pairs]
-    assert score(metric, *shuffled, LABELS) == score(metric, *pairs, LABELS)
+    assert score(metric, *shuffled, LABELS) == pytest.approx(score(metric, *pairs, LABELS), rel=1e-12)
 
 
 def test_two_halves_added_equal_the_whole(metric, pairs):
     predictions, references = pairs
     halves = [statistics(metric, predictions[part], references[part], LABELS) for part in (slice(25), slice(25, None))]
-    assert metric.value(sum(half.sum(axis=0) for half in halves)) == score(metric, *pairs, LABELS)
+    together = metric.value(sum(half.sum(axis=0) for half in halves))
+    assert together == pytest.approx(score(metric, *pairs, LABELS), rel=1e-12)
 
 
 def test_many_replicates_are_scored_at_once(metric, pairs):

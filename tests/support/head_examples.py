@@ -53,4 +53,12 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"prompt": [{"from": "human", "value": "two"}], "chosen": "cats", "rejected": "dog"},
         {"prompt": "1+1", "chosen": [{"role": "assistant", "content": "2"}], "rejected": "4"},
     ],
+    "seq2seq": [
+        {"source": "a red cat", "target": "gato rojo"},
+        {"source": "two dogs", "target": "dos perros"},
+        {"source": "it rains", "target": "llueve"},
+    ],
 }
+
+SETTINGS: dict[str, dict[str, Any]] = {"seq2seq": {"max_new_tokens": 12}}
+"""Settings that fit rows of 16 tokens, for heads whose defaults do not."""

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from lm_modules.model.stock import quiet_loading
 
@@ -61,6 +69,29 @@ def save_bert(directory: Path) -> Path:
             num_attention_heads=2,
             max_position_embeddings=64,
             pad_token_id=fast.pad_token_id,
+        )
+    )
+    return _save(model, fast, directory)
+
+
+def save_t5(directory: Path) -> Path:
+    """Save a random encoder-decoder of two blocks each, with a byte-level tokenizer that adds nothing, as ours do."""
+    torch.manual_seed(0)
+    tokenizer = _byte_tokenizer("<pad>", "</s>")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>", pad_token="<pad>")
+    model = T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=tokenizer.get_vocab_size(),
+            d_model=32,
+            d_kv=16,
+            d_ff=64,
+            num_layers=2,
+            num_heads=2,
+            feed_forward_proj="gated-silu",
+            dropout_rate=0.0,
+            decoder_start_token_id=fast.pad_token_id,
+            pad_token_id=fast.pad_token_id,
+            eos_token_id=fast.eos_token_id,
         )
     )
     return _save(model, fast, directory)

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_models import save_llama, save_t5
 
+from lm_modules.data.documents import Example
+from lm_modules.evaluation.predictions import predict_with_directory
+from lm_modules.heads.seq2seq import Seq2seq
+from lm_modules.model.stock import open_tokenizer
 from tasks import filing, logged_models, registry, tracking
 from tasks.digests import digest_directory
 
@@ -213,6 +218,30 @@ def test_the_language_model_continues_prompts_as_generate_does(log, directories:
     answers = model.predict(["one", "two"], params=settings)
     assert answers == [generate(directories["language_model"], prompt, **settings) for prompt in ("one", "two")]
     assert answers != model.predict(["one", "two"], params={**settings, "seed": 6})
+
+
+@pytest.mark.usefixtures("no_pickle")
+@pytest.mark.parametrize("save", [save_t5, save_llama])
+def test_a_model_that_writes_answers_as_its_head_does(save, tmp_path: Path) -> None:
+    import mlflow
+    import pandas
+
+    head = Seq2seq(max_new_tokens=12, num_beams=2, prompt="{source}: ")
+    base = save(tmp_path / "base")
+    network, tokenizer = head.network(base, []), open_tokenizer(base, 40)
+    network.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "head.json").write_text(head.model_dump_json())
+    texts = ["one", "a text that is too long for what is left beside the answer"]
+    examples = [Example(text, {"source": text, "target": ""}) for text in texts]
+    expected = [each.value for each in predict_with_directory(tmp_path / "model", examples)]
+    with tracking.open_run("make", experiment="registry", key="make") as run:
+        uri = logged_models.log_model(run.id, tmp_path / "model", name="tiny", service="seq2seq")
+    model = mlflow.pyfunc.load_model(uri)
+    assert model.predict(texts) == expected
+    assert model.predict(pandas.DataFrame({"source": texts}), params={"max_new_tokens": 0}) == expected
+    (shorter, _) = model.predict(texts, params={"max_new_tokens": 1})
+    assert len(shorter) < len(expected[0])
 
 
 def test_the_champion_moves_with_its_verdict_and_can_be_rolled_back(log) -> None:

@@ -26,6 +26,8 @@ class Metric(Component):
 
     higher_is_better: ClassVar[bool] = True
     """Whether a larger value is a better one."""
+    best: ClassVar[float] = 1.0
+    """The value of answers that all are right."""
 
     @abstractmethod
     def statistics(self, prediction: Any, reference: Any, labels: Sequence[str]) -> tuple[float, ...]:

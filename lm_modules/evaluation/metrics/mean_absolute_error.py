@@ -15,6 +15,7 @@ class MeanAbsoluteError(Metric):
     """Mean distance to the right number, in its unit; as `sklearn.metrics.mean_absolute_error`."""
 
     higher_is_better: ClassVar[bool] = False
+    best: ClassVar[float] = 0.0
 
     kind: Literal["mean_absolute_error"] = "mean_absolute_error"
 

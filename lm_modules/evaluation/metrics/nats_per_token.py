@@ -18,6 +18,7 @@ class NatsPerToken(Metric):
     """
 
     higher_is_better: ClassVar[bool] = False
+    best: ClassVar[float] = 0.0
 
     kind: Literal["nats_per_token"] = "nats_per_token"
 

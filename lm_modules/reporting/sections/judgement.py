@@ -87,9 +87,10 @@ def _models(split: SplitScore, key: str) -> Table:
 
 
 def _comparisons(comparisons: list[Comparison], titles: dict[str, str]) -> Table:
-    reach = max(max(abs(each.low), abs(each.high)) for each in comparisons) or 1.0
     rows: list[list[Cell]] = []
     for each in comparisons:
+        alike = [other for other in comparisons if other.metric == each.metric]  # metrics differ in their scale
+        reach = max(max(abs(other.low), abs(other.high)) for other in alike) or 1.0
         words = difference(each)
         estimate = Interval(value=each.difference, low=each.low, high=each.high)
         if not each.higher_is_better:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_models import save_bert, save_llama
+from stock_bases import save_base
+from tiny_models import save_bert, save_llama, save_t5
 
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.training.dropout import apply_dropout
 
 torch.set_num_threads(1)
 TOKENS = torch.arange(2, 34).reshape(4, 8)
+TOKENS[:, -1] = 1  # T5's classifier answers from the end token
+BASES = {
+    "llama": save_llama,
+    "bert": save_bert,
+    "t5": save_t5,
+    "t5 with rates": lambda directory: save_base("t5", directory, dropout_rate=0.2),
+}
 
 
-@pytest.fixture(params=[save_llama, save_bert], ids=["llama", "bert"])
+@pytest.fixture(params=BASES.values(), ids=BASES)
 def network(request, tmp_path):
     torch.manual_seed(0)
     return SequenceClassification().network(request.param(tmp_path), ["a", "b"])

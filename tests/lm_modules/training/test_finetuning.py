@@ -11,16 +11,18 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_models import save_bert, save_labelled, save_llama
+from tiny_models import save_bert, save_labelled, save_llama, save_t5
 from transformers import pipeline
 
 from configs.finetuning import FinetuningConfig
 from lm_modules.data.labelled_examples import read_examples
 from lm_modules.evaluation.predictions import predict_with_directory
+from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.training import finetuning_evaluations, trainer
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_evaluations import evaluation_steps
 from lm_modules.training.finetuning_module import parameter_groups
+from lm_modules.training.layers import block_matrices, depth_of_parameters
 from lm_modules.training.reporting import TOTAL, keep_going
 
 torch.set_num_threads(1)
@@ -219,6 +221,19 @@ def test_learning_rates_fall_from_the_head_to_the_embedding(save, tmp_path):
         assert rate == pytest.approx(expected), name
     decays = {each.ndim > 1: of_parameter[id(each)]["weight_decay"] for each in network.parameters()}
     assert decays == {True: 0.1, False: 0.0}
+
+
+def test_the_blocks_of_a_decoder_come_after_those_of_its_encoder(tmp_path):
+    network = SequenceClassification().network(save_t5(tmp_path), ["a", "b"])
+    depths = depth_of_parameters(network)
+    stacks = {"encoder.block.0.": 1, "encoder.block.1.": 2, "encoder.final": 2, "decoder.block.0.": 3}
+    for part, depth in (stacks | {"decoder.block.1.": 4, "decoder.final": 5, "classification_head": 5}).items():
+        assert {found for name, found in depths.items() if part in name} == {depth}, part
+    assert depths["transformer.shared.weight"] == 0
+    assert {name.split(".block.")[0] for name in block_matrices(network)} == {
+        "transformer.encoder",
+        "transformer.decoder",
+    }
 
 
 @pytest.mark.parametrize(
