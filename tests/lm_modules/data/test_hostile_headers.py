@@ -192,7 +192,7 @@ def test_pipes_in_a_folder_are_named(tmp_path: Path) -> None:
 
 
 def test_fields_without_number_are_not_all_kept() -> None:
-    found = FieldsFound("a.jsonl", ("text",))
+    found = FieldsFound("a.jsonl", ("text",), always=("text",), strings=("text",))
     for number in range(10_000):
         found.note({f"field {number}": 1})
     assert len(found.seen) == MOST_FIELDS

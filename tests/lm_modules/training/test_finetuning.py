@@ -31,8 +31,10 @@ CODE = """
 import sys, time, torch
 from pathlib import Path
 from configs.finetuning import FinetuningConfig
+from lm_modules.training import trainer
 from lm_modules.training.finetuning import finetune
 torch.set_num_threads(1)
+trainer.WORTHWHILE_SPEEDUP = 1e9  # the first process of each would time for itself which precision is faster
 def report(step, values):
     if "validation/loss" not in values:
         return False
@@ -129,7 +131,8 @@ def test_reports_between_evaluations_change_nothing_and_their_stop_waits_for_one
     assert (stopped["stopped"], stopped["steps"]) == (True, 6)
 
 
-def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, tmp_path):
+def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "WORTHWHILE_SPEEDUP", 1e9)
     whole = finetune(settings(), base=base, data=data, workdir=tmp_path / "whole", seed=3, report=keep_going)
     arguments = [settings().model_dump_json(), str(base), str(data), str(tmp_path / "killed"), "6"]
     with subprocess.Popen([sys.executable, "-c", CODE, *arguments], stdout=subprocess.PIPE, text=True) as process:
