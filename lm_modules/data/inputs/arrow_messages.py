@@ -1,4 +1,4 @@
-"""How large the messages of Arrow's files are once they are unpacked, told without unpacking them.
+"""Where the batches of Arrow's files lie, and how large they are once they are unpacked, told without unpacking them.
 
 A column of a batch may be compressed, and begins with its size before that. Arrow allots that size, whatever it is. So
 it is looked up before: https://arrow.apache.org/docs/format/Columnar.html#format-ipc and
@@ -7,89 +7,140 @@ https://flatbuffers.dev/internals.
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Container, Iterator, Sequence
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple
+
+from lm_modules.data.inputs.damage import RefusedError
 
 MAGIC = b"ARROW1"
 MOST_METADATA_BYTES = 16 << 20
 CONTINUED = 0xFFFFFFFF
 DICTIONARY_BATCH, RECORD_BATCH = 2, 3
+DICTIONARIES, RECORD_BATCHES = 2, 3
+"""Slots of the table at the end of a file."""
 
 
-class Size(NamedTuple):
-    """Bytes of a batch as they lie in the file, and as they are in memory."""
+class Place(NamedTuple):
+    """Where a message lies: what tells about its body, and behind that the body."""
 
-    packed: int
-    unpacked: int
+    start: int
+    about_bytes: int
+    body_bytes: int
+
+    @property
+    def end(self) -> int:
+        """Where the next may begin."""
+        return self.start + self.about_bytes + self.body_bytes
 
 
-def batch_sizes(binary: BinaryIO) -> Iterator[Size]:
-    """Yield the sizes of the batches as far as the file makes sense, those that its end names if there is one.
+class Column(NamedTuple):
+    """How many buffers a column has in every batch, and how many views, of which each has more."""
 
-    What is damaged beyond that is for Arrow to find.
-    """
+    num_buffers: int
+    num_views: int
+
+
+class Message(NamedTuple):
+    """Bytes of a batch as they lie in the file and as they are in memory, and its rows; all 0 if it is no batch."""
+
+    kind: int
+    end: int
+    num_rows: int = 0
+    packed: int = 0
+    unpacked: int = 0
+
+
+def places(binary: BinaryIO, slot: int) -> list[Place]:
+    """Return where the batches, or the dictionaries, of a file lie, by its end."""
     try:
-        if binary.read(len(MAGIC)) != MAGIC:
-            binary.seek(-len(MAGIC), 1)
-            yield from _following(binary)
-        else:
-            for place in _blocks(binary):
-                binary.seek(place)
-                yield from (size for size, _ in _message(binary) if size)
-    except (struct.error, ValueError, OSError, OverflowError):
-        return
+        binary.seek(-10, 2)
+        end = binary.tell()
+        (length,) = struct.unpack("<i", binary.read(4))
+        binary.seek(end - length)
+        data = _Flat(binary.read(length))
+        return [Place(*each) for each in data.structs(data.root(), slot, "<qi4xq")]
+    except (struct.error, ValueError, OSError) as error:
+        raise RefusedError("damaged: its end cannot be read", str(error)) from error
 
 
-def _following(binary: BinaryIO) -> Iterator[Size]:
-    place = binary.tell()
-    while True:
-        binary.seek(place)
-        found = list(_message(binary))
-        if not found:
-            return
-        ((size, place),) = found
-        if size:
-            yield size
+def in_order(before: Place | None, place: Place) -> None:
+    """Raise `RefusedError` if a place does not lie behind the one before: they are written one after the other."""
+    if min(place) < 0 or (before and before.end > place.start):
+        raise RefusedError("damaged: batches that overlap", f"byte {place.start}")
 
 
-def _message(binary: BinaryIO) -> Iterator[tuple[Size | None, int]]:
-    """Yield the size of the message at hand, None if it is no batch, and where the next begins; nothing at the end."""
-    (length,) = struct.unpack("<I", binary.read(4))
-    if length == CONTINUED:
-        (length,) = struct.unpack("<I", binary.read(4))
-    if not 0 < length <= MOST_METADATA_BYTES:
-        return
-    data = _Flat(binary.read(length))
-    body = binary.tell()
-    message = data.root()
-    body_bytes = data.number(message, 3, "<q")
-    kind, header = data.number(message, 1, "<B"), data.table(message, 2)
-    if kind == DICTIONARY_BATCH and header:
-        header = data.table(header, 1)
-    size = None
-    if kind in (DICTIONARY_BATCH, RECORD_BATCH) and header:
-        packed = unpacked = 0
-        for offset, num_bytes in data.pairs(header, 2):
-            packed += max(num_bytes, 0)
-            before = num_bytes
-            if data.table(header, 3) and num_bytes >= 8:
+def layout(kind: Any) -> Column:
+    """Return what buffers a column of an Arrow type has, from an empty one."""
+    import pyarrow as arrow
+
+    empty = arrow.record_batch([arrow.nulls(0, kind)], names=["x"]).serialize()
+    data, _ = _about(io.BytesIO(empty), 0)
+    batch = data.table(data.root(), 2)
+    return Column(*(len(list(data.structs(batch, slot, form))) for slot, form in ((2, "<qq"), (4, "<q"))))
+
+
+def message(
+    binary: BinaryIO, place: Place | int, columns: Sequence[Column] = (), wanted: Container[int] = ()
+) -> Message | None:
+    """Return the message at a place, only the `wanted` of its columns counted; None at the end of a stream.
+
+    Of a dictionary all is counted. `RefusedError` if it cannot be read.
+    """
+    start = place if isinstance(place, int) else place.start
+    try:
+        data, body = _about(binary, start)
+        if not data.data:
+            return None
+        body = body if isinstance(place, int) else start + place.about_bytes
+        table = data.root()
+        kind, header = data.number(table, 1, "<B"), data.table(table, 2)
+        end = body + data.number(table, 3, "<q")
+        if end < body:
+            raise ValueError("a body of less than nothing")
+        if kind not in (DICTIONARY_BATCH, RECORD_BATCH):
+            return Message(kind, end)
+        batch = data.table(header, 1) if kind == DICTIONARY_BATCH else header
+        buffers = list(data.structs(batch, 2, "<qq"))
+        if kind == RECORD_BATCH:
+            buffers = _wanted(buffers, [each for (each,) in data.structs(batch, 4, "<q")], columns, wanted)
+        is_packed, unpacked = data.table(batch, 3), 0
+        for offset, num_bytes in buffers:
+            before = -1
+            if is_packed and num_bytes >= 8:
                 binary.seek(body + offset)
                 (before,) = struct.unpack("<q", binary.read(8))
             unpacked += before if before >= 0 else num_bytes
-        size = Size(packed, unpacked)
-    yield size, body + max(body_bytes, 0)
+        packed = sum(max(num_bytes, 0) for _, num_bytes in buffers)
+        return Message(kind, end, max(data.number(batch, 0, "<q"), 0), packed, unpacked)
+    except (struct.error, ValueError, OSError, OverflowError) as error:
+        raise RefusedError("damaged: a batch that cannot be read", f"{error} (byte {start})") from error
 
 
-def _blocks(binary: BinaryIO) -> list[int]:
-    """Return where the batches of a file lie, by its end."""
-    binary.seek(-10, 2)
-    end = binary.tell()
-    (length,) = struct.unpack("<i", binary.read(4))
-    binary.seek(end - length)
-    data = _Flat(binary.read(length))
-    footer = data.root()
-    return [place for slot in (2, 3) for place, *_ in data.structs(footer, slot, "<qi4xq")]
+def _about(binary: BinaryIO, start: int) -> tuple[_Flat, int]:
+    """Return what tells about a message, and where that ends; nothing at the end of a stream."""
+    binary.seek(start)
+    head = binary.read(4)
+    if head == struct.pack("<I", CONTINUED):
+        head = binary.read(4)
+    length = struct.unpack("<I", head)[0] if head else 0
+    if length > MOST_METADATA_BYTES:
+        raise ValueError(f"{length} bytes that tell about it")
+    return _Flat(binary.read(length)), binary.tell()
+
+
+def _wanted(
+    buffers: list[tuple[int, ...]], views: list[int], columns: Sequence[Column], wanted: Container[int]
+) -> list[tuple[int, ...]]:
+    found: list[tuple[int, ...]] = []
+    left, views_left = iter(buffers), iter(views)
+    for number, column in enumerate(columns):
+        more = sum(islice(views_left, column.num_views))
+        own = list(islice(left, column.num_buffers + more))
+        found += own if number in wanted else []
+    return found
 
 
 class _Flat:
@@ -128,6 +179,3 @@ class _Flat:
             return
         for number in range(self.at(place, "<I")):
             yield struct.unpack_from(form, self.data, place + 4 + number * struct.calcsize(form))
-
-    def pairs(self, table: int, slot: int) -> Iterator[tuple[int, ...]]:
-        return self.structs(table, slot, "<qq")

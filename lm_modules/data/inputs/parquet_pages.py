@@ -1,49 +1,33 @@
-"""What the columns of a Parquet file grow to once they are unpacked, told without unpacking them.
+"""What the pages of a Parquet column grow to once they are unpacked, told without unpacking them.
 
 The end of a file tells sizes, but its pages need not agree with it, and what a page says of itself is what is allotted.
-So the headers of the pages are read here, and the end of the file too, because pyarrow 25 ends the process over some
-that are damaged. The layout is of https://parquet.apache.org/docs/file-format, in the compact protocol of Thrift.
+So the headers of the pages are looked at here, in the compact protocol of Thrift: a few numbers are read, and all else
+is passed over. https://parquet.apache.org/docs/file-format and
+https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from lm_modules.data.inputs.damage import RefusedError
-from lm_modules.data.inputs.thrift import Struct, read_struct
 
 HEADER_BYTES = (1 << 10, 1 << 16, 16 << 20)
 """Read one after the other, until a header ends; the smallest and the largest value of a page can stand in it."""
-BYTE_ARRAY = 6
+MOST_VALUES, DEEPEST = 1000, 8
+"""Of a header; the format has some thirty, three deep."""
+KIND, UNPACKED, PACKED, ENCODING, ENCODING_2 = (1,), (2,), (3,), (5, 2), (8, 4)
+WANTED = frozenset({KIND, UNPACKED, PACKED, ENCODING, ENCODING_2})
+"""By the numbers of their fields, from the outermost; all are of 32 bits."""
 DICTIONARY_PAGE = 2
 DELTA_BYTE_ARRAY = 7
-DAMAGED = "damaged, or no parquet file"
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A column of a row group, as the end of the file tells it."""
-
-    name: str
-    is_bytes: bool
-    start: int
-    packed_bytes: int
-    unpacked_bytes: int
-
-
-class RowGroup(NamedTuple):
-    """Rows that are stored together; bytes are without compression, for all columns."""
-
-    num_bytes: int
-    num_rows: int
-    chunks: list[Chunk]
+TRUE, FALSE, BYTE, INT_16, INT_32, INT_64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(1, 13)
+Path = tuple[int, ...]
 
 
 class Growth(NamedTuple):
-    """What the pages of a chunk grow to."""
+    """What the pages of a column in a row group grow to."""
 
     num_bytes: int
     has_dictionary: bool
@@ -52,65 +36,115 @@ class Growth(NamedTuple):
     """Longest such value there can be other than in the first page."""
 
 
-def row_groups(binary: BinaryIO) -> list[RowGroup]:
-    """Return the row groups of a file."""
-    try:
-        binary.seek(-8, 2)
-        end = binary.tell()
-        (length,) = struct.unpack("<I", binary.read(4))
-        binary.seek(end - length)
-        footer, _ = read_struct(binary.read(length))
-        return [
-            RowGroup(int(each[2]), int(each[3]), [_chunk(chunk[3]) for chunk in each[1]])
-            for each in footer.get(4) or []
-        ]
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
-        raise RefusedError(DAMAGED, f"its end cannot be read: {error!r}") from error
-
-
-def _chunk(about: Struct) -> Chunk:
-    path = b".".join(about[3]).decode("utf-8", "replace")
-    starts = [int(about[field]) for field in (9, 11) if about.get(field)]
-    return Chunk(path, about[1] == BYTE_ARRAY, min(starts, default=0), int(about[7]), int(about[6]))
-
-
-def growth(binary: BinaryIO, chunk: Chunk) -> Growth:
-    """Return what a chunk grows to. Where a header makes no sense the rest is left to the reader, which stops there."""
+def growth(binary: BinaryIO, start: int, end: int) -> Growth:
+    """Return what the pages between two places grow to; `RefusedError` for a header that readers differ about."""
     num_bytes = shared = 0
     has_dictionary = False
-    for index, (unpacked, page) in enumerate(_pages(binary, chunk)):
-        num_bytes += unpacked
-        if page.get(1) == DICTIONARY_PAGE and index == 0:
+    for index, page in enumerate(_pages(binary, start, end)):
+        num_bytes += page[UNPACKED]
+        if page.get(KIND) == DICTIONARY_PAGE and index == 0:
             has_dictionary = True
-        elif page.get(1) == DICTIONARY_PAGE or DELTA_BYTE_ARRAY in (_field(page, 5, 2), _field(page, 8, 4)):
+        elif page.get(KIND) == DICTIONARY_PAGE or DELTA_BYTE_ARRAY in (page.get(ENCODING), page.get(ENCODING_2)):
             # in that encoding a value is the one before, as far as a number tells, and what differs
-            shared = max(shared, unpacked)
-    return Growth(max(num_bytes, chunk.unpacked_bytes), has_dictionary, shared)
+            shared = max(shared, page[UNPACKED])
+    return Growth(num_bytes, has_dictionary, shared)
 
 
-def _field(page: Struct, outer: int, inner: int) -> Any:
-    header = page.get(outer)
-    return header.get(inner) if isinstance(header, dict) else None
-
-
-def _pages(binary: BinaryIO, chunk: Chunk) -> Iterator[tuple[int, Struct]]:
-    place, end = chunk.start, chunk.start + chunk.packed_bytes
-    while 0 <= place < end:
+def _pages(binary: BinaryIO, place: int, end: int) -> Iterator[dict[Path, int]]:
+    while place < end:
         binary.seek(place)
-        data = b""
+        data, header = b"", None
         for most_bytes in HEADER_BYTES:
             data += binary.read(most_bytes)
             try:
-                page, header_bytes = read_struct(data)
+                header = _Header(data)
                 break
             except IndexError:
                 continue
-            except ValueError:
-                return
+            except ValueError as error:
+                raise _damaged(place, str(error)) from error
+        if header is None or min(header.found.get(UNPACKED, -1), header.found.get(PACKED, -1)) < 0:
+            raise _damaged(place, "without an end, or sizes")
+        yield header.found
+        place += header.place + header.found[PACKED]
+
+
+def _damaged(place: int, what: str) -> RefusedError:
+    return RefusedError("damaged: a page with a header that cannot be read", f"{what} (byte {place})")
+
+
+class _Header:
+    """Reads a struct: an IndexError if it does not end, a ValueError if a reader could take it for another."""
+
+    def __init__(self, data: bytes):
+        self.data, self.place, self.num_values = data, 0, 0
+        self.found: dict[Path, int] = {}
+        self.struct(())
+
+    def struct(self, path: Path) -> None:
+        field = 0
+        while head := self.byte():
+            field = field + (head >> 4) if head >> 4 else self.zigzag()
+            # beyond these bounds readers differ in what field it is
+            if not 0 < field < 1 << 15:
+                raise ValueError(f"field {field}")
+            if head & 15 not in (TRUE, FALSE):
+                self.value(head & 15, (*path, field))
+
+    def value(self, kind: int, path: Path) -> None:
+        self.num_values += 1
+        if self.num_values > MOST_VALUES or len(path) > DEEPEST:
+            raise ValueError("too many values, or too deep")
+        if path in WANTED:
+            if kind != INT_32 or path in self.found:
+                raise ValueError(f"field {path} is told twice, or no number")
+            self.found[path] = self.zigzag()
+            if not -(1 << 31) <= self.found[path] < 1 << 31:
+                raise ValueError(f"field {path} is {self.found[path]}")
+        elif kind in (INT_16, INT_32, INT_64):
+            self.varint()
+        elif kind in (TRUE, FALSE, BYTE):
+            self.skip(1)
+        elif kind == DOUBLE:
+            self.skip(8)
+        elif kind == BINARY:
+            self.skip(self.varint())
+        elif kind == STRUCT:
+            self.struct(path)
+        elif kind in (LIST, SET):
+            head = self.byte()
+            self.values(head >> 4 if head >> 4 < 15 else self.varint(), (head & 15,), path)
+        elif kind == MAP:
+            count = self.varint()
+            kinds = self.byte() if count else 0
+            self.values(count, (kinds >> 4, kinds & 15), path)
         else:
-            return
-        unpacked, packed = page.get(2), page.get(3)
-        if not isinstance(unpacked, int) or not isinstance(packed, int) or min(unpacked, packed) < 0:
-            return
-        yield unpacked, page
-        place += header_bytes + packed
+            raise ValueError(f"no kind of value: {kind}")
+
+    def values(self, count: int, kinds: Path, path: Path) -> None:
+        for _ in range(count):
+            for kind in kinds:
+                self.value(kind, (*path, 0))
+
+    def byte(self) -> int:
+        self.place += 1
+        return self.data[self.place - 1]
+
+    def skip(self, count: int) -> None:
+        self.place += count
+        if self.place > len(self.data):
+            raise IndexError("it ends too soon")
+
+    def varint(self) -> int:
+        value = shift = 0
+        while shift < 70:
+            byte = self.byte()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+        raise ValueError("no number")
+
+    def zigzag(self) -> int:
+        value = self.varint()
+        return value >> 1 ^ -(value & 1)

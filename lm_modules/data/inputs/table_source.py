@@ -5,21 +5,32 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from itertools import repeat
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from lm_modules.data.documents import Document, Unreadable
 from lm_modules.data.inputs.archives import seekable
 from lm_modules.data.inputs.compression import Guard
-from lm_modules.data.inputs.damage import RefusedError
+from lm_modules.data.inputs.damage import DAMAGE, RefusedError, damage, detail
 from lm_modules.data.inputs.file_source import FileSource
 from lm_modules.data.inputs.files import InputFile
 from lm_modules.data.inputs.parts import Part, Range
 from lm_modules.data.inputs.streams import Stream, opened
-from lm_modules.data.inputs.tables import bounded, groups_of, require_columns, texts_of, validated
+from lm_modules.data.inputs.tables import bounded, groups_of, require_columns, texts_of
+
+
+class Block(NamedTuple):
+    """Rows that a file holds together; how many is None where it can be known only by reading them."""
+
+    num_bytes: int
+    num_rows: int | None
 
 
 class TableSource(FileSource):
-    """Rows of tables, cut between the blocks in which their files hold them."""
+    """Rows of tables, cut between the blocks in which their files hold them.
+
+    Each block is judged by itself, so that it makes no difference how a file is cut: what is wrong with one takes none
+    of the rows of the others.
+    """
 
     text_field: str = "text"
     """The column that holds the text."""
@@ -31,33 +42,69 @@ class TableSource(FileSource):
         """Return an open table, and the names of its columns."""
 
     @abstractmethod
-    def blocks(self, table: Any) -> Iterator[tuple[int, int]]:
-        """Yield (bytes, rows) of each block; nothing if the table cannot be cut."""
+    def num_blocks(self, table: Any) -> int:
+        """Return how many blocks there are: one if the table cannot be cut."""
 
     @abstractmethod
-    def batches(self, table: Any, columns: list[str], start: int, end: int | None) -> Iterator[tuple[Any, int]]:
-        """Yield record batches of the blocks from `start` to `end`, or to the last, each with how many bytes of the
-        file were read for all so far. `BombError` before one is unpacked that is far larger than that."""
+    def block(self, table: Any, index: int) -> Block:
+        """Return what the file tells of a block."""
+
+    @abstractmethod
+    def batches(self, table: Any, index: int) -> Iterator[tuple[Any, int]]:
+        """Yield record batches of a block, with `columns` at least, and how many bytes of the file they take so far.
+
+        `BombError` before one is unpacked that is far larger than that.
+        """
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns that are wanted, each once."""
+        return list(dict.fromkeys(each for each in (self.text_field, self.group_field) if each))
 
     def read(self, stream: Stream, part: Part) -> Iterator[Document | Unreadable]:
         """Yield one document a row; memory holds a batch of rows."""
         import pyarrow as arrow
 
-        columns = [each for each in (self.text_field, self.group_field) if each]
-        number = part.first - 1
-        try:
-            with seekable(stream.binary) as binary:
+        with seekable(stream.binary) as binary:
+            try:
                 table, known = self.opened_table(bounded(binary))
-                require_columns(stream.place, tuple(columns), known)
-                guard = Guard(self.max_expansion)
-                for batch, packed_bytes in self.batches(table, columns, part.start, part.end):
-                    for document in self._documents(validated(batch), stream, number):
-                        # one text of a few bytes may stand in every row
-                        guard.count(len(document.text) if isinstance(document, Document) else 0, packed_bytes)
+            except arrow.ArrowException as error:
+                raise self._damaged(error) from error
+            require_columns(stream.place, self.columns(), known)
+            number = part.first - 1
+            for index in range(part.start, self.num_blocks(table) if part.end is None else part.end):
+                num_rows = self.block(table, index).num_rows
+                last = None if num_rows is None else number + num_rows
+                try:
+                    for document in self._rows(table, index, stream, number, last):
                         number += 1
                         yield document
+                except DAMAGE as error:
+                    reason = f"{damage(error)}; this row and the rest of its block are lost"
+                    source = self.name or self.kind
+                    yield Unreadable(source, stream.place, number + 1, reason, detail(error), last or None)
+                number = number if last is None else last
+
+    def _rows(
+        self, table: Any, index: int, stream: Stream, number: int, last: int | None
+    ) -> Iterator[Document | Unreadable]:
+        """Yield the rows of a block, of which the first has the number after `number`."""
+        import pyarrow as arrow
+
+        guard = Guard(self.max_expansion)
+        try:
+            for batch, packed_bytes in self.batches(table, index):
+                if last is not None and number + batch.num_rows > last:
+                    raise RefusedError("damaged: a block with more rows than its file tells")
+                for document in self._documents(batch, stream, number):
+                    # one text of a few bytes may stand in every row
+                    guard.count(len(document.text) if isinstance(document, Document) else 0, packed_bytes)
+                    yield document
+                number += batch.num_rows
         except arrow.ArrowException as error:
-            raise RefusedError(f"damaged, or no {self.kind} file", f"after row {number}: {error}") from error
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> RefusedError:
+        return RefusedError(f"damaged, or no {self.kind} file", str(error))
 
     def _documents(self, batch: Any, stream: Stream, number: int) -> Iterator[Document | Unreadable]:
         texts = texts_of(batch.column(self.text_field), self.max_document_bytes)
@@ -75,12 +122,12 @@ class TableSource(FileSource):
         with opened(file) as stream:
             try:
                 table, _ = self.opened_table(bounded(stream))
-                sizes = list(self.blocks(table))
+                blocks = [self.block(table, index) for index in range(self.num_blocks(table))]
             except arrow.ArrowException:
                 return
         start, first, row, waiting = 0, 1, 1, 0
-        for index, (num_bytes, num_rows) in enumerate(sizes):
-            row, waiting = row + num_rows, waiting + num_bytes
-            if waiting >= part_bytes or index == len(sizes) - 1:
+        for index, (num_bytes, num_rows) in enumerate(blocks):
+            row, waiting = row + (num_rows or 0), waiting + num_bytes
+            if waiting >= part_bytes or index == len(blocks) - 1:
                 yield start, index + 1, first
                 start, first, waiting = index + 1, row, 0

@@ -16,11 +16,14 @@ MOST_ROWS_READ_AT_ONCE = 1000
 EXCERPT_CHARACTERS = 200
 
 
-def require_columns(place: str, columns: tuple[str, ...], known: list[str]) -> None:
-    """Raise a ValueError if a table has not the columns."""
+def require_columns(place: str, columns: list[str], known: list[str]) -> None:
+    """Raise a ValueError if a table has not the columns; `RefusedError` if it has two of that name."""
     for column in columns:
         if column not in known:
-            raise ValueError(f"{place} has no column {column!r}{nearest(column, shown_names(column, known))}")
+            shown = [name for name in shown_names(column, known) if name in known]
+            raise ValueError(f"{place} has no column {column!r}{nearest(column, shown)}")
+        if known.count(column) > 1:
+            raise RefusedError("two of its columns have the same name", repr(column))
 
 
 def rows_at_once(num_bytes: int, num_rows: int) -> int:
@@ -29,52 +32,67 @@ def rows_at_once(num_bytes: int, num_rows: int) -> int:
 
 
 def texts_of(column: Any, max_bytes: int | None) -> Iterator[tuple[str | None, str, str]]:
-    """Yield (text or None, problem, excerpt) for each value of a column."""
+    """Yield (text or None, problem, excerpt) for each value of a column.
+
+    A value may stand in many rows though the column has it once (dictionaries, runs, views), so these are never decoded
+    but one by one.
+    """
     import pyarrow as arrow
     import pyarrow.compute
 
-    if arrow.types.is_dictionary(column.type):
-        # decoded value by value: a long one may stand in every row
-        values = column.dictionary
-        known: dict[int | None, tuple[str | None, str, str]] = {None: (None, "no string", "None")}
-        for index in column.indices.to_pylist():
-            if index not in known:
-                (known[index],) = texts_of(values.slice(index, 1), max_bytes)
-            yield known[index]
-        return
-    is_text = arrow.types.is_string(column.type) or arrow.types.is_large_string(column.type)
-    longest = (arrow.compute.max(arrow.compute.binary_length(column)).as_py() or 0) if is_text else 0
-    if max_bytes is None or longest <= max_bytes:
-        values = _at_once(column)
-        if values is not None:
-            yield from (_judged(value) for value in values)
-            return
-    for value in column:
-        num_bytes = len(value.as_buffer()) if is_text and value.is_valid else 0
-        if max_bytes is not None and num_bytes > max_bytes:
-            yield None, TOO_LONG, f"{num_bytes} bytes"
-            continue
-        try:
-            yield _judged(value.as_py())
-        except UnicodeDecodeError:
-            yield None, "not UTF-8", excerpt_of_bytes(bytes(value.as_buffer()), EXCERPT_CHARACTERS)
+    if column.type in (arrow.string(), arrow.large_string()):
+        longest = arrow.compute.max(arrow.compute.binary_length(column)).as_py() or 0
+        if max_bytes is None or longest <= max_bytes:
+            try:
+                for value in column.to_pylist():
+                    yield _NO_TEXT if value is None else (value, "", "")
+                return
+            except UnicodeDecodeError:
+                pass
+    for each in column:
+        value = _stored(each)
+        if not (value.is_valid and _is_text(value.type)):
+            yield None, "no string", excerpt(str(value.type) if value.is_valid else "null", EXCERPT_CHARACTERS)
+        elif max_bytes is not None and len(value.as_buffer()) > max_bytes:
+            yield None, TOO_LONG, f"{len(value.as_buffer())} bytes"
+        else:
+            try:
+                yield value.as_py(), "", ""
+            except UnicodeDecodeError:
+                yield None, "not UTF-8", excerpt_of_bytes(bytes(value.as_buffer()), EXCERPT_CHARACTERS)
+
+
+_NO_TEXT = (None, "no string", "null")
 
 
 def groups_of(column: Any) -> Iterator[str | None]:
     """Yield the group for each value of a column, as `group_of` has it; bytes that are not UTF-8 are replaced."""
     import pyarrow as arrow
 
-    if arrow.types.is_dictionary(column.type):
-        known: dict[int | None, str | None] = {None: None}
-        for index in column.indices.to_pylist():
-            if index not in known:
-                (known[index],) = groups_of(column.dictionary.slice(index, 1))
-            yield known[index]
-    elif (values := _at_once(column)) is not None:
-        yield from map(group_of, values)
-    else:
-        for value in column:
-            yield group_of(bytes(value.as_buffer()).decode("utf-8", "replace") if value.is_valid else None)
+    for each in column:
+        value = _stored(each)
+        if arrow.types.is_nested(value.type):
+            raise RefusedError("a column whose values are no groups", excerpt(str(value.type), EXCERPT_CHARACTERS))
+        try:
+            text = value.is_valid and _is_text(value.type)
+            yield group_of(bytes(value.as_buffer()).decode("utf-8", "replace") if text else value.as_py())
+        except (ValueError, ArithmeticError, LookupError) as error:
+            raise RefusedError("a column whose values are out of all bounds", str(error)) from error
+
+
+def _stored(value: Any) -> Any:
+    """Return what a dictionary, a run or a value in JSON holds."""
+    import pyarrow as arrow
+
+    while isinstance(value, arrow.DictionaryScalar | arrow.RunEndEncodedScalar | arrow.JsonScalar):
+        value = arrow.scalar(None) if value.value is None else value.value
+    return value
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as arrow
+
+    return kind in (arrow.string(), arrow.large_string(), arrow.string_view())
 
 
 def values_of(column: Any) -> Iterator[tuple[Any, str]]:
@@ -110,29 +128,23 @@ def validated(batch: Any) -> Any:
 def _in_bytes(column: Any) -> Any:
     import pyarrow as arrow
 
-    if arrow.types.is_dictionary(column.type):
-        values = _in_bytes(column.dictionary)
-        return arrow.DictionaryArray.from_arrays(column.indices, values, safe=False)
-    kinds = ((arrow.string(), arrow.binary()), (arrow.large_string(), arrow.large_binary()))
-    return next((column.view(plain) for text, plain in kinds if column.type == text), column)
-
-
-def _at_once(column: Any) -> list[Any] | None:
-    """Return all values, or None where one is not UTF-8: then they are read one by one."""
-    try:
-        return column.to_pylist()
-    except UnicodeDecodeError:
-        return None
-    except (ValueError, ArithmeticError, LookupError) as error:
-        raise RefusedError("a column whose values are out of all bounds", str(error)) from error
-
-
-def _judged(value: Any) -> tuple[str | None, str, str]:
-    return (value, "", "") if isinstance(value, str) else (None, "no string", excerpt(repr(value), EXCERPT_CHARACTERS))
+    if isinstance(column, arrow.DictionaryArray):
+        return arrow.DictionaryArray.from_arrays(column.indices, _in_bytes(column.dictionary), safe=False)
+    if isinstance(column, arrow.RunEndEncodedArray):
+        column.validate()
+        return _in_bytes(column.values)
+    if isinstance(column, arrow.ExtensionArray):
+        return _in_bytes(column.storage)
+    kinds = {
+        arrow.string(): arrow.binary(),
+        arrow.large_string(): arrow.large_binary(),
+        arrow.string_view(): arrow.binary_view(),
+    }
+    return column.view(kinds[column.type]) if column.type in kinds else column
 
 
 def bounded(file: BinaryIO) -> BinaryIO:
-    """Return a file that is never asked for more than it has.
+    """Return a file that is never asked for more than it has, and with a place of its own.
 
     Tables tell how long their pieces are, and Python makes room for what is asked for before it reads.
     """
@@ -141,10 +153,9 @@ def bounded(file: BinaryIO) -> BinaryIO:
 
 class _Bounded(io.RawIOBase):
     def __init__(self, file: BinaryIO):
-        self.file = file
-        start = file.tell()
+        self.file, self.place = file, file.tell()
         self.end = file.seek(0, io.SEEK_END)
-        file.seek(start)
+        file.seek(self.place)
 
     def readable(self) -> bool:
         return True
@@ -153,11 +164,15 @@ class _Bounded(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self.file.tell()
+        return self.place
 
     def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
-        return self.file.seek(place, whence)
+        self.place = self.file.seek(place + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.end}[whence])
+        return self.place
 
     def read(self, most_bytes: int = -1) -> bytes:
-        left = max(0, self.end - self.file.tell())
-        return self.file.read(left if most_bytes < 0 else min(most_bytes, left))
+        self.file.seek(self.place)
+        left = max(0, self.end - self.place)
+        data = self.file.read(left if most_bytes < 0 else min(most_bytes, left))
+        self.place += len(data)
+        return data

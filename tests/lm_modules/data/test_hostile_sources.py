@@ -343,9 +343,8 @@ def test_damaged_tables_give_what_is_whole_and_name_the_rest(tmp_path: Path) -> 
         (tmp_path / f"c.{kind}").write_bytes(b"rubbish" * 100)
         texts, reasons = read(source(path=str(tmp_path)))
         assert len([id for id in texts if id.startswith(f"a.{kind}")]) == 3000
-        assert set(reasons) == {f"b.{kind}", f"c.{kind}"}
+        assert set(reasons) == {"b.parquet" if kind == "parquet" else "b.arrow:1501", f"c.{kind}"}
         assert all("damaged" in reason for reason in reasons.values())
-    data[len(data) // 2 - 10_000 : len(data) // 2] = os.urandom(10_000)
 
 
 def test_texts_of_a_table_that_are_too_long_or_no_utf8_take_no_other_with_them(tmp_path: Path) -> None:
