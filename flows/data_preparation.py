@@ -46,6 +46,6 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
             engine = config.data_preparation.engine
             tokens = pack(config.tokenization, corpus, tokenizer, engine, run_id=prepare.run_id)
         describe(corpus, tokens, run_id=prepare.run_id)
-        prepared = PreparedData(corpus=corpus, tokenizer=tokenizer, tokens=tokens)
+        prepared = PreparedData(corpus=corpus, tokenizer=tokenizer, tokens=tokens, run_id=prepare.run_id)
         prepare.file(prepared, prepared.figures())
         return prepared

@@ -122,11 +122,12 @@ def _add_directories(value: dict[str, Any]) -> None:
 
     for each in [each for each in value.values() if isinstance(each, dict)]:
         _add_directories(each)
-    uri = value.get("uri")
+    uri, corpus = value.get("uri"), value.get("corpus")
     if isinstance(uri, str) and uri.startswith("models:/m-") and (directory := stored_at(uri)):
         value["directory"] = str(directory)
-    if isinstance(uri, str) and uri.endswith("/corpus") and (page := data_card_at(value["run_id"])):
-        value["data_card"] = str(page)
+    # the card of the stage, which is of these tokens, though the corpus may be of an earlier run
+    if isinstance(corpus, dict) and (page := data_card_at(value.get("run_id") or corpus["run_id"])):
+        corpus["data_card"] = str(page)
 
 
 def _lines(value: dict[str, Any], path: str = "") -> list[str]:

@@ -20,6 +20,8 @@ def remove(directory: Path) -> None:
     """Remove a directory if it is there: out of its place at once, so nobody takes what is left of it for the whole."""
     removed = directory.with_name(f"{directory.name}.removed")
     shutil.rmtree(removed, ignore_errors=True)  # what a kill has left
-    if directory.exists():
+    if directory.is_symlink():
+        directory.unlink()
+    elif directory.exists():
         directory.rename(removed)
         shutil.rmtree(removed)

@@ -179,6 +179,8 @@ class PreparedData(BaseModel):
     corpus: Corpus
     tokenizer: Tokenizer | None = None
     tokens: Tokens | None = None
+    run_id: str | None = None
+    """Of the stage itself, where its data card is; what was reused is of the run that made it."""
 
     def figures(self) -> dict[str, float | str]:
         """Return the figures that sum it up."""

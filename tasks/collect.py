@@ -31,6 +31,8 @@ def collect(
             report=bar.report,
             log=directory / "log.txt",
         )
+        if report["fingerprint"] != fingerprint:
+            raise RuntimeError("a source changed after it was fingerprinted, and is read anew; let it rest meanwhile")
         return Corpus.file(
             directory / "corpus", run_id=run_id, name="corpus", parents=[held_out] if held_out else [], facts=report
         )

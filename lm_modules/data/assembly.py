@@ -18,6 +18,7 @@ from lm_modules.data.funnel import Funnel
 from lm_modules.data.lengths import Lengths
 from lm_modules.data.part_work import CONTAMINATED, LEDGER, SAMPLES, STATS
 from lm_modules.data.parts import part_directory
+from lm_modules.data.personal import masked
 from lm_modules.data.samples import Samples
 from lm_modules.data.split import NearestTrain
 from lm_modules.data.steps import deduplication_names, step_names
@@ -149,7 +150,9 @@ class Assembly:
             key = next(iter(self.nearest_train.names))
             _, name = self.nearest_train.names.pop(key)
             move_to_split(self.output, split, key, self.sizes)
-            warnings.append(f"so few documents that {split} would have been empty; {name!r} was moved there from train")
+            warnings.append(
+                f"so few documents that {split} would have been empty; {masked(name)!r} was moved there from train"
+            )
         if not sum(each["documents"] for each in self.sizes["train"].values()):
             raise ValueError(f"no document is left to train on (dropped: {dropped}); add text")
         return warnings

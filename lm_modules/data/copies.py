@@ -27,7 +27,6 @@ from lm_modules.data.passages import repeated_passages
 
 DOCUMENTS = "documents.parquet"
 CLUSTERS = "clusters.json"
-IDS_READ_AT_ONCE = 100_000
 
 Rule = CopiedDocuments | CopiedPassages
 

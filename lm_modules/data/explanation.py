@@ -14,10 +14,10 @@ from configs.base import nearest
 from configs.data_preparation import DataPreparationConfig
 from lm_modules.data.corpus import read_corpus
 from lm_modules.data.documents import SPLITS, Document, Unreadable, with_valid_unicode
-from lm_modules.data.personal import excerpt, masked
+from lm_modules.data.personal import excerpt, masked, shown_place
 from lm_modules.data.steps import Steps
 
-MOST_CHANGED_LINES = 20
+MOST_CHANGED_LINES, MOST_COMPARED_LINES = 20, 500
 MOST_CHARACTERS = 160
 CHARACTERS_BEFORE_A_CHANGE = 40
 MOST_CLOSE, CLOSE_CHARACTERS = 1000, 6
@@ -93,7 +93,7 @@ def _names(each: Document | Unreadable) -> tuple[str, ...]:
 def _loss(document: Document, corpus: Path) -> str:
     """Return what dropped the document, as the ledger has it, or nothing."""
     for row in _ledger(corpus):
-        if row["id"] == document.id and row["source"] == document.source:
+        if row["id"] == shown_place(document.id) and row["source"] == document.source:
             of = f" ({row['copy_of']})" if "copy_of" in row else ""
             return f"{row['step']} drops it: {row['reason']}{of}"
     return ""
@@ -115,6 +115,10 @@ def _ledger(corpus: Path) -> Iterator[dict[str, Any]]:
 def _changes(before: str, after: str) -> list[str]:
     """Return the lines that differ, from shortly before where they do, and how many are not shown."""
     old, new = before.split("\n"), after.split("\n")
+    start = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    follows = max(len(old), len(new)) - start > MOST_COMPARED_LINES
+    # to compare takes time by the square of what is compared
+    old, new = old[start : start + MOST_COMPARED_LINES], new[start : start + MOST_COMPARED_LINES]
     changed = []
     for kind, start, end, other_start, other_end in SequenceMatcher(None, old, new).get_opcodes():
         if kind != "equal":
@@ -128,7 +132,8 @@ def _changes(before: str, after: str) -> list[str]:
                 for number, line in enumerate(lines)
             ]
     more = len(changed) - MOST_CHANGED_LINES
-    return changed[:MOST_CHANGED_LINES] + ([f"    ... and {more} lines more"] if more > 0 else [])
+    rest = ["    ... and perhaps more in the lines that follow"] if follows else []
+    return changed[:MOST_CHANGED_LINES] + ([f"    ... and {more} lines more"] if more > 0 else []) + rest
 
 
 def _shown(text: str) -> str:

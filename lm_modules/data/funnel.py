@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lm_modules.data.documents import Document, Unreadable
-from lm_modules.data.personal import excerpt
+from lm_modules.data.personal import EXCERPT_CHARACTERS, excerpt, shown_place
 
-EXCERPT_CHARACTERS = 200
 MOST_DROPPED_FRACTION = 0.3
 MOST_UNREADABLE_FRACTION = 0.01
 
@@ -72,14 +71,13 @@ class Ledger:
 
     def dropped(self, step: str, reason: str, document: Document, *, copy_of: str | None = None) -> None:
         """Write down a dropped document, and the one that is kept in its place if it is a copy."""
-        where = {"id": document.id} | ({"copy_of": copy_of} if copy_of else {})
+        where = {"id": shown_place(document.id)} | ({"copy_of": shown_place(copy_of)} if copy_of else {})
         self._write(step, reason, document.source, document.text, **where)
 
     def unreadable(self, line: Unreadable) -> None:
         """Write down lines or a file that could not be read."""
-        self._write(
-            "read", line.reason, line.source, line.excerpt, file=line.file, line=line.line, last_line=line.last_line
-        )
+        where = {"file": shown_place(line.file), "line": line.line, "last_line": line.last_line}
+        self._write("read", line.reason, line.source, line.excerpt, **where)
 
     def _write(self, step: str, reason: str, source: str, text: str, **where: Any) -> None:
         place = {"id": None, "file": None, "line": None, "last_line": None} | where

@@ -10,9 +10,8 @@ from typing import Any
 from lm_modules.data.documents import Unreadable
 from lm_modules.data.inputs.damage import TOO_LONG
 from lm_modules.data.inputs.lines import Line
-from lm_modules.data.personal import excerpt_of_bytes, shown_names
+from lm_modules.data.personal import EXCERPT_CHARACTERS, excerpt_of_bytes, shown_names
 
-EXCERPT_CHARACTERS = 200
 MOST_FIELDS = 100
 
 

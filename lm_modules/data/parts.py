@@ -82,6 +82,6 @@ def _raise_what_it_raised(future: Future[Any]) -> None:
     except BrokenProcessPool as error:
         raise RuntimeError(
             "a process of the preparation was killed; if the machine ran out of memory, make "
-            "data_preparation.part_megabytes or data_preparation.engine.count smaller and start again: finished parts "
-            "are kept"
+            "data_preparation.engine.count smaller and start again: finished parts are kept; or make "
+            "data_preparation.part_megabytes smaller, which begins anew"
         ) from error

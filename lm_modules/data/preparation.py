@@ -32,6 +32,7 @@ from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_head
 from lm_modules.data.part_work import STATS, Rules, Work, apply_part, finish_part, read_part
 from lm_modules.data.parts import for_each_part, part_directory
+from lm_modules.data.personal import without_secrets
 from lm_modules.data.sources import Source
 from lm_modules.data.steps import deduplication_names, free_name
 from lm_modules.disk import remove
@@ -70,7 +71,7 @@ def prepare(
         "provenance": [_provenance(*each) for each in zip(config.sources, sources, strict=True)],
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}",
         "versions": _versions(),
-        "config": config.model_dump(mode="json", exclude=set(config.without_effect)),
+        "config": _without_secrets(config.model_dump(mode="json", exclude=set(config.without_effect))),
     }
     (Path(output) / "report.json").write_text(json.dumps(found, indent=2) + "\n")
     remove(folder)
@@ -167,10 +168,19 @@ def _provenance(source: Source, fingerprint: str) -> dict[str, Any]:
     return {
         "name": ", ".join(source.names()),
         "kind": source.kind,
-        "origin": source.origin,
+        "origin": _without_secrets(source.origin),
         "licence": source.licence,
         "fingerprint": fingerprint,
     }
+
+
+def _without_secrets(value: Any) -> Any:
+    """Return settings with the URLs among them as people may see them."""
+    if isinstance(value, dict):
+        return {name: _without_secrets(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(each) for each in value]
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def _own_folder(output: Path, identity: str) -> Path:

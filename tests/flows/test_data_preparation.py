@@ -54,4 +54,12 @@ def test_the_screen_and_the_card_tell_what_was_lost_and_how_often_each_source_is
     _add_directories(value)
     (page,) = [line.removeprefix("corpus data card ") for line in _lines(value) if line.startswith("corpus data card")]
     assert "1 of 41 of a could not be read or hold no text" in Path(page).read_text()
+    # the corpus is taken over, and the card is of the new tokens
+    settings["tokenization"] = {"tokenizer": "characters"}
+    value = data_preparation(PipelineConfig.model_validate(settings)).model_dump(mode="json")
+    assert value["corpus"]["run_id"] == prepared.corpus.run_id != value["run_id"]
+    _add_directories(value)
+    (other,) = [line.removeprefix("corpus data card ") for line in _lines(value) if line.startswith("corpus data card")]
+    assert value["run_id"] in other
+    assert Path(other).read_text() != Path(page).read_text()
     assert "How often training reads the documents" in report_of_run(prepared.corpus.run_id).read_text()

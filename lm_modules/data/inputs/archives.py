@@ -20,7 +20,16 @@ SHORT_TARS = {".tgz": ".tar.gz", ".tbz2": ".tar.bz2", ".txz": ".tar.xz", ".tzst"
 MOST_HEADER_BYTES = 1 << 20
 HELD_BYTES = 16 << 20
 BAD_HEADER = "damaged: a tar file with a header that cannot be read"
-FOOLED = (ValueError, LookupError, ArithmeticError, NotImplementedError, AttributeError, TypeError, struct.error)
+FOOLED = (
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    NotImplementedError,
+    RecursionError,
+    AttributeError,
+    TypeError,
+    struct.error,
+)
 """What Python's readers of archives raise for headers that they do not expect, beside the errors of their own."""
 Member = tuple[str, BinaryIO | None, str]
 """A member's name, its stream or None, and why it is not read or nothing."""

@@ -50,7 +50,7 @@ def damage(error: BaseException) -> str:
     if isinstance(error, RefusedError):
         return str(error)
     if isinstance(error, PermissionError | FileNotFoundError | IsADirectoryError):
-        return f"cannot be read: {error.strerror}"
+        return f"cannot be read: {error.strerror or type(error).__name__.removesuffix('Error')}"
     if isinstance(error, UnicodeDecodeError):
         return f"not {error.encoding} ({error.reason}); name its encoding"
     if isinstance(error, EOFError) or "runcated" in str(error) or "unexpected end of data" in str(error):

@@ -17,11 +17,10 @@ from lm_modules.data.inputs.damage import DAMAGE, TOO_LONG, RefusedError, damage
 from lm_modules.data.inputs.files import InputFile, find_files, has_suffix, is_url
 from lm_modules.data.inputs.parts import Part, Range, grouped
 from lm_modules.data.inputs.streams import Stream, opened, streams
-from lm_modules.data.personal import excerpt
+from lm_modules.data.personal import EXCERPT_CHARACTERS, excerpt
 from lm_modules.data.sources import Source
 
 MOST_FILES_CHECKED = 100
-MOST_SHOWN = 200
 
 
 class FileSource(Source):
@@ -129,7 +128,7 @@ class FileSource(Source):
                 if isinstance(each, Document):
                     problems.append("")
                     break
-                what = f" ({excerpt(each.excerpt, MOST_SHOWN)})" if each.line is None and each.excerpt else ""
+                what = f" ({excerpt(each.excerpt, EXCERPT_CHARACTERS)})" if each.line is None and each.excerpt else ""
                 problems.append(f"{each.file}: {each.reason}{what}")
         if all(problems):
             raise ValueError(f"{self.path!r} has no document that can be read ({problems[0]})")

@@ -9,19 +9,19 @@ from typing import Any, BinaryIO, cast
 from configs.base import nearest
 from lm_modules.data.inputs.damage import TOO_LONG, RefusedError
 from lm_modules.data.inputs.groups import group_of
-from lm_modules.data.personal import excerpt, excerpt_of_bytes, shown_names
+from lm_modules.data.personal import EXCERPT_CHARACTERS, excerpt, excerpt_of_bytes, shown_names
 
 BYTES_READ_AT_ONCE = 8 << 20
 MOST_ROWS_READ_AT_ONCE = 1000
-EXCERPT_CHARACTERS = 200
 
 
 def require_columns(place: str, columns: list[str], known: list[str]) -> None:
     """Raise a ValueError if a table has not the columns; `RefusedError` if it has two of that name."""
     for column in columns:
         if column not in known:
-            shown = [name for name in shown_names(column, known) if name in known]
-            raise ValueError(f"{place} has no column {column!r}{nearest(column, shown)}")
+            shown = shown_names(column, known)
+            hint = nearest(column, [name for name in shown if name in known] or shown)
+            raise ValueError(f"{place} has no column {column!r}{hint}")
         if known.count(column) > 1:
             raise RefusedError("two of its columns have the same name", repr(column))
 

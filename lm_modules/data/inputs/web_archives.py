@@ -6,6 +6,8 @@ chunks, and warcio 1.8.1 takes a truncated file for a whole one and holds a line
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,7 +18,7 @@ from lm_modules.data.inputs.damage import TOO_LONG, RefusedError
 
 MOST_LINE_BYTES = 1 << 16
 MOST_HEADERS = 1000
-SKIPPED_AT_ONCE = 1 << 20
+READ_AT_ONCE = 1 << 20
 LENGTH = re.compile("[0-9]{1,18}")
 STATUS = re.compile(rb"[0-9]{3}")
 CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
@@ -53,7 +55,10 @@ class WarcRecord:
         """Return all that is left of the content; `RefusedError` if it is too long."""
         if max_bytes is not None and self.left > max_bytes:
             raise RefusedError(TOO_LONG)
-        return self.read(self.left)
+        pieces = []
+        while self.left:
+            pieces.append(self.read(READ_AT_ONCE))
+        return b"".join(pieces)
 
 
 def warc_records(stream: BinaryIO) -> Iterator[WarcRecord]:
@@ -69,7 +74,7 @@ def warc_records(stream: BinaryIO) -> Iterator[WarcRecord]:
         record = WarcRecord(headers, stream, int(length))
         yield record
         while record.left:
-            record.read(SKIPPED_AT_ONCE)
+            record.read(READ_AT_ONCE)
 
 
 def http_response(record: WarcRecord, max_bytes: int | None) -> tuple[int, Headers, bytes]:
@@ -137,10 +142,15 @@ def _uncoded(body: bytes, coding: str, max_bytes: int | None) -> bytes:
     """Return a body without its compression, at most a byte more than the bound."""
     if coding == "identity" or (coding in ("gzip", "x-gzip") and not body.startswith(b"\x1f\x8b")):
         return body
-    if coding in ("gzip", "x-gzip", "deflate"):
-        # 47: gzip or zlib, as the body says; deflate is often sent without the head of zlib
-        raw = coding == "deflate" and body[:1] not in (b"\x78", b"\x58", b"\x38", b"\x18")
-        decoder = zlib.decompressobj(-15 if raw else 47)
-        return decoder.decompress(body, 0 if max_bytes is None else max_bytes + 1)
+    if coding in ("gzip", "x-gzip"):
+        return gzip.GzipFile(fileobj=io.BytesIO(body)).read(-1 if max_bytes is None else max_bytes + 1)
+    if coding == "deflate":
+        # often sent without the head of zlib
+        raw = body[:1] not in (b"\x78", b"\x58", b"\x38", b"\x18")
+        decoder = zlib.decompressobj(-15 if raw else 15)
+        found = decoder.decompress(body, 0 if max_bytes is None else max_bytes + 1)
+        if not decoder.eof and (max_bytes is None or len(found) <= max_bytes):
+            raise EOFError
+        return found
     named = coding if coding in OTHER_CODINGS else "something unknown"
     raise RefusedError(f"a response packed as {named}, which is not read", coding[:MOST_SHOWN])

@@ -50,7 +50,9 @@ MARGIN = 40
 """Characters around six digits in which the rest of a number stands."""
 MOST_PASSES = 4
 """After so many, whole lines are masked: hundreds of numbers of which each hides the one before it are no prose."""
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)(?:[^/?#\s]*@)?([^?]*)")
 MOST_NAME_CHARACTERS = 40
+EXCERPT_CHARACTERS = 200
 MOST_SECRET_CHARACTERS = 1000
 """Of what may stand across the end of an excerpt; of a longer key, the beginning tells what the rest is."""
 
@@ -100,6 +102,23 @@ def excerpt_of_bytes(data: bytes, most_characters: int) -> str:
     """Return the excerpt of what should have been UTF-8; each of its characters is at most four bytes."""
     text = data[: 4 * (most_characters + MOST_SECRET_CHARACTERS)].decode("utf-8", "replace")
     return excerpt(text.strip(), most_characters)
+
+
+def shown_place(place: str) -> str:
+    """Return a file's place or a document's id without personal data; a URL without what may be a password or a key.
+
+    Numbers stay, for they tell one file from another.
+    """
+    shown = masked(without_secrets(place), tuple(OTHERS))
+    stems = (part.rpartition(".") for part in shown.split("/"))
+    # an address before the ending of a file is taken for a part of its name
+    return "/".join(f"{masked(stem, tuple(OTHERS))}{dot}{ending}" for stem, dot, ending in stems)
+
+
+def without_secrets(text: str) -> str:
+    """Return a URL without its user, its password and what stands behind its question mark; other texts as they are."""
+    url = URL.match(text)
+    return f"{url[1]}{url[2]}" if url else text
 
 
 def shown_names(wanted: str, names: Iterable[Any], most: int = 20) -> list[str]:

@@ -19,7 +19,8 @@ from lm_modules.data.personal.spans import Span
 
 MARK = re.compile(r"(?:\A-{0,3}|-{4,5} ?)(BEGIN|END) (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
 REST_OF_LINE = re.compile(r"(?![^\n\\]{0,80}?[A-Za-z0-9+/]{20})[^\n\\]{0,80}+")
-BEGINNING_OF_MARK = re.compile(r"-{1,5}[A-Z0-9 ]{0,40}-{0,5}\Z")
+# a whole mark that is none of a private key ends in more dashes
+BEGINNING_OF_MARK = re.compile(r"-{1,5}[A-Z0-9 ]{0,40}-{0,3}\Z")
 MOST_KEY_CHARACTERS = 20_000
 HEADERS = re.compile(r"""(?:(?:\\[nrt]|[\s"'`>|+*#])*+[A-Z][A-Za-z-]{1,30}: [^\n\\]{0,200}+)*+""")
 TOKEN = re.compile(r"""[^\s"'`,;>|*#\\]+""")

@@ -14,6 +14,7 @@ from lm_modules.data.inputs.files import InputFile
 from lm_modules.data.inputs.groups import group_of
 from lm_modules.data.inputs.hub import HubData
 from lm_modules.data.inputs.parts import Part
+from lm_modules.data.personal import EXCERPT_CHARACTERS, excerpt, shown_names
 from lm_modules.data.sources import Source
 
 
@@ -63,14 +64,16 @@ class HuggingFace(HubData, Source):
             if number == first:
                 for field in filter(None, (self.text_field, self.group_field)):
                     if field not in row:
-                        raise ValueError(f"data set {self.dataset!r} has no column {field!r}{nearest(field, row)}")
+                        shown = shown_names(field, row)
+                        close = nearest(field, [name for name in shown if name in row] or shown)
+                        raise ValueError(f"data set {self.dataset!r} has no column {field!r}{close}")
             text = row[self.text_field]
             if isinstance(text, str):
                 group = group_of(row[self.group_field]) if self.group_field else None
                 yield self.document(f"{Path(self.dataset).name}/{self.split}:{shard}{number}", text, group)
             else:
                 reason = f"column {self.text_field!r} is no string"
-                yield self.unreadable(self.dataset, number, reason, repr(text)[:200])
+                yield self.unreadable(self.dataset, number, reason, excerpt(repr(text), EXCERPT_CHARACTERS))
 
     def check(self) -> None:
         """Raise a ValueError if this is neither a directory nor on the Hub; nothing is downloaded yet."""

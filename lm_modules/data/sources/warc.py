@@ -58,6 +58,10 @@ class Warc(FileSource):
             if kind != "text/plain":
                 raise RefusedError(NO_PAGE, kind)
             return decoded_text(record.whole(self.max_document_bytes), charset)
+        if record.headers["warc-type"] == "resource":
+            kind, charset = _content_type(record.headers)
+            if kind in PAGES:
+                return main_text(record.whole(self.max_document_bytes), charset)
         if record.headers["warc-type"] == "revisit":
             raise RefusedError("left out: a page that was the same at an earlier visit")
         if not record.headers.get("content-type", "").lower().startswith("application/http"):

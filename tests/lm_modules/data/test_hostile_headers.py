@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 import tarfile
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import pyarrow
@@ -17,6 +19,10 @@ from read_sources import in_child, read
 from source_inputs import http_response, page, warc_record
 
 from lm_modules.data.documents import Document, Unreadable
+from lm_modules.data.inputs.damage import RefusedError, damage
+from lm_modules.data.inputs.groups import group_of
+from lm_modules.data.inputs.tables import require_columns
+from lm_modules.data.inputs.web_pages import decoded_text
 from lm_modules.data.json_lines import MOST_FIELDS, FieldsFound
 from lm_modules.data.sources.arrow import Arrow
 from lm_modules.data.sources.csv import Csv
@@ -223,3 +229,97 @@ def test_the_commit_that_is_fingerprinted_is_the_one_that_is_read(monkeypatch: p
     # another process has the part, and not what the first found out
     assert [each.text for each in HuggingFace(dataset="someone/set").documents(part)] == ["one"]
     assert loaded == ["first", "first"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_upon_headers_set_the_tar_file_aside(kind: bytes, tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x")
+    info.type, info.size = kind, 20
+    header = info.tobuf(tarfile.USTAR_FORMAT) + b"20 comment=aaaaaaaa\n".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(header * 600 + bytes(1024))
+    reasons = read(TextFiles(path=str(tmp_path / "a.tar")))[1]
+    assert reasons == {"a.tar": "damaged: a tar file with a header that cannot be read"}
+
+
+def test_a_field_for_groups_that_no_line_has_is_refused_however_the_file_is_cut(tmp_path: Path) -> None:
+    lines = [json.dumps({"text": f"row {number} of it", "author": f"a{number % 3}"}) for number in range(2000)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    source = Jsonl(path=str(tmp_path), group_field="autor")
+    for read_all in (source.check, lambda: source.parts(10_000), lambda: list(source.documents())):
+        with pytest.raises(ValueError, match="no line has a field 'autor'"):
+            read_all()
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, '{"text": "last", "autor": "b"}']))
+    source.check()
+    assert len([each for part in source.parts(10_000) for each in source.documents(part)]) == 2001
+
+
+@pytest.mark.parametrize(
+    ("label", "python_name", "text"),
+    [
+        ("shift_jis", "cp932", "㈱①～髙"),
+        ("windows-31j", "cp932", "㈱"),
+        ("euc-kr", "cp949", "뷁햏"),
+        ("ks_c_5601-1987", "cp949", "뷁"),
+        ("big5", "cp950", "碁銹"),
+        ("big5", "big5hkscs", "恒"),
+        ("gb2312", "gbk", "镕"),
+        ("x-mac-cyrillic", "mac_cyrillic", "Привет"),
+    ],
+)
+def test_names_of_encodings_mean_what_they_mean_on_the_web(label: str, python_name: str, text: str) -> None:
+    assert decoded_text(text.encode(python_name), label) == text
+
+
+def test_an_unknown_encoding_of_the_server_leaves_it_to_the_page() -> None:
+    assert "café" in decoded_text("<meta charset=utf-8><p>café".encode(), "utf8mb4", markup=True)
+    with pytest.raises(RefusedError, match="does not know"):
+        decoded_text("<p>café".encode(), "utf8mb4", markup=True)
+
+
+def test_scripts_styles_and_comments_hold_no_elements(tmp_path: Path) -> None:
+    numbers = ", ".join(f"x<a{number}" for number in range(3000))
+    code = "if (a<b) {" + " ".join(f"o.p{number} = {number};" for number in range(3000)) + "}"
+    held = f"<script>{numbers}</script><style>{code}</style><!-- {code} --><SCRIPT>{code}</SCRIPT>"
+    (tmp_path / "a.html").write_bytes(page(1).replace(b"<body>", b"<body>" + held.encode()))
+    assert b"o.p2999" in (tmp_path / "a.html").read_bytes()
+    assert list(read(Html(path=str(tmp_path)))[0]) == ["a.html"]
+    attributes = " ".join(f"a{number}" for number in range(3000))
+    (tmp_path / "a.html").write_text(f"<!--><p {attributes}>text")
+    assert "attributes" in read(Html(path=str(tmp_path)))[1]["a.html"]
+
+
+def test_packed_answers_are_read_whole_or_refused(tmp_path: Path) -> None:
+    text = " ".join(str(number) for number in range(5000)).encode()
+    plain = zlib.compress(text)
+    bodies = {
+        b"gzip": [gzip.compress(text), gzip.compress(text[:99]) + gzip.compress(text[99:]), gzip.compress(text)[:-99]],
+        b"deflate": [plain, plain[2:-4], plain[:-99]],
+    }
+    records = [
+        answer(b"Content-Type: text/plain\r\nContent-Encoding: " + coding, body)
+        for coding, each in bodies.items()
+        for body in each
+    ]
+    (tmp_path / "a.warc").write_bytes(b"".join(records))
+    texts, reasons = read(Warc(path=str(tmp_path)))
+    assert texts == {f"a.warc:{number}": text.decode() for number in (1, 2, 4, 5)}
+    assert reasons == dict.fromkeys(("a.warc:3", "a.warc:6"), "truncated: it ends before its end mark")
+
+
+def test_an_absurd_length_without_a_bound_is_truncated_and_a_stored_page_is_one(tmp_path: Path) -> None:
+    stored = warc_record("resource", "http://x/1", page(1), "text/html; charset=utf-8")
+    lies = answer(b"Content-Type: text/plain", b"hello")
+    length = lies.index(b"Content-Length: ")
+    lies = lies[:length] + b"Content-Length: 999999999999999999" + lies[lies.index(b"\r\n", length) :]
+    (tmp_path / "a.warc").write_bytes(stored + lies)
+    texts, reasons = read(Warc(path=str(tmp_path), max_document_bytes=None))
+    assert list(texts) == ["a.warc:1"]
+    assert reasons["a.warc:2"].startswith("truncated")
+
+
+def test_small_faults_are_named() -> None:
+    assert [group_of(value) for value in (float("nan"), None, "", 1.5)] == [None, None, None, "1.5"]
+    assert damage(FileNotFoundError("https://x/y")) == "cannot be read: FileNotFound"
+    with pytest.raises(ValueError, match="no column 'and 9 more'") as raised:
+        require_columns("a.parquet", ["and 9 more"], [f"column{number}" for number in range(30)])
+    assert "did you mean" not in str(raised.value)

@@ -19,6 +19,7 @@ from lm_modules.data.personal import excerpt, masked, shown_names
 from lm_modules.data.preparation import prepare
 from lm_modules.data.samples import Samples
 from lm_modules.data.sources.csv import Csv
+from lm_modules.data.sources.hugging_face import HuggingFace
 from lm_modules.data.sources.jsonl import Jsonl
 from lm_modules.data.sources.parquet import Parquet
 from lm_modules.reporting.data_card import as_html, as_markdown
@@ -168,3 +169,45 @@ def test_error_messages_show_no_rows(tmp_path):
     assert shown_names("text", ["body", "title"]) == ["body", "title"]
     many = shown_names("titel", [*map(str, range(30)), "title"])
     assert (many[0], len(many), many[-1]) == ("title", 21, "and 11 more")
+
+
+def test_groups_files_and_addresses_of_the_web_are_shown_without_persons_or_passwords(tmp_path):
+    rows = [{"text": f"row {n} goes on", "mail": f"john.smith{n % 5}@gmail.com"} for n in range(20)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "john.smith@gmail.com.txt").write_bytes(b"\xff")
+    (tmp_path / "texts" / "b.txt").write_text("good text")
+    url = f"memory://me:secret@{tmp_path.name}/b.jsonl?signature=aB3dE5fG7hJ9"
+    config = DataPreparationConfig.model_validate(
+        {
+            "sources": [
+                {"kind": "jsonl", "path": str(tmp_path / "a.jsonl"), "group_field": "mail", "origin": url},
+                {"kind": "text_files", "path": str(tmp_path / "texts")},
+            ],
+            "filters": [],
+            "split": {"validation_fraction": 0.0001, "test_fraction": 0},
+        }
+    )
+    report = prepare(config, tmp_path / "corpus", seed=0)
+    assert "'PI:EMAIL' was moved there" in str(report["warnings"])
+    told = [(tmp_path / "corpus" / name).read_text() for name in ("ledger.jsonl", "report.json")]
+    assert "PI:EMAIL.txt" in told[0]
+    assert not re.search("gmail|signature|secret", "".join(told))
+
+
+def test_columns_of_data_sets_are_masked_before_they_are_cut(tmp_path):
+    rows = [{"text": {"of": "a " * number + "john.smith@gmail.com and more"}} for number in range(75, 100)]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert not any("john" in each.excerpt for each in HuggingFace(dataset=str(tmp_path / "a")).documents())
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "b.jsonl").write_text('{"john.smith@gmail.com": "4111 1111 1111 1111", "b": "c"}\n')
+    with pytest.raises(ValueError, match="no column 'text'") as raised:
+        list(HuggingFace(dataset=str(tmp_path / "b"), streaming=False).documents())
+    assert "gmail" not in str(raised.value)
+
+
+def test_a_certificate_without_a_last_newline_is_no_private_key():
+    for name in ("CERTIFICATE", "PUBLIC KEY"):
+        text = "\n".join([f"-----BEGIN {name}-----", *(f"{line[:60]}Zz9+" for line in BODY), f"-----END {name}-----"])
+        assert masked(text) == text == masked(f"{text}\n").strip()
