@@ -25,3 +25,12 @@ def test_a_removal_that_is_killed_in_the_middle_leaves_nothing_in_the_place(tmp_
     monkeypatch.setattr(shutil, "rmtree", whole)
     remove(parts)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_a_directory_is_removed_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    remove(tmp_path / "link")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["real"]
+    assert (tmp_path / "real" / "file").exists()

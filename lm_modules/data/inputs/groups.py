@@ -8,4 +8,4 @@ from typing import Any
 def group_of(value: Any) -> str | None:
     """Return the group that a value names. Nothing (null, NaN, an empty string) is none: such documents stand alone."""
     # NaN alone is not equal to itself
-    return None if value is None or value == "" or value != value else str(value)  # noqa: PLR0124
+    return None if value is None or value == "" or value != value else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from configs.data_preparation import DataPreparationConfig
 from flows.explanation import explanation
-from lm_modules.data.explanation import explain
+from lm_modules.data.explanation import _changes, explain
 from lm_modules.data.preparation import prepare
 
 QUESTION = "what causes the precipitation to fall from the clouds in winter evenings every year again and again"
@@ -93,3 +94,13 @@ def test_documents_are_found_by_what_people_know_of_them(tmp_path: Path) -> None
         told("x.jsonl:3")
     with pytest.raises(ValueError, match=r"no source has a document 'x\.jsonl:300'; did you mean"):
         told("x.jsonl:300")
+
+
+def test_many_lines_that_changed_are_compared_in_no_time(tmp_path: Path) -> None:
+    before = [f"line {number}" for number in range(20_000)]
+    after = [f"{line}{' x' * (number % 2)}" for number, line in enumerate(before)]
+    started = time.perf_counter()
+    found = _changes("\n".join(before), "\n".join(after))
+    assert time.perf_counter() - started < 2
+    assert found[0] == "    -'line 1'"
+    assert found[-1] == "    ... and perhaps more in the lines that follow"

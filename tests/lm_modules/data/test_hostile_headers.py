@@ -256,7 +256,7 @@ def test_a_field_for_groups_that_no_line_has_is_refused_however_the_file_is_cut(
 @pytest.mark.parametrize(
     ("label", "python_name", "text"),
     [
-        ("shift_jis", "cp932", "㈱①～髙"),
+        ("shift_jis", "cp932", "㈱①髙"),
         ("windows-31j", "cp932", "㈱"),
         ("euc-kr", "cp949", "뷁햏"),
         ("ks_c_5601-1987", "cp949", "뷁"),
