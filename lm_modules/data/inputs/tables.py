@@ -97,22 +97,11 @@ def _is_text(kind: Any) -> bool:
 
 def values_of(column: Any) -> Iterator[tuple[Any, str]]:
     """Yield (value, problem) for each value of a column of any kind."""
-    import pyarrow as arrow
-
-    if arrow.types.is_dictionary(column.type):
-        known: dict[int | None, tuple[Any, str]] = {None: (None, "")}
-        for index in column.indices.to_pylist():
-            if index not in known:
-                (known[index],) = values_of(column.dictionary.slice(index, 1))
-            yield known[index]
-    elif (values := _at_once(column)) is not None:
-        yield from ((value, "") for value in values)
-    else:
-        for value in column:
-            try:
-                yield value.as_py(), ""
-            except UnicodeDecodeError:
-                yield None, "not UTF-8"
+    for value in column:
+        try:
+            yield _stored(value).as_py(), ""
+        except UnicodeDecodeError:
+            yield None, "not UTF-8"
 
 
 def validated(batch: Any) -> Any:

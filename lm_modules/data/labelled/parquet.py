@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +17,16 @@ from lm_modules.data.personal import excerpt
 from lm_modules.data.sources import parquet
 
 EXCERPT_CHARACTERS = 200
+
+
+class _Table(parquet.Parquet):
+    """The source of this name, for any columns."""
+
+    names_read: tuple[str, ...]
+
+    def columns(self) -> list[str]:
+        """Return what is read."""
+        return list(self.names_read)
 
 
 class Parquet(LabelledTable):
@@ -35,15 +46,16 @@ class Parquet(LabelledTable):
         import pyarrow as arrow
 
         # a table is read as the source of the same name reads it
-        source, number = parquet.Parquet(path=str(file)), 0
+        source, number = _Table(path=str(file), names_read=(*columns, *others)), 0
         try:
             with file.open("rb") as binary:
                 table, known = source.opened_table(bounded(binary))
-                require_columns(str(file), tuple(columns), known)
+                require_columns(str(file), list(columns), known)
                 wanted = list(dict.fromkeys([*columns, *(each for each in others if each in known)]))
                 names = {} if self.label_names else class_names_of(table.file.schema_arrow)
                 guard = Guard(source.max_expansion)
-                for batch, packed_bytes in source.batches(table, wanted, 0, None):
+                blocks = range(source.num_blocks(table))
+                for batch, packed_bytes in chain.from_iterable(source.batches(table, block) for block in blocks):
                     for row in self._rows(validated(batch), wanted, file, number):
                         number += 1
                         if not isinstance(row, Unreadable):
