@@ -274,9 +274,9 @@ def up(
     prefect_port: Annotated[int, typer.Option(help="Where Prefect listens.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Where MLflow listens.")] = 5000,
 ) -> None:
-    """Start Prefect, MLflow and deployments of a preset or of your own file, until Ctrl-C.
+    """Start Prefect, MLflow and deployments, until Ctrl-C.
 
-    They listen on 127.0.0.1 alone.
+    They listen on 127.0.0.1 alone. The deployments are of the demo, or of your own file.
 
     Example: rootstock up mine.yaml --mlflow-port 5001
     """

@@ -85,7 +85,7 @@ def test_a_restored_finetuning_has_all_its_state_beside_the_weights(tmp_path, la
     def finetuning(device):
         network = torch.nn.ModuleList([torch.nn.Linear(3, 3)])
         network = torch.nn.ModuleDict({"layers": network}).to(device)
-        module = FineTuning(network, None, FinetuningOptimizationConfig(learning_rate=1e-3, layer_decay=1.0), 10, 0)
+        module = FineTuning(network, None, FinetuningOptimizationConfig(learning_rate=1e-3, layer_decay=1.0), 10, 0, 0)
         return network, module
 
     network, module = finetuning("cpu")
