@@ -10,6 +10,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
+CUT_OFF = "its process was ended"
+"""The error of a trial whose process was gone when the next sweep began."""
 MOST_KIN = 2
 """So many of the last studies of the same kin give their best values to a new one."""
 FEWEST_FOR_IMPORTANCES = 4
@@ -48,6 +51,7 @@ class Trial:
         self._trial = trial
         self._metric = str(study.tuning.metric)
         self._reported: set[int] = set()
+        self._began = time.monotonic()
         self.study_name = study.name
         self.number: int = trial.number
         self.values = study.decoded(trial.params)
@@ -80,6 +84,7 @@ class Trial:
         if step not in self._reported:  # a trial that is tried again repeats what came after its checkpoint
             self._reported.add(step)
             self._trial.report(value, step)
+            self.note(seconds=time.monotonic() - self._began)
         self.last_step = step
         # a repeat is measured against the mean of others, and for that it must come to its end
         self.pruned = not self._is_repeat and self._trial.should_prune()
@@ -108,6 +113,14 @@ def best_of_kin(storage: BaseStorage, kin: str, study: optuna.Study) -> list[dic
             sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
             found.append(dict(max(complete, key=lambda each: sign * (each.value or 0.0)).params))
     return found[:MOST_KIN]
+
+
+def _seconds(trial: FrozenTrial) -> float | None:
+    """Return how long a trial that has ended took; one that was cut off, as far as it was heard of."""
+    if trial.duration is None:
+        return None
+    known = trial.user_attrs.get("seconds", 0.0) if trial.user_attrs.get("error") == CUT_OFF else None
+    return trial.duration.total_seconds() if known is None else known
 
 
 def _repeats(trial: FrozenTrial, first: int) -> bool:
@@ -190,13 +203,11 @@ class Study:
 
     def seconds_used(self) -> float:
         """Return how long all trials that have ended took together."""
-        return sum(each.duration.total_seconds() for each in self._study.trials if each.duration)
+        return sum(_seconds(each) or 0.0 for each in self._study.trials)
 
     def line_up_repeats(self) -> None:
         """Line up the best trials again, each with as many other seeds as it still lacks."""
-        result = self.result()
-        complete = [each for each in result.trials if each.state == "complete"]
-        for trial in result.ranked(complete)[: self.tuning.repeat_best]:
+        for trial in self.result().leading()[: self.tuning.repeat_best]:
             params = self._study.trials[trial.number].params
             done = {each.user_attrs.get("seed") for each in self._study.trials if _repeats(each, trial.first)}
             for number in range(1, self.tuning.repeats + 1):
@@ -219,7 +230,8 @@ class Study:
             again = attempts < MOST_ATTEMPTS and each.number not in continued
             if again:
                 self._try_again(each.number, each.params, each.user_attrs, attempts + 1)
-            optuna.trial.Trial(self._study, each._trial_id).set_user_attr("error", "its process was ended")
+            cut_off = optuna.trial.Trial(self._study, each._trial_id)
+            cut_off.set_user_attr("error", CUT_OFF)
             self._study.tell(each.number, state=TrialState.FAIL)
             logger.info("trial %d was cut off; it is %s", each.number, "continued" if again else "given up")
 
@@ -273,7 +285,7 @@ class Study:
             value=trial.value if trial.value is not None or not steps else steps[max(steps)],
             values=self.decoded(trial.params),
             steps=tuple(sorted(steps.items())),
-            seconds=trial.duration.total_seconds() if trial.duration else None,
+            seconds=_seconds(trial),
             run_id=attributes.get("mlflow_run_id"),
             task_run_id=attributes.get("prefect_task_run_id"),
             retry_of=attributes.get("retry_of"),

@@ -97,6 +97,12 @@ class SweepResult(BaseModel):
 
         return sorted((each for each in trials if each.repeat_of is None), key=key)
 
+    def leading(self) -> list[TrialRecord]:
+        """Return the complete trials but the repeats, the best by its own figure first: what is worth a repeat."""
+        sign = 1 if self.direction == "maximize" else -1
+        newest = {each.first: each for each in self.trials if each.state == "complete" and each.repeat_of is None}
+        return sorted(newest.values(), key=lambda each: (-sign * (each.value or 0.0), each.number))
+
     def values_of_seeds(self, trial: TrialRecord) -> list[float]:
         """Return the figure of a trial, and those of its repeats."""
         repeats = [each for each in self.trials if each.repeat_of == trial.first and each.state == "complete"]
@@ -128,8 +134,8 @@ class SweepResult(BaseModel):
 
 def tidy(result: SweepResult, directory: Path, num_kept: int = 1) -> None:
     """Remove the weights of all finished trials of a sweep but the models of the best; their records stay."""
-    best = result.ranked([each for each in result.trials if each.usable()])[:num_kept]
-    kept = [directory / each.model for each in best if each.model]
+    best = [*result.leading()[:num_kept], result.best] if num_kept > 1 else [result.best]
+    kept = [directory / each.model for each in best if each and each.usable() and each.model]
     at_work = {each.directory for each in result.trials if each.state in ("running", "waiting")}
     for trial in result.trials:
         if trial.directory not in at_work:

@@ -157,7 +157,7 @@ class _Sweep:
             # A trial that has its result counts, even if its task could not tell a server so.
             result = trial.result if trial.result is not None else future.result()
             steps = self._study.steps(trial.number)
-            value = None if trial.pruned else self._value(steps)
+            value = None if trial.pruned else self._value(result, steps)
         except Exception as error:
             self._fail(trial, trial.error or error)
             return
@@ -177,9 +177,14 @@ class _Sweep:
             return result
         return {**result, "model": os.path.relpath(result["model"], self._study.directory)}
 
-    def _value(self, steps: dict[int, float]) -> float:
-        """Return the figure by which a trial is judged: the best that it reported, whose weights it kept."""
+    def _value(self, result: dict[str, Any], steps: dict[int, float]) -> float:
+        """Return the figure by which a trial is judged: that of the weights that it kept, the best that it reported.
+
+        Its own word comes first: a kill between the saving of the best and its report leaves that unheard.
+        """
         metric = self._tuning.metric
+        if math.isfinite(told := result.get(str(metric), math.nan)):
+            return float(told)
         if not steps:
             raise ValueError(f"the trial never reported {metric!r}; set tuning.metric to a figure that it reports")
         finite = [value for value in steps.values() if math.isfinite(value)]

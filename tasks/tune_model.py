@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from pkgutil import iter_modules
 from typing import Any
 
+import lm_modules.serving
 from configs.finetuning import FinetuningConfig
 from configs.tuning import search_space
 from tasks import filing, registry
@@ -16,17 +18,17 @@ from tasks.sweep_plots import figures
 from tasks.trial import Finetuning
 from tasks.tune import sweep
 
-CODE = (
-    "lm_modules.training.finetuning",
-    "lm_modules.serving.classifier_service",
-    "lm_modules.serving.question_answering_service",
-    "lm_modules.serving.regression_service",
-    "lm_modules.serving.chat_service",
+TRAINING = ("lm_modules.training.finetuning",)
+SERVING = tuple(
+    f"lm_modules.serving.{each.name}" for each in iter_modules(lm_modules.serving.__path__) if each.name != "__main__"
 )
+"""Models are registered with how they answer, which `training` does not import."""
+CODE = (*TRAINING, *SERVING)
 """What a fine-tuning computes with, and how its model answers."""
+SWEEP = ("tasks.tune", "tasks.study", "tasks.search", "tasks.sweep_result", "tasks.trial")
 
 
-@cached_task(*CODE, "tasks.tune", "tasks.study", "tasks.search", retries=0)
+@cached_task(*CODE, *SWEEP, retries=0)
 def tune_model(
     config: FinetuningConfig,
     base: Model,
@@ -88,4 +90,4 @@ def _kin(config: FinetuningConfig, base: Model) -> str:
 def _study_key(config: FinetuningConfig, base: Model, data: LabelledData, seed: int) -> str:
     """Return what a study is known by: all that changes a trial's result, but not how many trials are to be run."""
     inputs = {"config": config.without_budget(), "base": base, "data": data, "seed": seed}
-    return content_key("sweep", {**inputs, "direction": config.tuning.direction}, CODE)
+    return content_key("sweep", {**inputs, "direction": config.tuning.direction}, TRAINING)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-KEYS_AND_VALUES = ("k_proj", "v_proj", "key", "value", "k", "v")
+KEYS_AND_VALUES = ("k_proj", "v_proj", "key", "value", "k", "v", "key_proj", "value_proj", "k_lin", "v_lin")
 FUSED = ("c_attn", "query_key_value", "qkv_proj", "Wqkv", "in_proj")
 """One matrix for queries, keys and values: its outputs all get factors, as peft has it for GPT-2."""
 
@@ -33,7 +33,8 @@ class Ia3(PeftAdapter):
         matrices = block_matrices(model)
         modules = dict(model.named_modules())
         attention = [name for name in matrices if name.rpartition(".")[2] in (*KEYS_AND_VALUES, *FUSED)]
-        inward = [name for name in matrices if _narrows(modules[name])]
+        # what leads out of an attention narrows too, where heads are few or wide
+        inward = [name for name in matrices if "att" not in name.lower() and _narrows(modules[name])]
         if not attention or not inward:
             raise ValueError(f"ia3 finds no keys and values, or no feed-forward, in {type(model).__name__}; take lora")
         settings = IA3Config(

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from configs.base import nearest
 from lm_modules.data.documents import Example
 from lm_modules.data.inputs.groups import group_of
 from lm_modules.data.labelled import Labelled
@@ -24,6 +25,17 @@ class LabelledRows(Labelled):
     """Names of the labels, where the files give numbers from 0."""
     group_field: str | None = None
     """A column or field; examples with the same value stay in the same split."""
+
+    def required_of(self, required: Sequence[str], optional: Sequence[str]) -> list[str]:
+        """Return the fields that must be there: also the optional ones for which a column is named.
+
+        A column that is named for what the head does not read is a ValueError.
+        """
+        known = (*required, *optional)
+        for field in self.columns:
+            if field not in known:
+                raise ValueError(f"columns names {field!r}, which the head does not read{nearest(field, known)}")
+        return [*required, *(field for field in optional if field in self.columns)]
 
     def columns_of(self, fields: Sequence[str]) -> list[str]:
         """Return the columns that hold some fields, and that of the group."""

@@ -26,7 +26,8 @@ class LabelledTable(LabelledRows, LabelledFiles):
 
     def examples(self, required: Sequence[str], optional: Sequence[str] = ()) -> Iterator[Example | Unreadable]:
         """Yield one example a row."""
-        columns, others = self.columns_of(required), [self.columns.get(field, field) for field in optional]
+        columns = self.columns_of(self.required_of(required, optional))
+        others = [self.columns.get(field, field) for field in optional]
         for split, name, file in self.files():
             for row in self.rows(file, columns, others):
                 if isinstance(row, Unreadable):

@@ -153,7 +153,8 @@ def evaluation_texts(settings: DecontaminationConfig, evaluation: Mapping[str, P
     for each in settings.sets:
         # a set of questions gives no text, and is looked for by all that it gives in its place
         fields = ["text"] if each.gives is None or "text" in each.gives else each.gives
-        found = [example.fields for example in each.examples(fields) if isinstance(example, Example)]
+        others = [field for field in getattr(each, "columns", ()) if field not in fields]
+        found = [example.fields for example in each.examples(fields, others) if isinstance(example, Example)]
         parts = [[row[field] for field in fields if isinstance(row.get(field), str)] for row in found]
         texts[free_name(each.kind, texts)] = ["\n".join(some) for some in parts if some]
     return texts

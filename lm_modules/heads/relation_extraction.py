@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from lm_modules.heads import Fields
 from lm_modules.heads._fields import label_of, list_of, text_of
@@ -35,6 +37,12 @@ relation("The @ storm @ caused # floods #.", truncation=True)  # the head and th
     kind: Literal["relation_extraction"] = "relation_extraction"  # type: ignore[assignment]
     types: bool = False
     """Tell the model the types of the two (`head_type`, `tail_type`), which every example then has."""
+
+    @model_validator(mode="after")
+    def _one_relation(self) -> Self:
+        if self.multi_label:
+            raise ValueError("two entities have one relation here; set multi_label to false")
+        return self
 
     def checked(self, fields: Fields) -> dict[str, Any]:
         """Return the text, the places [start, end] of head and tail in it, their types, and the label.

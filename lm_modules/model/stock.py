@@ -76,10 +76,20 @@ def open_tokenizer(base: str | Path, context_length: int | None = None) -> PreTr
     tokenizer = AutoTokenizer.from_pretrained(str(base), split_special_tokens=True)
     tokenizer.padding_side = tokenizer.truncation_side = "right"
     if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token_id is None:
+            raise ValueError(
+                f"the tokenizer of {base} has neither a padding token nor an end-of-text token; give it one of them "
+                "(tokenizer.add_special_tokens) and save it with the model, resized if the token is new"
+            )
         tokenizer.pad_token = tokenizer.eos_token
     if context_length is not None:
         tokenizer.model_max_length = context_length
-    if architecture_of(base) == "encoder_decoder" and tokenizer.eos_token_id not in tokenizer("")["input_ids"]:
+    has_end = tokenizer.eos_token_id is not None
+    if (
+        has_end
+        and architecture_of(base) == "encoder_decoder"
+        and tokenizer.eos_token_id not in tokenizer("")["input_ids"]
+    ):
         _end_every_text(tokenizer)
     return tokenizer
 

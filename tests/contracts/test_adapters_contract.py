@@ -89,3 +89,14 @@ def test_what_is_frozen_stays_as_it_was(adapter, trained):
 def test_has_a_docstring_and_survives_json(adapter):
     assert type(adapter).__doc__
     assert type(adapter).model_validate_json(adapter.model_dump_json()) == adapter
+
+
+def test_ia3_scales_keys_and_values_where_heads_share_them(tmp_path: Path) -> None:
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = LlamaConfig(vocab_size=50, num_key_value_heads=1, pad_token_id=0, **sizes)
+    network = FAMILY["ia3"]().apply(LlamaForSequenceClassification(config))
+    factors = {name: tuple(each.shape) for name, each in trainable(network).items() if "ia3" in name}
+    shapes = {name.split("self_attn.")[-1].split("mlp.")[-1].split(".")[0]: shape for name, shape in factors.items()}
+    assert shapes == {"k_proj": (8, 1), "v_proj": (8, 1), "down_proj": (1, 64)}

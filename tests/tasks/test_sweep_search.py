@@ -172,3 +172,48 @@ def test_choices_are_components() -> None:
     choice = finetuning(choices=ADAPTERS).adapter
     assert isinstance(choice, Choice)
     assert [each.brief() if each.kind != "lora" else each.kind for each in choice.choices] == ["full", "lora", "ia3"]
+
+
+def rising(trial: Trial) -> dict[str, Any]:
+    """Later trials are better, with any seed."""
+    trial.directory.mkdir(parents=True, exist_ok=True)
+    first = trial.number if trial.seed == 0 else round(trial.values["inner.rate"] * 10)
+    trial.report(1, {"score": float(first)})
+    (trial.directory / "model").mkdir(exist_ok=True)
+    return {"stopped": False, "model": str(trial.directory / "model")}
+
+
+def test_a_sweep_that_goes_on_repeats_what_is_best_by_then(tmp_path: Path) -> None:
+    first = search(tmp_path, work=rising, trials=3, parallel=1, repeats=1)
+    assert [each.repeat_of for each in first.trials[3:]] == [2, 1]
+    longer = search(tmp_path, work=rising, trials=6, parallel=1, repeats=1)
+    later = [each for each in longer.trials if each.number > 4]
+    assert {each.repeat_of for each in later if each.repeat_of is not None} == {6, 7}
+    assert longer.best is not None
+    assert longer.best.usable()
+
+
+def test_the_word_of_a_trial_on_its_weights_counts_where_its_report_was_lost(tmp_path: Path) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        trial.directory.mkdir(parents=True, exist_ok=True)
+        if trial.number:
+            trial.report(1, {"score": 0.5})
+        (trial.directory / "model").mkdir(exist_ok=True)
+        return {"stopped": False, "model": str(trial.directory / "model"), "score": 0.9 - trial.number / 10}
+
+    result = search(tmp_path, work=work, trials=2, parallel=1)
+    assert [each.value for each in result.trials] == [0.9, 0.8]
+
+
+def test_hours_in_which_a_sweep_was_dead_are_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(trial: Trial) -> dict[str, Any]:
+        trial.report(1, {"score": 0.1})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, work=interrupted, parallel=1)
+    time.sleep(1.5)
+    result = search(tmp_path, parallel=1, device_seconds=100)
+    assert result.trials[0].state == "continued"
+    assert result.trials[0].seconds is not None
+    assert result.trials[0].seconds < 1

@@ -51,7 +51,9 @@ class HuggingFace(HubData, LabelledRows):
         for number, (row, features) in enumerate(self._readable(name), start=1):
             if number == 1:
                 names = {} if self.label_names else class_names(features)
-                require_columns(f"data set {self.dataset!r}", list(self.columns_of(required)), list(row))
+                require_columns(
+                    f"data set {self.dataset!r}", self.columns_of(self.required_of(required, optional)), list(row)
+                )
             values = {column: named(value, names.get(column)) for column, value in row.items()}
             yield self.example(f"{Path(self.dataset).name}/{name}:{number}", values, (*required, *optional), split)
 

@@ -36,4 +36,4 @@ class MacroF1(Metric):
         hits, predicted, true = np.split(sums, 3, axis=-1)
         occurs = true > 0
         f1 = 2 * hits / np.where(occurs, predicted + true, 1.0)  # no hits where the label is not true
-        return f1.sum(axis=-1) / occurs.sum(axis=-1)
+        return f1.sum(axis=-1) / np.maximum(occurs.sum(axis=-1), 1)

@@ -252,3 +252,14 @@ def test_text_lines_are_examples_of_their_file(tmp_path) -> None:
 
 
 COPIES = [f"copy of an example in {split}" for split in ("validation", "test")]
+
+
+def test_a_column_that_is_named_must_be_there_and_be_read(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("text,other,score\nx,y,1\n")
+    path = str(tmp_path / "a.csv")
+    with pytest.raises(ValueError, match="no column 'othre'; did you mean 'other'"):
+        list(Csv(path=path, columns={"text_pair": "othre"}).examples(["text", "score"], ["text_pair"]))
+    with pytest.raises(ValueError, match="columns names 'text_pear', which the head does not read; did you mean"):
+        list(Csv(path=path, columns={"text_pear": "other"}).examples(["text", "score"], ["text_pair"]))
+    (found,) = Csv(path=path, columns={"text_pair": "other"}).examples(["text", "score"], ["text_pair"])
+    assert found.fields == {"text": "x", "score": "1", "text_pair": "y"}
