@@ -53,7 +53,8 @@ def _labels(labels: dict[str, dict[str, int]], splits: list[str]) -> Table:
 
 def _reasons(reasons: dict[str, int]) -> Table:
     rows: list[list[Cell]] = [[reason, count(number)] for reason, number in reasons.items()]
-    return Table(["left out because", "examples"], rows, "Each is named in the ledger.", frozenset({"examples"}))
+    caption = "What the collection dropped is named in its ledger."
+    return Table(["left out because", "examples"], rows, caption, frozenset({"examples"}))
 
 
 def _doubts(evaluation: EvaluationFacts | None) -> list[Block]:
