@@ -169,7 +169,7 @@ def bare(shape: Shape, steps: int, compiled: bool, step_begins: Step, part: Part
             (loss * factor).backward()
         norm = torch.nn.utils.get_total_norm([each.grad for each in weights])
         with part("optimizer"):
-            clip_gradient(weights, norm, 1e9)
+            clip_gradient(weights, norm.item(), 1e9)
             optimizer.step()
             optimizer.zero_grad()
         loss.item()

@@ -28,6 +28,9 @@ from lm_modules.data.row_plan import Plan
 from lm_modules.data.rows import Rows, Stream, pattern, whole_shares
 from lm_modules.data.selection import Selection
 
+ROWS_AHEAD = 4096
+"""How many rows' places are found at once: one by one, they took more time than reading them."""
+
 
 class Batches(Dataset):
     """`batches[step]` is the text of that step; several streams share its rows by a fixed pattern (see rows.py)."""
@@ -41,12 +44,12 @@ class Batches(Dataset):
     def __getitem__(self, step: int) -> Rows:
         """Return the rows of this step."""
         numbers = np.arange(self.sizes.first_row(step), self.sizes.first_row(step + 1), dtype=np.int64)
-        turns, places = np.divmod(numbers, len(self._pattern))
-        streams_B = self._pattern[places]
         if len(self.streams) == 1:
             [stream] = self.streams
             tokens, documents, text_lengths = stream.rows(numbers)
             return Rows.of(tokens, documents, text_lengths=text_lengths)
+        turns, places = np.divmod(numbers, len(self._pattern))
+        streams_B = self._pattern[places]
         length = max(each.row_length for each in self.streams)
         tokens_BL, documents_BL = (torch.zeros((len(numbers), length), dtype=torch.long) for _ in range(2))
         lengths_B, text_lengths_B = (torch.zeros(len(numbers), dtype=torch.long) for _ in range(2))
@@ -80,17 +83,17 @@ class _StreamRows:
         self.packed, self.text, self.by_document = packed, Selection(packed, stream.sources), stream.by_document
         self.row_length, self.stride = stream.row_length, stream.row_length - stream.overlap
         # An epoch begins at an offset below the stride, so one row less fits than without.
-        self.num_rows = (self.text.num_tokens - stream.overlap - (self.stride - 1)) // self.stride
-        if self.num_rows < 1:
+        num_rows = (self.text.num_tokens - stream.overlap - (self.stride - 1)) // self.stride
+        if num_rows < 1:
             raise ValueError(
                 f"the training split has {self.text.num_tokens} tokens{f' for {stream.name}' * bool(stream.name)}, "
                 f"too few for rows of {stream.row_length}; add text or shorten model.context_length"
             )
-        self._key = _key(packed, stream, seed)
+        self._order = _Order(num_rows, _key(packed, stream, seed), self.stride)
 
     def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Return tokens, and numbers of documents if they are asked for, [rows, length] each; None: all is text."""
-        starts_B = self._starts(numbers)
+        starts_B = self._order(numbers)
         tokens_BL = torch.from_numpy(self.text.tokens(starts_B, self.row_length))
         if not self.by_document:
             return tokens_BL, None, None
@@ -100,38 +103,23 @@ class _StreamRows:
         """Return how the rows are filled."""
         return row_figures(self.packed, self.stream)
 
-    def _starts(self, numbers: np.ndarray) -> np.ndarray:
-        epochs, positions = np.divmod(numbers, self.num_rows)
-        starts = np.empty_like(numbers)
-        for epoch in np.unique(epochs):
-            chosen = epochs == epoch
-            key = derived_seed(*self._key, int(epoch))
-            row = shuffled(positions[chosen], self.num_rows, key)
-            starts[chosen] = row * self.stride + key % self.stride
-        return starts
-
 
 class _PlannedRows:
     """The rows of one stream that a packing has planned, in another order every epoch."""
 
     def __init__(self, packed: PackedTokens, stream: Stream, seed: int, plan: Plan) -> None:
         self.stream, self.row_length, self.by_document = stream, stream.row_length, stream.by_document
-        self.text, self.num_rows = PlannedText(packed, plan, stream.overlap), plan.num_rows
-        if self.num_rows < 1:
+        self.text = PlannedText(packed, plan, stream.overlap)
+        if plan.num_rows < 1:
             raise ValueError(
                 f"the training split has no text{f' for {stream.name}' * bool(stream.name)}; add documents"
             )
-        self._key = _key(packed, stream, seed)
+        self._order = _Order(plan.num_rows, _key(packed, stream, seed))
 
     def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Return tokens, numbers of documents if they are asked for, and how many tokens of each row are text."""
-        epochs, positions = np.divmod(numbers, self.num_rows)
-        chosen_B = np.empty_like(numbers)
-        for epoch in np.unique(epochs):
-            of_epoch = epochs == epoch
-            key = derived_seed(*self._key, int(epoch))
-            chosen_B[of_epoch] = shuffled(positions[of_epoch], self.num_rows, key)
-        tokens_BL, documents_BL, lengths_B = map(torch.from_numpy, self.text.rows(chosen_B, self.row_length))
+        rows = self.text.rows(self._order(numbers), self.row_length)
+        tokens_BL, documents_BL, lengths_B = map(torch.from_numpy, rows)
         return tokens_BL, documents_BL if self.by_document else None, lengths_B
 
     def figures(self) -> dict[str, float]:
@@ -147,6 +135,36 @@ def _rows_of(packed: PackedTokens, stream: Stream, seed: int) -> _StreamRows | _
 def _key(packed: PackedTokens, stream: Stream, seed: int) -> tuple[object, ...]:
     """Return what the order of a stream's rows follows from, beside the epoch."""
     return packed.fingerprint, seed, "epoch", *([stream.name] if stream.name else [])
+
+
+class _Order:
+    """Where the rows of a run begin: a new shuffle every epoch, and another offset below the stride.
+
+    Steps follow each other, so the rows behind those that are asked for are found with them.
+    """
+
+    def __init__(self, num_rows: int, key: tuple[object, ...], stride: int = 1) -> None:
+        self._num_rows, self._key, self._stride = num_rows, key, stride
+        self._first, self._starts = 0, np.empty(0, np.int64)
+
+    def __call__(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the start of each of these rows, which are in ascending order."""
+        if not len(numbers):
+            return numbers
+        first, last = int(numbers[0]), int(numbers[-1])
+        if first < self._first or last >= self._first + len(self._starts):
+            self._first, self._starts = first, self._of(np.arange(first, last + 1 + ROWS_AHEAD))
+        return self._starts[numbers - self._first]
+
+    def _of(self, numbers: np.ndarray) -> np.ndarray:
+        epochs, positions = np.divmod(numbers, self._num_rows)
+        starts = np.empty_like(numbers)
+        for epoch in np.unique(epochs):
+            chosen = epochs == epoch
+            key = derived_seed(*self._key, int(epoch))
+            row = shuffled(positions[chosen], self._num_rows, key)
+            starts[chosen] = row * self._stride + key % self._stride
+        return starts
 
 
 def derived_seed(*parts: object) -> int:

@@ -20,7 +20,7 @@ class Selection:
     """A split as one text, or what some of its sources gave to it; nothing is copied."""
 
     def __init__(self, packed: PackedTokens, sources: tuple[str, ...] | None = None) -> None:
-        self.packed = packed
+        self.packed, self._tokens = packed, np.asarray(packed.tokens)  # slices of a memory map are slow to make
         starts, ends = packed.document_starts[:-1], packed.document_starts[1:]
         if sources is not None:
             chosen = chosen_documents(packed, sources)
@@ -40,7 +40,11 @@ class Selection:
         """Return the rows that begin at these positions: [rows, length], int64."""
         if len(starts_B) == 0:
             return np.empty((0, length), np.int64)
-        return np.stack([self._row(start, length) for start in starts_B.tolist()]).astype(np.int64)
+        pieces_B = np.searchsorted(self._offsets, starts_B, side="right") - 1
+        if (starts_B + length > self._offsets[pieces_B + 1]).any():
+            return np.stack([self._row(start, length) for start in starts_B.tolist()]).astype(np.int64)
+        places_B = starts_B - self._offsets[pieces_B] + self._starts[pieces_B]
+        return np.stack([self._tokens[place : place + length] for place in places_B.tolist()]).astype(np.int64)
 
     def documents(self, starts_B: np.ndarray, length: int) -> np.ndarray:
         """Return the number of the document, counted over the split, of each token of these rows."""
@@ -55,7 +59,7 @@ class Selection:
         while length > 0:
             place = int(self._starts[piece]) + start - int(self._offsets[piece])
             count = min(length, int(self._offsets[piece + 1]) - start)
-            found.append(self.packed.tokens[place : place + count])
+            found.append(self._tokens[place : place + count])
             piece, start, length = piece + 1, start + count, length - count
         return found[0] if len(found) == 1 else np.concatenate(found)
 

@@ -23,6 +23,8 @@ from multiprocessing.reduction import DupFd
 
 READY_SECONDS = 300.0
 """How long a process may take to import its libraries."""
+READY = "ready"
+"""What a process says when it has imported them; what it says instead, or later, is why it failed."""
 EXIT_SECONDS = 10.0
 """How long one whose work is done may take to go."""
 
@@ -77,6 +79,7 @@ class Follower:
 
     def __init__(self, rank: int, job: Callable[[int], None]) -> None:
         self.rank = rank
+        self._said: tuple[bool, str, str] | None = None
         context = fork_server()
         self._pipe, theirs = context.Pipe()
         outputs = [DupFd(stream) for stream in (1, 2)]
@@ -91,9 +94,12 @@ class Follower:
         if not self._pipe.poll(READY_SECONDS):
             raise FollowerFailed(f"rank {self.rank} did not start within {READY_SECONDS:g} seconds")
         try:
-            self._pipe.recv()
+            said = self._pipe.recv()
         except EOFError:
             raise FollowerFailed(f"rank {self.rank} did not start") from None
+        if said != READY:
+            self._said = said
+            raise FollowerFailed(f"rank {self.rank} did not start")  # why is what `failure` returns
 
     def failure(self) -> Exception | None:
         """Return what ended this rank before its time; None while it lives, and after an orderly end."""
@@ -102,8 +108,10 @@ class Follower:
         self._process.join()
         with suppress(EOFError, OSError):
             if self._pipe.poll():
-                user_mistake, message, told = self._pipe.recv()
-                return ValueError(message) if user_mistake else FollowerFailed(f"rank {self.rank} failed: {told}")
+                self._said = self._said or self._pipe.recv()
+        if self._said is not None:
+            user_mistake, message, told = self._said
+            return ValueError(message) if user_mistake else FollowerFailed(f"rank {self.rank} failed: {told}")
         code = self._process.exitcode
         if not code:
             return None
@@ -137,7 +145,7 @@ def _main(pipe: pipes.Connection, rank: int, job: bytes, environment: dict[str, 
     logging.basicConfig(level=logging.ERROR, force=True)
     try:
         work = pickle.loads(job)
-        pipe.send("ready")
+        pipe.send(READY)
         work(rank)
     except BaseException as error:
         told = "".join(traceback.format_exception(error))

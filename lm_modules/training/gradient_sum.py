@@ -6,6 +6,7 @@ import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -62,24 +63,29 @@ class GradientSum:
     ) -> dict[str, Tensor] | None:
         """Go through this rank's rows; None if memory has ended."""
         weights, num_scored = self._objective.weights(), self._objective.num_scored(batch)
-        totals = dict.fromkeys(("loss", *weights), torch.zeros((), device=device))
-        first, last = self._ranks.share(self._objective.num_rows(batch))
+        totals = dict.fromkeys(weights, torch.zeros((), device=device))
+        num_rows = self._objective.num_rows(batch)
+        first, last = self._ranks.share(num_rows)
         rows = self.micro_batch_rows or max(last - first, 1)
         try:
             for start in range(first, last, rows):
-                micro = self._objective.cut(batch, start, min(rows, last - start))
-                scored = self._objective.num_scored(micro)
+                micro, scored = batch, num_scored
+                if last - first > rows or last - first < num_rows:
+                    micro = self._objective.cut(batch, start, min(rows, last - start))
+                    scored = self._objective.num_scored(micro)
                 losses = self._objective.losses(network, micro)
-                means = {name: loss * (scored[name] / num_scored[name].clamp(min=1)) for name, loss in losses.items()}
-                loss = sum((weights[name] * mean for name, mean in means.items()), torch.zeros((), device=device))
-                backward(loss * self._scaling.loss_gradient)
-                for name, value in {**means, "loss": loss}.items():
-                    totals[name] = totals[name] + value.detach()
+                shares = {name: scored[name] / num_scored[name].clamp(min=1) for name in losses}
+                factors = {
+                    name: share * (weights[name] * self._scaling.loss_gradient) for name, share in shares.items()
+                }
+                backward(reduce(torch.add, [losses[name] * factor for name, factor in factors.items()]))
+                for name, loss in losses.items():
+                    totals[name] = totals[name] + loss.detach() * shares[name]
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             return None
-        return totals
+        return {**totals, "loss": reduce(torch.add, [weights[name] * total for name, total in totals.items()])}
 
     def _over_ranks(
         self, totals: dict[str, Tensor] | None, parameters: list[nn.Parameter], device: torch.device

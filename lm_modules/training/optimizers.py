@@ -86,13 +86,12 @@ def gradient_norm(weights: Sequence[Tensor], scaling: Scaling) -> Tensor:
     return torch.nn.utils.get_total_norm(gradients) / _unit(weights, scaling)
 
 
-def clip_gradient(weights: Sequence[Tensor], norm: Tensor, longest: float) -> None:
+def clip_gradient(weights: Sequence[Tensor], norm: float, longest: float) -> None:
     """Shorten the gradient to `longest` where its length `norm` exceeds it; both in the parametrization's unit."""
-    factor = (longest / norm.clamp(min=longest)).item()
-    if factor < 1:
+    if norm > longest:
         for each in weights:
             if each.grad is not None:
-                each.grad.mul_(factor)
+                each.grad.mul_(longest / norm)
 
 
 def _unit(weights: Sequence[Tensor], scaling: Scaling) -> float:

@@ -103,16 +103,17 @@ class PretrainingModule(LightningModule):
         norm = gradient_norm(self.weights, self.scaling)
         self.tokens_seen += self.batch_sizes.tokens(self.step)
         self.step += 1
-        if fault := self._fault(loss.item(), norm.item()):
+        loss_value, norm_value = loss.item(), norm.item()
+        if fault := self._fault(loss_value, norm_value):
             self._skip(fault)
             return {}
         with explained_memory():
-            self._move(norm)
+            self._move(norm_value)
         self.offending, self.last_moved = [], self.step - 1
-        self.recent_losses.append(loss.item())
+        self.recent_losses.append(loss_value)
         return {**parts, "gradient_norm": norm}
 
-    def _move(self, norm: Tensor) -> None:
+    def _move(self, norm: float) -> None:
         if self.optimization.clip_norm is not None:
             clip_gradient(self.weights, norm, self.optimization.clip_norm)
         for optimizer in self._wrapped():

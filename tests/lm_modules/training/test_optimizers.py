@@ -56,9 +56,9 @@ def test_gradient_length_is_in_units_of_sqrt_parameters_and_clipping_shortens_it
         each.grad = torch.full_like(each, 3.0)
     norm = gradient_norm(weights, scaling)
     assert norm.item() == pytest.approx(3.0, rel=1e-5)
-    clip_gradient(weights, norm, 5.0)
+    clip_gradient(weights, norm.item(), 5.0)
     assert gradient_norm(weights, scaling).item() == pytest.approx(3.0, rel=1e-5)
-    clip_gradient(weights, norm, 1.5)
+    clip_gradient(weights, norm.item(), 1.5)
     assert gradient_norm(weights, scaling).item() == pytest.approx(1.5, rel=1e-5)
 
 

@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from contextlib import suppress
+from operator import truediv
 from pathlib import Path
 
 import psutil
@@ -17,7 +18,7 @@ from tiny_pretraining import tiny_config
 from configs.component import members
 from configs.compute import ComputeConfig
 from lm_modules.training import checkpoints
-from lm_modules.training.followers import FollowerDied
+from lm_modules.training.followers import FollowerDied, FollowerFailed
 from lm_modules.training.pretraining import Interrupted, pretrain
 from lm_modules.training.pretraining_module import Diverged
 from lm_modules.training.ranks import Ranks, train_together
@@ -72,6 +73,21 @@ def test_the_loss_curve_does_not_depend_on_the_cut_of_the_batch(text, tmp_path, 
         assert losses == pytest.approx(whole, rel=1e-5), name
     # Two ranks add up the same two halves as two micro-batches do.
     assert_equal_bits(*(weights(next((tmp_path / each / "checkpoints").glob("*24"))) for each in ("2x4", "ranks")))
+
+
+class Unreadable:
+    """What another process cannot make again from what it is sent."""
+
+    def __reduce__(self):
+        return truediv, (1, 0)
+
+
+def test_a_rank_that_fails_before_its_work_begins_is_told_at_once():
+    with (
+        pytest.raises(FollowerFailed, match=r"rank 1 failed: (.|\n)*ZeroDivisionError"),
+        train_together(ComputeConfig(devices=2, accelerator="cpu"), Unreadable()),
+    ):
+        pytest.fail("the ranks did not come together")
 
 
 def test_ranks_share_rows_that_cannot_be_divided_equally(text, tmp_path):
