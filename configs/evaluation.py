@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -13,6 +14,18 @@ from configs.component import Component, OneOf, members
 def metric_of_kind(kind: str) -> Component:
     """Return a metric with its defaults."""
     return members("lm_modules.evaluation.metrics")[kind](kind=kind)
+
+
+def require_metrics_of(where: str, metrics: Sequence[Any], head: Any) -> None:
+    """Raise a ValueError if a metric does not score what a head answers."""
+    for metric in metrics:
+        if metric is not None and head.answers not in metric.scores:
+            family: dict[str, Any] = members("lm_modules.evaluation.metrics")
+            fitting = ", ".join(kind for kind, each in family.items() if head.answers in each.scores)
+            raise ValueError(
+                f"{where}: {metric.kind} scores {' and '.join(metric.scores)}, and {head.kind} answers with "
+                f"{head.answers}; choose among {fitting}"
+            )
 
 
 class LanguageModelEvaluationConfig(Config):

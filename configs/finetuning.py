@@ -14,6 +14,20 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
+WHOLE_NUMBERS = ("epochs", "batch_examples")
+"""Settings of the optimization whose ranges are of whole numbers."""
+BOUNDS = {
+    "learning_rate": (1e-9, 10.0),
+    "layer_decay": (1e-3, 1.0),
+    "epochs": (1, 1e6),
+    "batch_examples": (1, 1e6),
+    "weight_decay": (0.0, 1e3),
+    "warmup_fraction": (0.0, 0.99),
+    "label_smoothing": (0.0, 0.99),
+}
+"""Between what settings of the optimization may be searched."""
+
+
 def _require_bounds(name: str, value: object, low: float, high: float) -> None:
     """Refuse a range or a choice that leaves [low, high]: a sweep must not fail at its seventh trial."""
     if isinstance(value, Range):
@@ -38,16 +52,16 @@ class FinetuningOptimizationConfig(Config):
     """Each block learns at this times the rate of the block above it, the embedding last; 1 treats all alike."""
     epochs: Annotated[int, Field(ge=1)] | Range | Choice = Range(low=2, high=4, integer=True)
     """How often the training examples are seen."""
-    batch_examples: int = Field(default=32, ge=1)
+    batch_examples: Annotated[int, Field(ge=1)] | Range | Choice = 32
     """Examples in the batch of one optimizer step."""
     micro_batch_examples: int | None = Field(default=None, ge=1)
     """Examples that are in memory at once: their gradients are added up to those of a batch. Null takes the whole
     batch, or what is found to fit where memory ends."""
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: Annotated[float, Field(ge=0)] | Range | Choice = 0.01
     """Decoupled weight decay of the matrices; biases and gains have none."""
-    warmup_fraction: Fraction = 0.1
+    warmup_fraction: Fraction | Range | Choice = 0.1
     """Part of the steps in which the learning rate rises from zero."""
-    label_smoothing: Fraction = 0.0
+    label_smoothing: Fraction | Range | Choice = 0.0
     """Part of the target that is spread over all labels."""
     class_weights: Literal["equal", "balanced"] = "equal"
     """What the labels count in the loss: as often as they come, or all the same together, for labels that are rare."""
@@ -63,11 +77,10 @@ class FinetuningOptimizationConfig(Config):
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
-        _require_bounds("learning_rate", self.learning_rate, 1e-9, 10)
-        _require_bounds("layer_decay", self.layer_decay, 1e-3, 1)
-        _require_bounds("epochs", self.epochs, 1, 1e6)
-        if isinstance(self.epochs, Range) and not self.epochs.integer:
-            raise ValueError("epochs are whole numbers; add integer: true to their range")
+        for name, bounds in BOUNDS.items():
+            _require_bounds(name, value := getattr(self, name), *bounds)
+            if name in WHOLE_NUMBERS and isinstance(value, Range) and not value.integer:
+                raise ValueError(f"{name} are whole numbers; add integer: true to their range")
         return self
 
 
@@ -122,6 +135,14 @@ class FinetuningConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _labels_can_be_smoothed(self) -> Self:
+        if self.optimization.label_smoothing != 0 and not self.head.smooths_labels:
+            raise ValueError(
+                f"optimization.label_smoothing has no effect on {self.head.kind}, which has no labels; set it to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _leaves_room_for_the_source(self) -> Self:
         if (answer := getattr(self.head, "max_new_tokens", 0)) >= self.context_length:
             raise ValueError(
@@ -145,6 +166,16 @@ class FinetuningConfig(Config):
         if self.tuning.metric is None:
             metric = f"validation/{self.head.tuned_by or self.head.metrics[0]}"
             object.__setattr__(self, "tuning", self.tuning.model_copy(update={"metric": metric}))
+        return self
+
+    @model_validator(mode="after")
+    def _metric_is_reported(self) -> Self:
+        reported = [f"validation/{each}" for each in (*self.head.metrics, "loss")]
+        if self.tuning.metric not in reported:
+            raise ValueError(
+                f"tuning.metric {self.tuning.metric} is reported by no training of {self.head.kind}; "
+                f"choose among {', '.join(reported)}"
+            )
         return self
 
     @model_validator(mode="after")

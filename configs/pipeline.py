@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from configs.base import Config
 from configs.data_preparation import DataPreparationConfig
-from configs.evaluation import EvaluationConfig
+from configs.evaluation import EvaluationConfig, require_metrics_of
 from configs.finetuning import FinetuningConfig
 from configs.loading import resolve
 from configs.pretraining import PretrainingConfig
@@ -103,6 +103,9 @@ class PipelineConfig(Config):
             )
         if self.finetuning and self.promotion:
             self.promotion.require_known_baselines(self.finetuning.head)
+            require_metrics_of("promotion.metric", [self.promotion.metric], self.finetuning.head)
+        if self.finetuning and self.evaluation:
+            require_metrics_of("evaluation.metrics", self.evaluation.metrics or (), self.finetuning.head)
         if self.finetuning and not self.pretraining and not self.finetuning.base:
             raise ValueError("finetuning needs a model: add pretraining, or set finetuning.base to a directory or uri")
         return self

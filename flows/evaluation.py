@@ -9,6 +9,7 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.pipeline import PipelineConfig
+from configs.promotion import UNTUNED
 from flows.data_preparation import data_preparation
 from flows.finetuning import finetuning
 from flows.pretraining import pretraining
@@ -72,6 +73,8 @@ def evaluation(
             fit = partial(
                 finetune.submit, settings, tuned.base, seed=config.seed, experiment=config.name, run_id=run_id
             )
+            if head.answers_untuned:
+                models[UNTUNED] = tuned.base
             models["random_weights"] = fit(data=data, title="random weights", from_random_weights=True)
             if config.evaluation.also_split_by and (other := settings.data.split_otherwise()):
                 content = fingerprint_examples(other)

@@ -231,6 +231,10 @@ def utilization(trained: dict[str, Any]) -> str | None:
     )
 
 
+PARAMETERS = ("trained_parameters", "parameters")
+"""What a training says of the size of its model."""
+
+
 class Finetuned(BaseModel):
     """What the stage `finetune` hands on: the winner of the sweep, and what it started from."""
 
@@ -254,12 +258,14 @@ class Finetuned(BaseModel):
         assert best is not None
         assert best.value is not None
         seeds = self.sweep.values_of_seeds(best)
+        trained = {each.replace("_", " "): best.result[each] for each in PARAMETERS if each in best.result}
         return {
             self.sweep.metric: best.value,
             **({"mean over seeds": sum(seeds) / len(seeds)} if len(seeds) > 1 else {}),
             "best trial": best.number,
             "trials": len(self.sweep.trials),
             "pruned": sum(each.state == "pruned" for each in self.sweep.trials),
+            **trained,
         }
 
 

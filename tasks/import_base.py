@@ -12,7 +12,7 @@ from tasks.artifacts import Model
 from tasks.caching import is_no_mistake
 from tasks.digests import digest_directory
 
-FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja"]
 """What is taken from the Hugging Face Hub: no pickled weights, no code."""
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
+from configs.promotion import UNTUNED
 from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_head, read_labels
 from lm_modules.data.personal import excerpt
@@ -23,9 +24,10 @@ from lm_modules.evaluation import baselines
 from lm_modules.evaluation.confidence import interval, paired_difference
 from lm_modules.evaluation.likelihood import bits_per_byte, xz_bits_per_byte
 from lm_modules.evaluation.metrics import Metric
-from lm_modules.evaluation.predictions import predict_with_directory, records
+from lm_modules.evaluation.predictions import predict_with_base, predict_with_directory, records
 from lm_modules.evaluation.scores import statistics
 from lm_modules.heads import Head
+from lm_modules.model.stock import open_tokenizer
 
 CHALLENGER = "tuned"
 """The model that is compared with all others."""
@@ -41,6 +43,7 @@ TITLES = {
     "frequent_tag": "Most frequent tag of each word",
     "nearest": "Answer to the most similar training example",
     "lead": "Beginning of the text itself",
+    UNTUNED: "The base as it is, not fine-tuned",
     "random_weights": "Same architecture from random weights",
     "tuned": "Pretrained, then fine-tuned",
 }
@@ -62,8 +65,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Judge `models` on the test split of `data`, write the evaluation directory, return what `evaluation.json` holds.
 
-    `models` are stock directories by name; None under a name of `head.baselines` stands for that baseline. `other_data`
-    and `other_models` are a second split of the same data and what was trained on it. `language_model` is what
+    `models` are stock directories by name; None under a name of `head.baselines` stands for that baseline, and
+    `untuned` is the base of `tuned`, asked with the head of the data. `other_data` and `other_models` are a second
+    split of the same data and what was trained on it. `language_model` is what
     `judge_language_model` found. Without labelled `data`, that is all there is to write.
     """
     found: dict[str, Any] = {
@@ -92,9 +96,9 @@ def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path,
     examples, labels, head = read_examples(data, "test"), read_labels(data), read_head(data)
     metrics = config.metrics_for(head)
     answers, entries = {}, {}
-    for name, directory in models.items():
+    for name in models:
         started = time.perf_counter()
-        answers[name] = _answers(name, directory, data, head, examples)
+        answers[name] = _answers(name, models, data, head, examples)
         seconds = time.perf_counter() - started
         _write_records(output / "predictions" / f"{name}.jsonl", answers[name])
         scores = {metric.kind: score_with_interval(answers[name], metric, config, seed) for metric in metrics}
@@ -266,9 +270,11 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def _answers(
-    name: str, directory: Path | None, data: Path, head: Head, examples: Sequence[Example]
-) -> list[dict[str, Any]]:
+def _answers(name: str, models: Models, data: Path, head: Head, examples: Sequence[Example]) -> list[dict[str, Any]]:
+    directory = models[name]
+    if directory is not None and name == UNTUNED:
+        read_at_most = open_tokenizer(str(models[CHALLENGER])).model_max_length  # both see as much of a text
+        return records(head, examples, predict_with_base(directory, head, examples, read_at_most))
     if directory is not None:
         return records(head, examples, predict_with_directory(directory, examples))
     if name not in head.baselines:

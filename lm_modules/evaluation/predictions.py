@@ -63,6 +63,18 @@ def predict_with_directory(directory: str | Path, examples: Sequence[Example]) -
     """Return the answers of the fine-tuned model in a stock directory, in float32; it sees what its head shows it."""
     head, tokenizer = read_head(directory), open_tokenizer(directory)
     network = open_model(head.auto_class(directory), directory)
+    return _answers(head, network, tokenizer, examples)
+
+
+def predict_with_base(
+    base: str | Path, head: Head, examples: Sequence[Example], context_length: int
+) -> list[Prediction]:
+    """Return what a base says before it is fine-tuned, for heads that it has all for (`Head.answers_untuned`)."""
+    tokenizer = head.prepare_tokenizer(open_tokenizer(base, context_length))
+    return _answers(head, head.network(base, ()).eval(), tokenizer, examples)
+
+
+def _answers(head: Head, network: Any, tokenizer: Any, examples: Sequence[Example]) -> list[Prediction]:
     labels = labels_of(network)
     encoded = [head.encode(head.asked(each.fields), tokenizer, labels) for each in examples]
     return predict(head, network, tokenizer, examples, encoded)

@@ -79,16 +79,23 @@ class Head(Component):
     """Fields that are read where there are any."""
     weighs_labels: ClassVar[bool] = False
     """Whether its loss heeds `Encoded.weight`; then every example has one label."""
+    smooths_labels: ClassVar[bool] = True
+    """Whether its loss heeds `label_smoothing`."""
     gives_probability: ClassVar[bool] = True
     """Whether an answer has a probability."""
     several_answers: ClassVar[bool] = False
     """Whether one input may have several right answers, as a sentence has translations."""
+    answers: ClassVar[str]
+    """What its answers are, for metrics: labels, tags, passages, numbers, texts, or of given answers the likelihoods or
+    which one is preferred (preferences)."""
     metrics: ClassVar[tuple[str, ...]]
     """Kinds of the metrics that are reported in training, the most telling one first."""
     tuned_by: ClassVar[str | None] = None
     """By which `validation/...` weights and trials are chosen, where none is named; None is the first metric."""
     baselines: ClassVar[tuple[str, ...]] = ()
     """Names in `lm_modules.evaluation.baselines` of what answers without a model."""
+    answers_untuned: ClassVar[bool] = False
+    """Whether a base has all that it answers with, so that it can be asked before it is trained."""
     writes: ClassVar[bool] = False
     """Whether it writes answers token by token, which takes much longer than to tell their loss."""
     service: ClassVar[str]

@@ -36,6 +36,8 @@ class Chat(Head):
     inputs: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str] = "messages"
     several_answers: ClassVar[bool] = True
+    answers_untuned: ClassVar[bool] = True
+    answers: ClassVar[str] = "likelihoods"
     metrics: ClassVar[tuple[str, ...]] = ("nats_per_token", "token_accuracy")
     service: ClassVar[str] = "chat"
     pipeline_tag: ClassVar[str] = "text-generation"

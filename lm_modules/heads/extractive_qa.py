@@ -28,6 +28,7 @@ class ExtractiveQa(Head):
 
     inputs: ClassVar[tuple[str, ...]] = ("question", "context")
     target: ClassVar[str] = "answers"
+    answers: ClassVar[str] = "passages"
     metrics: ClassVar[tuple[str, ...]] = ("answer_f1", "exact_match")
     service: ClassVar[str] = "question_answering"
     pipeline_tag: ClassVar[str] = "question-answering"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -42,9 +44,12 @@ class Preference(Head):
     """
 
     architectures: ClassVar[tuple[str, ...]] = ("decoder",)
-    inputs: ClassVar[tuple[str, ...]] = ("prompt", "rejected")
+    inputs: ClassVar[tuple[str, ...]] = ("rejected",)
     target: ClassVar[str] = "chosen"
+    optional: ClassVar[tuple[str, ...]] = ("prompt",)
     several_answers: ClassVar[bool] = True
+    answers_untuned: ClassVar[bool] = True
+    answers: ClassVar[str] = "preferences"
     metrics: ClassVar[tuple[str, ...]] = ("preference_accuracy",)
     tuned_by: ClassVar[str | None] = "loss"
     service: ClassVar[str] = "chat"
@@ -58,11 +63,15 @@ class Preference(Head):
     """Short answers of a batch share a row of it, without reading each other."""
 
     def checked(self, fields: Fields) -> dict[str, Any]:
-        """Return the prompt as a conversation that ends with the user, and both answers."""
+        """Return the prompt as a conversation that ends with the user, and both answers.
+
+        Where `chosen` and `rejected` are whole conversations, what they begin with is the prompt.
+        """
+        fields = _parted(fields)
         if "prompt" not in fields:
             raise ValueError("no field 'prompt'")
-        prompt = fields["prompt"]
-        if isinstance(prompt, str) and not prompt.lstrip().startswith("["):
+        prompt = _from_json(fields["prompt"])
+        if isinstance(prompt, str):
             prompt = [{"role": "user", "content": text_of(fields, "prompt")}]
         found: dict[str, Any] = {"prompt": conversation_of(prompt, "prompt")}
         if found["prompt"][-1]["role"] != "user":
@@ -201,13 +210,35 @@ class Preference(Head):
         return -(1 - label_smoothing) * logsigmoid(margin_P) - label_smoothing * logsigmoid(-margin_P)
 
 
+def _from_json(value: Any) -> Any:
+    """Return the messages that a text holds as JSON; a text that only begins like them stays one."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        with suppress(ValueError):
+            found = json.loads(value)
+            if found and isinstance(found, list) and all(isinstance(each, dict) for each in found):
+                return found
+    return value
+
+
+def _parted(fields: Fields) -> Fields:
+    """Return prompt and answers where both answers are conversations that begin alike."""
+    chosen, rejected = (_from_json(fields.get(name)) for name in ("chosen", "rejected"))
+    if not all(isinstance(each, list) for each in (chosen, rejected)):
+        return fields
+    if len(chosen) < 2 or len(rejected) < 2:
+        return {**fields, "chosen": chosen, "rejected": rejected}
+    if chosen[:-1] != rejected[:-1]:
+        raise ValueError("chosen and rejected are conversations that differ before their last message")
+    return {**fields, "prompt": chosen[:-1], "chosen": chosen[-1:], "rejected": rejected[-1:]}
+
+
 def _answer_of(fields: Fields, name: str) -> str:
     """Return an answer: a text, or a list of one message of the assistant."""
     value = fields.get(name)
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-        if value[0].get("role") != "assistant":
+        if value[0].get("role", value[0].get("from")) not in ("assistant", "gpt"):
             raise ValueError(f"{name} that the assistant does not say")
-        return text_of({name: value[0].get("content")}, name)
+        return text_of({name: value[0].get("content", value[0].get("value"))}, name)
     return text_of(fields, name)
 
 

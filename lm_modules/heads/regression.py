@@ -30,7 +30,9 @@ class Regression(Head):
     inputs: ClassVar[tuple[str, ...]] = ("text",)
     target: ClassVar[str] = "score"
     optional: ClassVar[tuple[str, ...]] = ("text_pair",)
+    smooths_labels: ClassVar[bool] = False
     gives_probability: ClassVar[bool] = False
+    answers: ClassVar[str] = "numbers"
     metrics: ClassVar[tuple[str, ...]] = ("r_squared", "pearson", "mean_absolute_error")
     baselines: ClassVar[tuple[str, ...]] = ("mean",)
     service: ClassVar[str] = "regression"
@@ -126,8 +128,6 @@ rate("A fine film.", truncation=True)[0]["score"]"""
 
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
         """Return the mean squared error in units of the training, no nats: a score has no probability."""
-        if label_smoothing:
-            raise ValueError(f"label_smoothing {label_smoothing} has no effect on scores; set it to 0")
         return self._squared_errors(network, outputs_of(network, batch)[:, 0], batch["labels"]).mean()
 
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:

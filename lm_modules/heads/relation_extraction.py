@@ -26,6 +26,7 @@ class RelationExtraction(SequenceClassification):
     """
 
     optional: ClassVar[tuple[str, ...]] = ("head", "tail", "head_type", "tail_type")
+    answers: ClassVar[str] = "labels"
     metrics: ClassVar[tuple[str, ...]] = ("relation_f1", "relation_micro_f1", "accuracy")
     service: ClassVar[str] = "relation"
     usage: ClassVar[str] = """\

@@ -48,6 +48,8 @@ class Seq2seq(Head):
     inputs: ClassVar[tuple[str, ...]] = ("source",)
     target: ClassVar[str] = "target"
     several_answers: ClassVar[bool] = True
+    answers_untuned: ClassVar[bool] = True
+    answers: ClassVar[str] = "texts"
     metrics: ClassVar[tuple[str, ...]] = ("chrf", "bleu", "rouge_l")
     baselines: ClassVar[tuple[str, ...]] = ("nearest", "lead")
     writes: ClassVar[bool] = True

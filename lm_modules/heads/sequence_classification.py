@@ -27,6 +27,7 @@ class SequenceClassification(Head):
     inputs: ClassVar[tuple[str, ...]] = ("text",)
     weighs_labels: ClassVar[bool] = True
     target: ClassVar[str] = "label"
+    answers: ClassVar[str] = "labels"
     metrics: ClassVar[tuple[str, ...]] = ("macro_f1", "accuracy")
     baselines: ClassVar[tuple[str, ...]] = ("majority", "tfidf")
     service: ClassVar[str] = "classifier"
@@ -108,16 +109,21 @@ classify("Return the absolute path of a file.", truncation=True)"""
 
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy in nats; of several labels the binary ones of each."""
+        from lm_modules.model.stock import labels_of
+
+        losses_B = self.row_losses(outputs_of(network, batch), batch["labels"], labels_of(network), label_smoothing)
+        return (losses_B * batch["weights"] if "weights" in batch else losses_B).mean()
+
+    def row_losses(
+        self, logits_BK: Tensor, labels: Tensor, names: Sequence[str], label_smoothing: float = 0.0
+    ) -> Tensor:
+        """Return the loss of each row, [batch]; `labels` are those of `collate`, `names` those of the K outputs."""
         from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-        logits_BK = outputs_of(network, batch)
         if self.multi_label:
-            smoothed_BK = batch["labels"] * (1 - label_smoothing) + label_smoothing / 2
-            return binary_cross_entropy_with_logits(logits_BK, smoothed_BK)
-        if "weights" not in batch:
-            return cross_entropy(logits_BK, batch["labels"], label_smoothing=label_smoothing)
-        losses_B = cross_entropy(logits_BK, batch["labels"], label_smoothing=label_smoothing, reduction="none")
-        return (losses_B * batch["weights"]).mean()
+            smoothed_BK = labels * (1 - label_smoothing) + label_smoothing / 2
+            return binary_cross_entropy_with_logits(logits_BK, smoothed_BK, reduction="none").mean(-1)
+        return cross_entropy(logits_BK, labels, label_smoothing=label_smoothing, reduction="none")
 
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
         """Return the most probable label of each row, or all labels that are rather there than not."""
@@ -128,26 +134,25 @@ classify("Return the absolute path of a file.", truncation=True)"""
         with torch.inference_mode():
             logits_BK = outputs_of(network, batch)
         names = labels_of(network)
-        if self.multi_label:
-            return _several(logits_BK, batch.get("labels"), names)
-        log_probabilities_BK = logits_BK.log_softmax(-1)
-        best = log_probabilities_BK.max(-1)
         losses: list[float] | list[None] = [None] * len(logits_BK)
         if "labels" in batch:
-            losses = (-log_probabilities_BK.gather(1, batch["labels"][:, None])[:, 0]).tolist()
-        answers = zip(best.indices.tolist(), best.values.exp().tolist(), losses, strict=True)
-        return [Prediction(names[index], probability, loss) for index, probability, loss in answers]
+            losses = self.row_losses(logits_BK, batch["labels"], names).tolist()
+        answers = _several(logits_BK, names) if self.multi_label else _one(logits_BK, names)
+        return [Prediction(*answer, loss) for answer, loss in zip(answers, losses, strict=True)]
 
 
-def _several(logits_BK: Tensor, targets_BK: Tensor | None, names: Sequence[str]) -> list[Prediction]:
-    """Return the labels above one half, with the probability that all of them are right and no other is."""
-    from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+def _one(logits_BK: Tensor, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Return the most probable label of each row, and its probability."""
+    best = logits_BK.softmax(-1).max(-1)
+    return [(names[index], value) for index, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
-    losses: list[float] | list[None] = [None] * len(logits_BK)
-    if targets_BK is not None:
-        losses = binary_cross_entropy_with_logits(logits_BK, targets_BK, reduction="none").mean(-1).tolist()
-    found = zip((logits_BK > 0).tolist(), logsigmoid(logits_BK.abs()).sum(-1).tolist(), losses, strict=True)
+
+def _several(logits_BK: Tensor, names: Sequence[str]) -> list[tuple[list[str], float]]:
+    """Return the labels above one half, and the probability that all of them are right and no other is."""
+    from torch.nn.functional import logsigmoid
+
+    found = zip((logits_BK > 0).tolist(), logsigmoid(logits_BK.abs()).sum(-1).tolist(), strict=True)
     return [
-        Prediction([name for name, there in zip(names, row, strict=True) if there], math.exp(log_probability), loss)
-        for row, log_probability, loss in found
+        ([name for name, there in zip(names, row, strict=True) if there], math.exp(log_probability))
+        for row, log_probability in found
     ]

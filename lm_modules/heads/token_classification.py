@@ -30,6 +30,7 @@ class TokenClassification(Head):
 
     inputs: ClassVar[tuple[str, ...]] = ("words",)
     target: ClassVar[str] = "tags"
+    answers: ClassVar[str] = "tags"
     metrics: ClassVar[tuple[str, ...]] = ("entity_f1", "tag_accuracy")
     baselines: ClassVar[tuple[str, ...]] = ("frequent_tag",)
     service: ClassVar[str] = "entities"

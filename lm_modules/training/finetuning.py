@@ -105,7 +105,7 @@ def finetune(
         (workdir / PREVIEW).write_text(page, encoding="utf-8")
     rows = LengthGroupedBatches(
         [len(each) for each in encoded],
-        config.optimization.batch_examples,
+        config.optimization.batch_examples,  # type: ignore[arg-type]  # closed
         seed,
         pool_batches=1 if config.head.packs() else POOL_BATCHES,
     )

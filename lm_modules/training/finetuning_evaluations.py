@@ -60,6 +60,11 @@ class Validation:
         self.tokenizer = tokenizer
         self.labels = labels
         self.encoded = [head.encode(each.fields, tokenizer, labels) for each in examples]
+        if not any(self.encoded):
+            raise ValueError(
+                f"none of the {len(examples)} validation examples can be scored: there are none, or nothing of their "
+                "answers fits; add some, or raise finetuning.context_length"
+            )
         self.answered = list(range(len(examples)))
         if head.writes and most_answers is not None:
             self.answered = sorted(random.Random(0).sample(self.answered, min(most_answers, len(examples))))
@@ -81,9 +86,6 @@ class Validation:
     def is_better(self, name: str) -> Callable[[float, float], bool]:
         """Return how two values of `name` compare: more is better for most metrics, less for the loss."""
         kind = name.removeprefix("validation/")
-        if kind != "loss" and (kind not in self.metrics or kind == name):
-            known = ", ".join(f"validation/{each}" for each in (*self.metrics, "loss"))
-            raise ValueError(f"tuning.metric {name!r} is not reported by the head {self.head.kind}; known: {known}")
         higher = kind != "loss" and self.metrics[kind].higher_is_better
         return (lambda new, old: new > old) if higher else (lambda new, old: new < old)
 
@@ -136,6 +138,10 @@ class Evaluations(lightning.Callback):
             self._num_told = len(self._losses)
             self._report({"train/loss": loss})
 
+    def _is_better(self, new: float, old: float) -> bool:
+        """Tell whether a figure is better than one that may be no number."""
+        return not math.isnan(new) if math.isnan(old) else self.is_better(new, old)
+
     def _report(self, values: dict[str, float]) -> None:
         wanted = self.report(self.state.progress.step, values | {TOTAL: self.num_steps})
         self.stopped = self.stopped or wanted
@@ -148,7 +154,8 @@ class Evaluations(lightning.Callback):
         values["train/loss"] = torch.stack(self._losses).mean().item()
         self._losses.clear()
         self._num_told = 0
-        is_best = not progress.best_values or self.is_better(values[self.metric], progress.best_values[self.metric])
+        before = progress.best_values.get(self.metric)
+        is_best = before is None or self._is_better(values[self.metric], before)
         if is_best:
             progress.best_step, progress.best_values = progress.step, values
         progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1

@@ -69,7 +69,7 @@ class FineTuning(lightning.LightningModule):
         return loss
 
     def _set_learning_rate(self, step: int) -> None:
-        warmup = round(self.optimization.warmup_fraction * self.num_steps)
+        warmup = round(self.optimization.warmup_fraction * self.num_steps)  # type: ignore[operator]  # closed
         part = warmup_stable_decay(
             step, steps=self.num_steps, warmup_steps=warmup, decay_steps=self.num_steps - warmup, final_fraction=0.0
         )

@@ -7,13 +7,14 @@ import os
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from configs.compute import ComputeConfig
+from lm_modules.hardware.memory import kept_memory
 from lm_modules.hardware.peak import Peak, peak
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,8 @@ def build_trainer(
 
 def fit(trainer: Trainer, module: LightningModule, loader: Any) -> None:
     """Train over the whole loader, or until a callback says stop."""
-    with quiet():
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    with quiet(), kept_memory() if on_cpu else nullcontext():
         trainer.fit(module, loader)
 
 

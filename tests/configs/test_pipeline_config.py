@@ -93,3 +93,10 @@ def test_weights_of_sources_are_looked_at_before_the_text_is_prepared(weights: s
     with pytest.raises(ConfigError, match=message):
         load("small", [f"tokenization.mixing.source_weights={weights}"])
     load("small", ["tokenization.mixing.source_weights={python_documentation: 1}"])
+
+
+@pytest.mark.parametrize("where", ["evaluation.metrics=[macro_f1, bleu]", "promotion.metric=bleu"])
+def test_a_metric_that_does_not_score_what_is_answered_is_refused(where: str) -> None:
+    said = r"bleu scores texts, and sequence_classification answers with labels; choose among accuracy, macro_f1"
+    with pytest.raises(ConfigError, match=said):
+        load("demo", [where])

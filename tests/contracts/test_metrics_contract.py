@@ -29,6 +29,12 @@ def pairs(metric: Metric) -> Pairs:
     return generator.choices(answers, k=60), generator.choices(answers, k=60)
 
 
+def test_it_scores_what_a_head_answers_and_heads_have_metrics_that_score_theirs():
+    heads = members("lm_modules.heads").values()
+    assert {each for metric in FAMILY.values() for each in metric.scores} == {each.answers for each in heads}
+    assert [(each, kind) for each in heads for kind in each.metrics if each.answers not in FAMILY[kind].scores] == []
+
+
 def test_perfect_predictions_score_best(metric, pairs):
     predictions, references = pairs
     best = [PERFECT.get(metric.kind, each) for each in references]

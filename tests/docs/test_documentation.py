@@ -72,3 +72,26 @@ def test_the_filter_of_the_how_to_does_what_it_says(tmp_path: Path, monkeypatch:
     quiet, loud = (Document(id=text, text=text, source="test") for text in ("A quiet line.", "LOUD LINE"))
     assert shouting.reason_to_drop(quiet) is None
     assert shouting.reason_to_drop(loud) == "more than 0.3 of the letters are capitals"
+
+
+def test_the_head_of_the_how_to_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from tiny_models import save_bert
+
+    from lm_modules.model.stock import open_tokenizer
+
+    [text] = [text for _, text in fenced("python") if "class OrdinalClassification" in text]
+    (tmp_path / "ordinal_of_the_how_to.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    head = import_module("ordinal_of_the_how_to").OrdinalClassification(order=("bad", "fair", "good"))
+    with pytest.raises(ValueError, match="label 'grand' is none of bad, fair, good"):
+        head.checked({"text": "a red cat", "label": "grand"})
+    base, names = save_bert(tmp_path / "base"), ["bad", "fair", "good"]
+    tokenizer, network = open_tokenizer(base, 64), head.network(base, names)
+    fields = head.checked({"text": "a red cat", "label": "good"})
+    batch = head.collate(head.encode(fields, tokenizer, names), tokenizer.pad_token_id)
+    [answer] = head.predict(network.eval(), batch)
+    assert answer.loss == pytest.approx(head.loss(network, batch).item(), rel=1e-5)
+    one_by_one = head.row_losses(torch.eye(3) * 4, torch.tensor([2, 2, 2]), names)
+    bad, fair, good = one_by_one.tolist()
+    assert good < fair < bad

@@ -26,6 +26,8 @@ class Metric(Component):
 
     higher_is_better: ClassVar[bool] = True
     """Whether a larger value is a better one."""
+    scores: ClassVar[tuple[str, ...]]
+    """Of which answers it tells how good they are (`Head.answers`)."""
     best: ClassVar[float] = 1.0
     """The value of answers that all are right."""
 

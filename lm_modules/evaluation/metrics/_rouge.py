@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Rouge(Metric):
     """The mean over the examples of an F1, from 0 to 1, as `rouge_score` counts it."""
 
+    scores: ClassVar[tuple[str, ...]] = ("texts",)
     variant: ClassVar[str]
     """Its name in `rouge_score`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric, labels_in
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 class Accuracy(Metric):
     """Part of the examples whose prediction equals the reference; as `sklearn.metrics.accuracy_score`."""
+
+    scores: ClassVar[tuple[str, ...]] = ("labels", "texts")
 
     kind: Literal["accuracy"] = "accuracy"
 

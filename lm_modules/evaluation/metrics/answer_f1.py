@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 from lm_modules.evaluation.metrics._answers import references_of, words_of
@@ -19,6 +19,8 @@ class AnswerF1(Metric):
     Words are compared as for `exact_match`. Without an answer, F1 is 1 if nothing is answered and 0 otherwise
     (SQuAD 2.0: Rajpurkar et al. 2018, arXiv 1806.03822). From 0 to 1, where the scripts print percent.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("passages",)
 
     kind: Literal["answer_f1"] = "answer_f1"
 

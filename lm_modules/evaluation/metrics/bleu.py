@@ -23,6 +23,7 @@ class Bleu(Metric):
     references. A precision without any hit counts as half, a fourth, an eighth ... of one (sacrebleu's `exp`).
     """
 
+    scores: ClassVar[tuple[str, ...]] = ("texts",)
     best: ClassVar[float] = 100.0
 
     kind: Literal["bleu"] = "bleu"

@@ -25,6 +25,7 @@ class Chrf(Metric):
     with many endings, code and scripts without spaces are scored as well.
     """
 
+    scores: ClassVar[tuple[str, ...]] = ("texts",)
     best: ClassVar[float] = 100.0
 
     kind: Literal["chrf"] = "chrf"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 from lm_modules.serving.tag_entities import entities_by_the_rules, entities_in
@@ -18,6 +18,8 @@ class EntityF1(Metric):
     An entity is right if its type, its first and its last word are. Tags that belong to no scheme (parts of speech) are
     entities of one word.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("tags",)
 
     kind: Literal["entity_f1"] = "entity_f1"
     strict: Literal["bio", "iobes", "bilou"] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 from lm_modules.evaluation.metrics._answers import references_of, words_of
@@ -18,6 +18,8 @@ class ExactMatch(Metric):
     A question without an answer is right if nothing is answered (SQuAD 2.0: Rajpurkar et al. 2018, arXiv 1806.03822);
     the script of 1.1 gives the same wherever every right answer has a word. From 0 to 1, where these print percent.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("passages",)
 
     kind: Literal["exact_match"] = "exact_match"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric, labels_in
 
@@ -18,6 +18,8 @@ class MacroF1(Metric):
     example was drawn into a bootstrap replicate has no F1 there, even if it is predicted: scoring it 0 would push
     every replicate below the figure that it stands for.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("labels",)
 
     kind: Literal["macro_f1"] = "macro_f1"
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 class MeanAbsoluteError(Metric):
     """Mean distance to the right number, in its unit; as `sklearn.metrics.mean_absolute_error`."""
 
+    scores: ClassVar[tuple[str, ...]] = ("numbers",)
     higher_is_better: ClassVar[bool] = False
     best: ClassVar[float] = 0.0
 

@@ -17,6 +17,7 @@ class NatsPerToken(Metric):
     Models are comparable by it if they have one tokenizer.
     """
 
+    scores: ClassVar[tuple[str, ...]] = ("likelihoods",)
     higher_is_better: ClassVar[bool] = False
     best: ClassVar[float] = 0.0
 

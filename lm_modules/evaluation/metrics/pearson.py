@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 
@@ -16,6 +16,8 @@ class Pearson(Metric):
 
     Where one of the two does not vary, there is no correlation, and 0 stands for it.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("numbers",)
 
     kind: Literal["pearson"] = "pearson"
 

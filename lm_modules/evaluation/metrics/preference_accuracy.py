@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 
@@ -17,6 +17,8 @@ class PreferenceAccuracy(Metric):
     The ranking accuracy of Chen et al. 2024 (arXiv:2405.19534, section 2). It is the model's own and needs no other
     beside it; the accuracy of rewards asks how much more than its base the model prefers an answer.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("preferences",)
 
     kind: Literal["preference_accuracy"] = "preference_accuracy"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 
@@ -17,6 +17,8 @@ class RSquared(Metric):
     The mean as the answer to all scores 0, and worse ones score less. Where the right numbers do not vary, the score is
     1 without an error and 0 with one.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("numbers",)
 
     kind: Literal["r_squared"] = "r_squared"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 
@@ -20,6 +20,8 @@ class RelationF1(Metric):
     relation" is none, but counts where another is predicted for it. Relations without a true example are left out, as
     in `macro_f1`; the scorer, which knows its nine, would take them for 0.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("labels",)
 
     kind: Literal["relation_f1"] = "relation_f1"
     no_relation: tuple[str, ...] = ("Other", "no_relation")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 class TagAccuracy(Metric):
     """Part of the words whose tag equals the reference; as `seqeval.metrics.accuracy_score`."""
+
+    scores: ClassVar[tuple[str, ...]] = ("tags",)
 
     kind: Literal["tag_accuracy"] = "tag_accuracy"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.evaluation.metrics import Metric
 
@@ -16,6 +16,8 @@ class TokenAccuracy(Metric):
 
     As `sklearn.metrics.accuracy_score` over tokens. Models are comparable by it if they have one tokenizer.
     """
+
+    scores: ClassVar[tuple[str, ...]] = ("likelihoods",)
 
     kind: Literal["token_accuracy"] = "token_accuracy"
 

@@ -138,9 +138,8 @@ def test_models_are_judged_side_by_side(tuned, data, tmp_path):
     from lm_modules.evaluation.evaluate import judge
 
     base = Path(tuned["model"]).parents[1] / "base"
-    (base / "head.json").write_text(Chat().model_dump_json())
     config = EvaluationConfig(bootstrap_replicates=200)
-    models = {"tuned": Path(tuned["model"]), "random_weights": base}
+    models = {"untuned": base, "tuned": Path(tuned["model"])}
     found = judge(config, data=data, models=models, output=tmp_path, seed=0)
     better = {each["metric"]: each["better"] for each in found["comparisons"]}
     assert better == {"nats_per_token": True, "token_accuracy": True}

@@ -176,6 +176,27 @@ def test_pairs_that_cannot_be_learned_are_refused(change, reason):
         Preference().checked({**PAIRS[0], **change})
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_whole_conversations_are_parted_where_they_differ(as_json):
+    asks = {"role": "user", "content": "Hi"}
+    fields = {
+        name: [asks, {"role": "assistant", "content": said}] for name, said in (("chosen", "a cat"), ("rejected", "no"))
+    }
+    if as_json:  # as a column of a table holds them
+        fields = {name: json.dumps(each) for name, each in fields.items()}
+    expected = {"prompt": [asks], "chosen": "a cat", "rejected": "no"}
+    assert Preference().checked(fields) == expected
+    assert Preference().checked({"prompt": "Hi", **fields}) == expected
+    other = [{"role": "user", "content": "Ho"}, {"role": "assistant", "content": "no"}]
+    with pytest.raises(ValueError, match="differ before their last message"):
+        Preference().checked({"chosen": fields["chosen"], "rejected": other})
+
+
+def test_a_prompt_that_only_begins_like_messages_is_a_text():
+    fields = Preference().checked({"prompt": "[1, 2] is what?", "chosen": "a list", "rejected": "no"})
+    assert fields["prompt"] == [{"role": "user", "content": "[1, 2] is what?"}]
+
+
 def test_only_the_last_answer_counts(base):
     tokenizer = open_tokenizer(base)
     (found,) = Preference().encode(Preference().checked(PAIRS[2]), tokenizer, [])

@@ -142,8 +142,11 @@ def test_texts_with_and_without_a_second_one_are_scored_as_in_training(tmp_path:
     assert head.checked({"text": "a", "text_pair": "", "score": "2"}) == {"text": "a", "score": 2.0}
 
 
-def test_a_smoothing_of_labels_is_refused(tmp_path: Path):
-    head, tokenizer = Regression(), open_tokenizer(save_bert(tmp_path), 32)
-    batch = head.collate(head.encode({"text": "a", "score": 1.0}, tokenizer, []), tokenizer.pad_token_id)
-    with pytest.raises(ValueError, match=r"label_smoothing 0\.1 has no effect on scores"):
-        head.loss(head.network(tmp_path, []), batch, 0.1)
+@pytest.mark.parametrize("smoothing", [0.1, {"low": 0.0, "high": 0.2}])
+def test_a_smoothing_of_labels_is_refused(smoothing):
+    with pytest.raises(ValueError, match=r"optimization\.label_smoothing has no effect on regression"):
+        FinetuningConfig(
+            head="regression",
+            data={"kind": "csv", "path": "scores.csv"},
+            optimization={"label_smoothing": smoothing},
+        )

@@ -14,14 +14,17 @@ from safetensors.torch import load_file
 from tiny_models import save_bert, save_labelled, save_llama, save_t5
 from transformers import pipeline
 
+from configs.compute import ComputeConfig
 from configs.finetuning import FinetuningConfig
-from lm_modules.data.labelled_examples import read_examples
+from lm_modules.data.labelled_examples import read_examples, read_labels
 from lm_modules.evaluation.predictions import predict_with_directory
 from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.model.stock import open_tokenizer
 from lm_modules.training import finetuning_evaluations, trainer
 from lm_modules.training.finetuning import finetune
-from lm_modules.training.finetuning_evaluations import evaluation_steps
-from lm_modules.training.finetuning_module import parameter_groups
+from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
+from lm_modules.training.finetuning_module import FineTuning, parameter_groups
+from lm_modules.training.finetuning_state import FinetuningState
 from lm_modules.training.layers import block_matrices, depth_of_parameters
 from lm_modules.training.reporting import TOTAL, keep_going
 
@@ -244,7 +247,6 @@ def test_the_blocks_of_a_decoder_come_after_those_of_its_encoder(tmp_path):
     [
         ({"dropout": {"low": 0.0, "high": 0.2}}, "dropout are ranges"),
         ({"context_length": 65}, "context_length 65 exceeds the model's 64"),
-        ({"tuning": {"metric": "validation/f1"}}, "known: validation/macro_f1, validation/accuracy, validation/loss"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_with_the_remedy(base, data, tmp_path, changes, message):
@@ -266,3 +268,28 @@ def test_nothing_reaches_the_screen(base, data, tmp_path):
         [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True, env=os.environ
     )
     assert (done.stdout.split(), done.stderr) == (["3", "6"], "")
+
+
+def test_a_split_without_anything_to_score_is_refused(base):
+    with pytest.raises(ValueError, match=r"none of the 0 validation examples can be scored"):
+        Validation(SequenceClassification(), [], open_tokenizer(base, 32), ["animal"])
+
+
+def test_a_figure_that_is_no_number_does_not_stay_the_best(base, data, tmp_path):
+    head, tokenizer = SequenceClassification(), open_tokenizer(base, 32)
+    judged = Validation(head, read_examples(data, "validation"), tokenizer, read_labels(data))
+    figures = iter([float("nan"), float("nan"), 0.2, float("nan"), 0.1])
+    judged.values = lambda network: {"validation/macro_f1": next(figures)}  # type: ignore[method-assign]
+    state = FinetuningState(tmp_path, "test")
+    network = head.network(base, judged.labels)
+    evaluations = Evaluations(
+        state, judged, keep_going, steps=set(range(1, 6)), num_steps=5, metric="validation/macro_f1", patience=None
+    )
+    module = FineTuning(network, head, settings().optimization, 5, 0, tokenizer.pad_token_id)
+    [batch] = [[each for several in judged.encoded[:2] for each in several]]
+    trainer.fit(
+        trainer.build_trainer(ComputeConfig(accelerator="cpu"), "float32", [evaluations]),
+        module,
+        [{"step": step, "rows": batch} for step in range(5)],
+    )
+    assert (state.progress.best_step, state.progress.best_values["validation/macro_f1"]) == (3, 0.2)
