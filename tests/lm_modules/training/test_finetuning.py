@@ -17,13 +17,14 @@ from transformers import pipeline
 from configs.compute import ComputeConfig
 from configs.finetuning import FinetuningConfig
 from lm_modules.data.labelled_examples import read_examples, read_labels
+from lm_modules.data.length_grouping import LengthGroupedBatches
 from lm_modules.evaluation.predictions import predict_with_directory
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training import finetuning_evaluations, trainer
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
-from lm_modules.training.finetuning_module import FineTuning, parameter_groups
+from lm_modules.training.finetuning_module import FineTuning, Lessons, parameter_groups
 from lm_modules.training.finetuning_state import FinetuningState
 from lm_modules.training.layers import block_matrices, depth_of_parameters
 from lm_modules.training.reporting import TOTAL, keep_going
@@ -286,10 +287,10 @@ def test_a_figure_that_is_no_number_does_not_stay_the_best(base, data, tmp_path)
         state, judged, keep_going, steps=set(range(1, 6)), num_steps=5, metric="validation/macro_f1", patience=None
     )
     module = FineTuning(network, head, settings().optimization, 5, 0, tokenizer.pad_token_id)
-    [batch] = [[each for several in judged.encoded[:2] for each in several]]
+    rows = [each for several in judged.encoded for each in several]
     trainer.fit(
         trainer.build_trainer(ComputeConfig(accelerator="cpu"), "float32", [evaluations]),
         module,
-        [{"step": step, "rows": batch} for step in range(5)],
+        Lessons(rows, LengthGroupedBatches([len(each) for each in rows], 2, 0), 0, 5),
     )
     assert (state.progress.best_step, state.progress.best_values["validation/macro_f1"]) == (3, 0.2)
