@@ -188,7 +188,7 @@ def contest(path: Path, steps: int, threads: int, seed: int) -> list[End]:
     turns = zip(*(first[name].seconds[1:-1] for name in works), strict=True)  # without the start and the end
     fitting = steps * statistics.median(recipe / ours for recipe, ours in turns)
     # a little less than fits, as a start and an end take their time too
-    numbers = {"nanoGPT's recipe": steps, QUARTER: max(1, int(0.23 * fitting)), WHOLE: max(1, int(0.95 * fitting))}
+    numbers = {"nanoGPT's recipe": steps, QUARTER: max(1, int(0.2 * fitting)), WHOLE: max(1, int(0.93 * fitting))}
     works = {
         name: (preset if name in (QUARTER, WHOLE) else nano_gpt, (path, number, seed))
         for name, number in numbers.items()
