@@ -8,7 +8,7 @@ adapter: {choices: [full, {kind: lora, rank: {low: 4, high: 64, integer: true}}]
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -89,12 +89,16 @@ class TuningConfig(Config):
     """The sweep: how many trials, chosen how, stopped when."""
 
     model_config = ConfigDict(title="Tuning")
+    without_effect: ClassVar = frozenset({"work_pool"})
 
     trials: int = Field(default=8, ge=1)
     """How many trials are completed, pruned ones included; failed ones are not counted. The first takes the middle of
     every range and the first of every choice."""
     parallel: int = Field(default=2, ge=1)
     """How many trials run side by side, each in a process of its own."""
+    work_pool: str | None = None
+    """A Prefect work pool whose workers run the trials, on any machine that shares the servers. As many run side by
+    side as the pool lets, or `parallel` where it sets no limit. Null runs them on this machine."""
     sampler: Literal["tpe", "random", "gp"] = "tpe"
     """How the next trial's values are chosen: tree-structured Parzen estimators, at random, or a Gaussian process."""
     random_trials: int = Field(default=4, ge=1)

@@ -9,6 +9,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from configs.pipeline import PipelineConfig
 from flows.pretraining import pretraining
+from flows.trial import offer_trials
 from tasks.artifacts import Finetuned, Pretrained
 from tasks.collect_examples import collect_examples, fingerprint_examples
 from tasks.import_base import import_base
@@ -36,6 +37,8 @@ def finetuning(config: PipelineConfig, pretrained: Pretrained | None = None, wit
     if config.finetuning is None:
         raise ValueError("this configuration has no finetuning section; add one, or extend a preset that has")
     settings = config.finetuning
+    if settings.tuning.work_pool:
+        offer_trials(settings.tuning.work_pool)
     if settings.base is None:
         pretrained = pretrained or pretraining(config, within=within)
     with stage("finetune", config, within) as tune:

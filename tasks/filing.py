@@ -173,6 +173,22 @@ def fetch_directory(uri: str, digest: str | None = None) -> Path:
     return artifact_cache.fill(digest, lambda target: _download_run(run_id, name, target))
 
 
+def take_directory(uri: str, target: Path) -> None:
+    """Bring `runs:/<run id>/<name>` to a place here, and remove it from MLflow."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    run_id, name = split_runs_uri(uri)
+    if target.exists():
+        shutil.rmtree(target)
+    target.mkdir(parents=True)
+    part = target / ".part"
+    part.mkdir()
+    move_children(Path(tracking.client().download_artifacts(run_id, name, str(part))), target)
+    shutil.rmtree(part)
+    root = tracking.client().get_run(run_id).info.artifact_uri
+    get_artifact_repository(root, tracking_uri=tracking_uri()).delete_artifacts(name)
+
+
 def _download_run(run_id: str, name: str, target: Path) -> None:
     stored = local_path(tracking.client().get_run(run_id).info.artifact_uri)
     if stored:

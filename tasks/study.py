@@ -96,6 +96,10 @@ class Trial:
             self._reported.add(step)
             self._trial.report(value, step)
 
+    def heard(self) -> dict[str, Any]:
+        """Return the attributes as the study has them now, those that another process filed included."""
+        return self._trial.study.trials[self.number].user_attrs
+
     def note(self, **attributes: Any) -> None:
         """File attributes (run ids, say) with the trial."""
         for name, value in attributes.items():
@@ -187,6 +191,11 @@ class Study:
         if trial.retry_of is not None:
             trial.recall(self.steps(trial.retry_of))
         return trial
+
+    def join(self, number: int) -> Trial:
+        """Return a trial that another process has asked for, to report what this one does for it."""
+        asked = optuna.trial.Trial(self._study, self._study.trials[number]._trial_id)
+        return Trial(asked, self, threading.Event())
 
     def tell(self, trial: Trial, state: State, value: float | None = None) -> None:
         """File how a trial ended: complete with its value, pruned or failed."""

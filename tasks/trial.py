@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import State, runtime, task
+from prefect import State, Task, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
@@ -62,7 +62,9 @@ class Finetuning:
             MetricSpool(run.id) as spool,
             progress.bar(f"trial {trial.number}") as bar,
         ):
-            trial.note(mlflow_run_id=run.id, prefect_task_run_id=runtime.task_run.id)
+            trial.note(mlflow_run_id=run.id)
+            if runtime.task_run.id:  # on a worker there is none: there the trial is a flow run
+                trial.note(prefect_task_run_id=runtime.task_run.id)
             settings = self._settings(trial)
             filing.file_config(run.id, settings)
             filing.log_params(run.id, trial.values)
@@ -109,11 +111,21 @@ def _ids(trial: Trial) -> dict[str, str]:
     return {name: str(value) for name, value in tags.items() if value is not None}
 
 
+class TrialCancelled(Exception):  # noqa: N818 (says what happened)
+    """Somebody cancelled this trial alone."""
+
+
+def worth_another_try(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
+    """Whether trying again can help, and is wanted."""
+    error: Any = state.result(raise_on_failure=False)
+    return is_no_mistake(task, run, state) and not isinstance(error, TrialCancelled)
+
+
 @task(
     name="trial",
     task_run_name="trial-{number}",
     retries=1,
-    retry_condition_fn=is_no_mistake,
+    retry_condition_fn=worth_another_try,
     cache_policy=NO_CACHE,
     persist_result=False,
 )

@@ -16,6 +16,7 @@ from tasks.caching import cached_task, content_key, work_directory
 from tasks.stage import RESULT
 from tasks.sweep_plots import figures
 from tasks.trial import Finetuning
+from tasks.trial_pool import PooledFinetuning, limit_of
 from tasks.tune import sweep
 
 TRAINING = ("lm_modules.training.finetuning",)
@@ -25,7 +26,7 @@ SERVING = tuple(
 """Models are registered with how they answer, which `training` does not import."""
 CODE = (*TRAINING, *SERVING)
 """What a fine-tuning computes with, and how its model answers."""
-SWEEP = ("tasks.tune", "tasks.study", "tasks.search", "tasks.sweep_result", "tasks.trial")
+SWEEP = ("tasks.tune", "tasks.study", "tasks.search", "tasks.sweep_result", "tasks.trial", "tasks.trial_pool")
 
 
 @cached_task(*CODE, *SWEEP, retries=0)
@@ -43,10 +44,12 @@ def tune_model(
     With `config.tuning.warm_start` it begins with the settings of the champion of `registered_name`.
     """
     with work_directory(_study_key(config, base, data, seed)) as directory:
-        trials = Finetuning(config=config, base=base.local(), data=data.local(), experiment=experiment, parent=run_id)
+        tuning, trials = config.tuning, _trials(config, base, data, seed, experiment, run_id)
+        if tuning.work_pool:
+            tuning = tuning.model_copy(update={"parallel": limit_of(tuning.work_pool) or tuning.parallel})
         found = sweep(
             config,
-            config.tuning,
+            tuning,
             study_name=directory.name,
             directory=directory,
             seed=seed,
@@ -71,6 +74,15 @@ def tune_model(
             facts=facts,
         )
         return Finetuned(model=model, data=data, base=base, values=best.values, sweep=found)
+
+
+def _trials(
+    config: FinetuningConfig, base: Model, data: LabelledData, seed: int, experiment: str, run_id: str
+) -> Finetuning | PooledFinetuning:
+    """Return what starts trials: here, or on the workers of a pool."""
+    if config.tuning.work_pool:
+        return PooledFinetuning(config, base, data, seed, experiment, run_id)
+    return Finetuning(config=config, base=base.local(), data=data.local(), experiment=experiment, parent=run_id)
 
 
 def _champions_values(registered_name: str | None) -> list[dict[str, Any]]:

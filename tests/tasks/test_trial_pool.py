@@ -1,0 +1,177 @@
+"""Trials that a worker of a Prefect pool trains, on what might be another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tiny_models import save_labelled, save_llama
+
+from configs.pipeline import PipelineConfig
+from tasks import tracking
+from tasks.home import optuna_storage, tracking_uri
+
+POOL = "laptops"
+
+
+@pytest.fixture
+def client(prefect_server: None) -> Iterator[Any]:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def worker(client: Any, tmp_path: Path) -> Iterator[subprocess.Popen]:
+    """A worker with a home of its own, which shares the three servers."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+
+    client.create_work_pool(WorkPoolCreate(name=POOL, type="process", concurrency_limit=2), overwrite=True)
+    shared = {
+        "PREFECT_API_URL": str(client.api_url),
+        "MLFLOW_TRACKING_URI": tracking_uri(),
+        "ROOTSTOCK_OPTUNA_STORAGE": optuna_storage(),
+        "ROOTSTOCK_HOME": str(tmp_path / "elsewhere"),
+        "PREFECT_WORKER_QUERY_SECONDS": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+    with (tmp_path / "worker.txt").open("w") as log:
+        process = subprocess.Popen(command, env=os.environ | shared, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+            each.kill()
+        process.wait()
+
+
+def settings(folder: Path, **tuning: Any) -> PipelineConfig:
+    save_llama(folder / "base")
+    directory = save_labelled(folder / "labelled", num_train=200, num_held_out=60)
+    rows = {}
+    for split in ("train", "validation", "test"):
+        lines = (directory / f"{split}.jsonl").read_text().splitlines()
+        rows |= {json.loads(line)["text"]: line for line in lines}
+    (folder / "labels.jsonl").write_text("\n".join(rows.values()))
+    return PipelineConfig.model_validate(
+        {
+            "name": "pooled",
+            "finetuning": {
+                "base": str(folder / "base"),
+                "data": {"kind": "jsonl", "path": str(folder / "labels.jsonl")},
+                "context_length": 32,
+                "dropout": 0.0,
+                "optimization": {
+                    "learning_rate": {"low": 1e-4, "high": 3e-2, "log": True},
+                    "layer_decay": 1.0,
+                    "epochs": 2,
+                },
+                "tuning": {"work_pool": POOL, "pruner": "none", **tuning},
+            },
+        }
+    )
+
+
+def test_workers_train_the_trials_and_the_models_come_back(client, worker, tmp_path):
+    from flows.finetuning import finetuning
+
+    tuned = finetuning(settings(tmp_path, trials=3))
+    assert [each.state for each in tuned.sweep.trials] == ["complete"] * 3
+    children = {each["id"]: each for each in tracking.child_runs(tuned.model.run_id)}
+    for trial in tuned.sweep.trials:
+        run = children[trial.run_id]
+        flow_run = client.read_flow_run(run["tags"]["prefect.flow_run_id"])
+        assert (flow_run.name, flow_run.state.name) == (f"trial-{trial.number}", "Completed")
+        assert flow_run.work_pool_name == POOL
+        assert run["tags"]["optuna.trial"] == str(trial.number)
+        assert run["status"] == "FINISHED"
+        assert tracking.client().list_artifacts(trial.run_id, "model") == []
+        assert str(tmp_path / "elsewhere") in run["tags"]["rootstock.work_directory"]
+    assert tuned.model.exists()
+    assert (tuned.model.local() / "model.safetensors").is_file()
+
+
+def test_a_killed_worker_costs_its_time_and_a_cancelled_trial_itself(client, worker, tmp_path):
+    from prefect.states import Cancelling
+
+    from flows.finetuning import finetuning
+
+    done: list[str] = []
+
+    def disturb() -> None:
+        while len(done) < 2:
+            time.sleep(0.2)
+            for each in client.read_flow_runs():
+                if each.work_pool_name != POOL or not each.state.is_running() or str(each.id) in done:
+                    continue
+                if not done and (process := flow_run_process(worker.pid, str(each.id))):
+                    process.kill()
+                elif done:
+                    client.set_flow_run_state(each.id, Cancelling(), force=True)
+                else:
+                    continue
+                done.append(str(each.id))
+
+    disturbing = threading.Thread(target=disturb, daemon=True)
+    disturbing.start()
+    tuned = finetuning(settings(tmp_path, trials=3))
+    disturbing.join(10)
+    states = sorted(each.state for each in tuned.sweep.trials)
+    assert states == ["complete"] * 3 + ["failed"]
+    (failed,) = [each for each in tuned.sweep.trials if each.state == "failed"]
+    assert "was cancelled" in str(failed.error)
+    assert client.read_flow_run(done[0]).state.is_crashed()
+
+
+def flow_run_process(worker: int, flow_run: str) -> psutil.Process | None:
+    for each in psutil.Process(worker).children(recursive=True):
+        try:
+            if flow_run in each.environ().get("PREFECT__FLOW_RUN_ID", ""):
+                return each
+        except psutil.Error:
+            continue
+    return None
+
+
+def test_a_pool_that_is_not_there_is_named_with_the_remedy(prefect_server, tmp_path):
+    from flows.finetuning import finetuning
+
+    with pytest.raises(ValueError, match=r"no work pool 'laptop'; `prefect work-pool create laptop --type process`"):
+        finetuning(settings(tmp_path, trials=1, work_pool="laptop"))
+
+
+def test_a_worker_that_falls_silent_is_given_up(client, worker, tmp_path, monkeypatch):
+    """The process is stopped, not ended: only its silence tells."""
+    from flows.finetuning import finetuning
+    from tasks import trial_pool
+
+    monkeypatch.setattr(trial_pool, "SILENCE_SECONDS", 45.0)
+    frozen: list[psutil.Process] = []
+
+    def freeze() -> None:
+        while not frozen:
+            time.sleep(0.2)
+            for each in client.read_flow_runs():
+                runs = each.work_pool_name == POOL and each.state.is_running()
+                if runs and (process := flow_run_process(worker.pid, str(each.id))):
+                    for one in [process, *process.children(recursive=True)]:
+                        one.suspend()
+                    frozen.append(process)
+                    return
+
+    threading.Thread(target=freeze, daemon=True).start()
+    tuned = finetuning(settings(tmp_path, trials=1))
+    assert [each.state for each in tuned.sweep.trials] == ["complete"]
+    states = {each.state.name for each in client.read_flow_runs() if each.work_pool_name == POOL}
+    assert {"Crashed", "Completed"} <= states
