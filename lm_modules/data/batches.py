@@ -83,13 +83,13 @@ class _StreamRows:
         self.packed, self.text, self.by_document = packed, Selection(packed, stream.sources), stream.by_document
         self.row_length, self.stride = stream.row_length, stream.row_length - stream.overlap
         # An epoch begins at an offset below the stride, so one row less fits than without.
-        num_rows = (self.text.num_tokens - stream.overlap - (self.stride - 1)) // self.stride
-        if num_rows < 1:
+        self.num_rows = (self.text.num_tokens - stream.overlap - (self.stride - 1)) // self.stride
+        if self.num_rows < 1:
             raise ValueError(
                 f"the training split has {self.text.num_tokens} tokens{f' for {stream.name}' * bool(stream.name)}, "
                 f"too few for rows of {stream.row_length}; add text or shorten model.context_length"
             )
-        self._order = _Order(num_rows, _key(packed, stream, seed), self.stride)
+        self._order = _Order(self.num_rows, _key(packed, stream, seed), self.stride)
 
     def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Return tokens, and numbers of documents if they are asked for, [rows, length] each; None: all is text."""
@@ -109,12 +109,12 @@ class _PlannedRows:
 
     def __init__(self, packed: PackedTokens, stream: Stream, seed: int, plan: Plan) -> None:
         self.stream, self.row_length, self.by_document = stream, stream.row_length, stream.by_document
-        self.text = PlannedText(packed, plan, stream.overlap)
-        if plan.num_rows < 1:
+        self.text, self.num_rows = PlannedText(packed, plan, stream.overlap), plan.num_rows
+        if self.num_rows < 1:
             raise ValueError(
                 f"the training split has no text{f' for {stream.name}' * bool(stream.name)}; add documents"
             )
-        self._order = _Order(plan.num_rows, _key(packed, stream, seed))
+        self._order = _Order(self.num_rows, _key(packed, stream, seed))
 
     def rows(self, numbers: np.ndarray) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """Return tokens, numbers of documents if they are asked for, and how many tokens of each row are text."""
