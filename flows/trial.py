@@ -11,6 +11,7 @@ from prefect.states import Completed
 from configs.finetuning import FinetuningConfig
 from tasks.artifacts import LabelledData, Model
 from tasks.processes import children_end_together
+from tasks.reconcile import reconcile
 from tasks.trial_pool import limit_of, work
 
 
@@ -24,6 +25,8 @@ def trial(
     seed: int,
     experiment: str,
     parent: str,
+    attempt: str,
+    is_new: bool,
 ) -> State:
     """Train with the values of a trial, for the sweep that asked for it.
 
@@ -36,7 +39,10 @@ def trial(
         seed: Of the sweep.
         experiment: The MLflow experiment.
         parent: The MLflow run of the sweep.
+        attempt: Which try at the trial this is; an older one ends itself.
+        is_new: Nothing of this trial was done before.
     """
+    reconcile()
     with children_end_together():
         ended = work(
             study=study,
@@ -47,6 +53,8 @@ def trial(
             seed=seed,
             experiment=experiment,
             parent=parent,
+            attempt=attempt,
+            is_new=is_new,
         )
     return Completed(name="Pruned" if ended == "pruned" else "Completed")
 

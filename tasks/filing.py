@@ -7,6 +7,7 @@ that takes seconds.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 import time
@@ -24,6 +25,8 @@ from tasks.home import tracking_uri
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
 
 LONGEST_PARAMETER = 250
 """Longer values are left to the file config.yaml: as parameters they make MLflow's comparison page unreadable."""
@@ -186,7 +189,10 @@ def take_directory(uri: str, target: Path) -> None:
     move_children(Path(tracking.client().download_artifacts(run_id, name, str(part))), target)
     shutil.rmtree(part)
     root = tracking.client().get_run(run_id).info.artifact_uri
-    get_artifact_repository(root, tracking_uri=tracking_uri()).delete_artifacts(name)
+    try:
+        get_artifact_repository(root, tracking_uri=tracking_uri()).delete_artifacts(name)
+    except Exception as error:
+        logger.warning("%s stays in MLflow: %s", uri, error)
 
 
 def _download_run(run_id: str, name: str, target: Path) -> None:

@@ -96,9 +96,13 @@ class Trial:
             self._reported.add(step)
             self._trial.report(value, step)
 
-    def heard(self) -> dict[str, Any]:
-        """Return the attributes as the study has them now, those that another process filed included."""
-        return self._trial.study.trials[self.number].user_attrs
+    def heard(self, number: int | None = None) -> dict[str, Any]:
+        """Return the attributes of this trial, or of another, as the study has them now, whoever filed them."""
+        return self._trial.study.trials[self.number if number is None else number].user_attrs
+
+    def is_open(self) -> bool:
+        """Whether the study still waits for its end."""
+        return self._trial.study.trials[self.number].state == TrialState.RUNNING
 
     def note(self, **attributes: Any) -> None:
         """File attributes (run ids, say) with the trial."""
@@ -123,7 +127,9 @@ def _seconds(trial: FrozenTrial) -> float | None:
     """Return how long a trial that has ended took; one that was cut off, as far as it was heard of."""
     if trial.duration is None:
         return None
-    known = trial.user_attrs.get("seconds", 0.0) if trial.user_attrs.get("error") == CUT_OFF else None
+    # of a trial that waited for a worker, and of one that was cut off, what it said itself
+    says = "attempt" in trial.user_attrs or trial.user_attrs.get("error") == CUT_OFF
+    known = trial.user_attrs.get("seconds", 0.0) if says else None
     return trial.duration.total_seconds() if known is None else known
 
 

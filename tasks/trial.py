@@ -105,10 +105,17 @@ def _ids(trial: Trial) -> dict[str, str]:
         "optuna.retry_of": trial.retry_of,
         "prefect.task_run_id": runtime.task_run.id,
         "prefect.flow_run_id": runtime.flow_run.id,
-        "prefect.root_flow_run_id": runtime.flow_run.root_flow_run_id or runtime.flow_run.id,
+        "prefect.root_flow_run_id": _root_flow_run(),
         "rootstock.work_directory": trial.directory,
     }
     return {name: str(value) for name, value in tags.items() if value is not None}
+
+
+def _root_flow_run() -> str | None:
+    """Return the flow run that this process belongs to; a worker's own is not that of the sweep that asked for it."""
+    if not runtime.task_run.id:
+        return None
+    return runtime.flow_run.root_flow_run_id or runtime.flow_run.id
 
 
 class TrialCancelled(Exception):  # noqa: N818 (says what happened)

@@ -13,17 +13,22 @@ noticed by its silence, and the trial is started again, from its checkpoint wher
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import os
+import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx
 from prefect import runtime, states
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.deployments import run_deployment
@@ -31,7 +36,7 @@ from prefect.exceptions import ObjectNotFound
 
 from configs.finetuning import FinetuningConfig
 from lm_modules.progress import NOTICE
-from tasks import filing
+from tasks import filing, tracking
 from tasks.artifacts import LabelledData, Model
 from tasks.home import home, optuna_storage
 from tasks.locks import file_lock
@@ -52,6 +57,8 @@ SILENCE_SECONDS = 300.0
 PATIENCE_SECONDS = 60.0
 """A trial that waits longer for a worker is spoken of."""
 MODEL = "model"
+# attributes of a trial in the study
+FLOW_RUN, ATTEMPT, ALIVE = "prefect_flow_run_id", "attempt", "alive"
 
 
 class WorkerDied(RuntimeError):  # noqa: N818 (says what happened)
@@ -97,29 +104,19 @@ class PooledFinetuning:
 
     def run(self, trial: Trial) -> dict[str, Any]:
         """Have a trial done, and return what its training returned, with the model fetched."""
-        started: Any = run_deployment(
-            deployment_name(self.pool),
-            parameters={
-                "study": trial.study_name,
-                "number": trial.number,
-                "config": self.config.model_dump(mode="json"),
-                "base": self.base.model_dump(mode="json"),
-                "data": self.data.model_dump(mode="json"),
-                "seed": self.seed,
-                "experiment": self.experiment,
-                "parent": self.parent,
-            },
-            flow_run_name=f"trial-{trial.number}",
-            timeout=0,
-        )
-        trial.note(prefect_flow_run_id=str(started.id), prefect_task_run_id=runtime.task_run.id)
+        trial.note(prefect_task_run_id=runtime.task_run.id)
         with get_client(sync_client=True) as client:
-            state = self._followed(client, started.id, trial)
-        if state.is_crashed():
-            raise WorkerDied(state.message or "the worker is gone")
+            if trial.retry_of is not None:  # what an earlier sweep had begun, it does not wait for
+                _call_off(client, trial.heard(trial.retry_of))
+            flow_run = self._under_way(client, trial) or self._start(trial)
+            state = self._followed(client, flow_run, trial)
+            heard = trial.heard()
+            if state.is_crashed():
+                _close_run(heard)
+                raise WorkerDied(state.message or "the worker is gone")
         if state.is_cancelled():
-            raise TrialCancelled(f"its flow run {started.name} was cancelled")
-        heard = trial.heard()
+            _close_run(heard)
+            raise TrialCancelled("its flow run was cancelled")
         if not state.is_completed():
             mistake = heard.get("mistake")
             raise ValueError(mistake) if mistake else RuntimeError(state.message or "its flow run failed")
@@ -131,33 +128,86 @@ class PooledFinetuning:
             result[MODEL] = str(target)
         return result
 
+    def _under_way(self, client: SyncPrefectClient, trial: Trial) -> UUID | None:
+        """Return the flow run that an earlier try at this trial began, unless it came to nothing."""
+        known = trial.heard().get(FLOW_RUN)
+        if known is None:
+            return None
+        state = client.read_flow_run(UUID(known)).state
+        came_to_nothing = state is None or (state.is_final() and not state.is_completed())
+        return None if came_to_nothing else UUID(known)
+
+    def _start(self, trial: Trial) -> UUID:
+        is_new = trial.retry_of is None and ATTEMPT not in trial.heard()
+        attempt = uuid4().hex
+        trial.note(**{ATTEMPT: attempt})
+        started: Any = run_deployment(
+            deployment_name(self.pool),
+            parameters={
+                "study": trial.study_name,
+                "number": trial.number,
+                "config": self.config.model_dump(mode="json"),
+                "base": self.base.model_dump(mode="json"),
+                "data": self.data.model_dump(mode="json"),
+                "seed": self.seed,
+                "experiment": self.experiment,
+                "parent": self.parent,
+                "attempt": attempt,
+                "is_new": is_new,
+            },
+            flow_run_name=f"trial-{trial.number}",
+            timeout=0,
+        )
+        trial.note(**{FLOW_RUN: str(started.id)})
+        return started.id
+
     def _followed(self, client: SyncPrefectClient, flow_run: UUID, trial: Trial) -> Any:
         """Return the state in which a flow run ended; Cancelled if the sweep was called off meanwhile."""
         began = heard_at = time.monotonic()
         sign: Any = None
         spoke = False
         while True:
-            state = client.read_flow_run(flow_run).state
-            if state is not None and state.is_final():
-                return state
             now = time.monotonic()
-            if state is not None and (state.is_running() or state.is_cancelling()):
-                if (heard := trial.heard().get("alive")) != sign:
-                    sign, heard_at = heard, now
-                if now - heard_at > SILENCE_SECONDS:
+            try:
+                state = client.read_flow_run(flow_run).state
+                if state is not None and state.is_final():
+                    return state
+                if state is None or state.is_scheduled():
+                    heard_at = now  # nobody has taken it yet
+                    if now - began > PATIENCE_SECONDS and not spoke:
+                        spoke = True
+                        logger.log(
+                            NOTICE,
+                            "trial %d waits for a worker: `prefect worker start --pool %s` on a machine that may work",
+                            *(trial.number, self.pool),
+                        )
+                elif (beat := trial.heard().get(ALIVE)) != sign:
+                    sign, heard_at = beat, now
+                elif now - heard_at > SILENCE_SECONDS:
                     end = states.Cancelled if state.is_cancelling() else states.Crashed
                     message = f"its worker has said nothing for {SILENCE_SECONDS:g} seconds"
                     client.set_flow_run_state(flow_run, end(message=message), force=True)
-            elif now - began > PATIENCE_SECONDS and not spoke:
-                spoke = True
-                logger.log(
-                    NOTICE,
-                    "trial %d waits for a worker: `prefect worker start --pool %s` on a machine that is to work",
-                    *(trial.number, self.pool),
-                )
+            except httpx.HTTPError as error:
+                heard_at = now  # it is the server that says nothing
+                logger.warning("Prefect did not say how trial %d is: %s", trial.number, error)
             if trial.cancelled.wait(POLL_SECONDS):
-                client.set_flow_run_state(flow_run, states.Cancelling(message="the sweep was called off"), force=True)
+                _call_off(client, trial.heard())
                 raise Cancelled
+
+
+def _call_off(client: SyncPrefectClient, heard: dict[str, Any]) -> None:
+    """Have a flow run cancelled, if there is one that has not ended."""
+    with suppress(httpx.HTTPError, ObjectNotFound):
+        known = heard.get(FLOW_RUN)
+        state = client.read_flow_run(UUID(known)).state if known else None
+        if state is not None and not state.is_final():
+            client.set_flow_run_state(UUID(known), states.Cancelling(message="its sweep was called off"))
+
+
+def _close_run(heard: dict[str, Any]) -> None:
+    """Close the MLflow run that a dead worker left open; another try goes on in it."""
+    if run_id := heard.get("mlflow_run_id"):
+        tracking.finish(run_id, "KILLED")
 
 
 def work(
@@ -170,40 +220,71 @@ def work(
     seed: int,
     experiment: str,
     parent: str,
+    attempt: str,
+    is_new: bool,
 ) -> str:
     """Do a trial of a study on this machine, for a sweep on another; return how it ended."""
     from tasks.study import Study
     from tasks.study_storage import open_storage
 
     directory = home() / "trials" / study
-    directory.mkdir(parents=True, exist_ok=True)
+    # it has this machine to itself, as far as the sweep knows
+    alone = config.model_copy(update={"tuning": config.tuning.model_copy(update={"parallel": 1})})
     with open_storage(optuna_storage()) as storage:
         trial = Study(config, config.tuning, storage, study, directory, seed).join(number)
-        # an attempt that the sweep has given up may still be at work here
-        with file_lock(directory / f"trial-{trial.first}.lock"), _heartbeat(trial):
-            finetuning = Finetuning(config, base.local(), data.local(), experiment, parent)
+        # an attempt that the sweep has given up may still be at work here: it ends when it notices
+        with _heartbeat(trial, attempt):
             try:
-                result = finetuning.run(trial)
+                _require_a_lasting_home()
+                directory.mkdir(parents=True, exist_ok=True)
+                with file_lock(directory / f"trial-{trial.first}.lock"):
+                    if trial.cancelled.is_set():
+                        raise Cancelled
+                    if is_new:  # what lies there is of another study that had this name
+                        shutil.rmtree(trial.directory, ignore_errors=True)
+                    result = Finetuning(alone, base.local(), data.local(), experiment, parent).run(trial)
+                    _hand_over(trial, result)
             except ValueError as error:
                 trial.note(mistake=str(error))
                 raise
-            if MODEL in result:
-                run_id = trial.heard()["mlflow_run_id"]
-                result[MODEL] = filing.log_directory(run_id, Path(result[MODEL]), MODEL)
-            trial.note(returned=json.dumps(result), was_pruned=trial.pruned, last_step=trial.last_step)
-            return "pruned" if trial.pruned else "complete"
+        return "pruned" if trial.pruned else "complete"
+
+
+def _require_a_lasting_home() -> None:
+    """Raise a ValueError where the home would be a folder that Prefect makes for one flow run, and removes."""
+    if not Path(os.environ.get("ROOTSTOCK_HOME", "")).is_absolute():
+        raise ValueError(
+            f"the worker on {socket.gethostname()} has no home that lasts; set ROOTSTOCK_HOME to a folder there, by "
+            "its whole path, before `prefect worker start`"
+        )
+
+
+def _hand_over(trial: Trial, result: dict[str, Any]) -> None:
+    """File what came of a trial where the sweep finds it, and keep nothing here."""
+    run_id = trial.heard()["mlflow_run_id"]
+    filing.log_preview(run_id, trial.directory)
+    if MODEL in result:
+        result[MODEL] = filing.log_directory(run_id, Path(result[MODEL]), MODEL)
+    trial.note(returned=json.dumps(result), was_pruned=trial.pruned, last_step=trial.last_step)
+    shutil.rmtree(trial.directory, ignore_errors=True)
 
 
 @contextmanager
-def _heartbeat(trial: Trial) -> Iterator[None]:
-    """Say now and then, in the study, that this worker lives."""
+def _heartbeat(trial: Trial, attempt: str) -> Iterator[None]:
+    """Say now and then, in the study, that this worker lives; call the work off when the sweep has given it up."""
     over = threading.Event()
 
     def beat() -> None:
-        beats = 0
-        while not over.wait(HEARTBEAT_SECONDS):
-            beats += 1
-            trial.note(alive=beats)
+        for number in itertools.count():
+            try:
+                if trial.heard().get(ATTEMPT) != attempt or not trial.is_open():
+                    trial.cancelled.set()
+                    return
+                trial.note(**{ALIVE: f"{attempt} {number}"})
+            except Exception as error:  # the database may be away for a while
+                logger.warning("could not tell the study that trial %d is at work: %s", trial.number, error)
+            if over.wait(HEARTBEAT_SECONDS):
+                return
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

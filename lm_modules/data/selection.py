@@ -9,6 +9,7 @@ selection  | web | web |                        position 0 is the first token of
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class Selection:
     """A split as one text, or what some of its sources gave to it; nothing is copied."""
 
     def __init__(self, packed: PackedTokens, sources: tuple[str, ...] | None = None) -> None:
+        self._sources = sources
         self.packed, self._tokens = packed, np.asarray(packed.tokens)  # slices of a memory map are slow to make
         starts, ends = packed.document_starts[:-1], packed.document_starts[1:]
         if sources is not None:
@@ -30,6 +32,10 @@ class Selection:
         self._starts = starts[begins]
         lengths = ends[np.roll(begins, -1)] - self._starts
         self._offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+    def __reduce__(self) -> Any:
+        """Travel to another process as the tokens do: as a path."""
+        return Selection, (self.packed, self._sources)
 
     @property
     def num_tokens(self) -> int:

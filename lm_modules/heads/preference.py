@@ -215,9 +215,13 @@ def _from_json(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip().startswith("["):
         with suppress(ValueError):
             found = json.loads(value)
-            if found and isinstance(found, list) and all(isinstance(each, dict) for each in found):
+            if found and isinstance(found, list) and all(map(_is_message, found)):
                 return found
     return value
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and any(names <= set(value) for names in ({"role", "content"}, {"from", "value"}))
 
 
 def _parted(fields: Fields) -> Fields:
@@ -229,6 +233,9 @@ def _parted(fields: Fields) -> Fields:
         return {**fields, "chosen": chosen, "rejected": rejected}
     if chosen[:-1] != rejected[:-1]:
         raise ValueError("chosen and rejected are conversations that differ before their last message")
+    prompt = _from_json(fields.get("prompt", chosen[:-1]))
+    if prompt not in (chosen[:-1], chosen[-2].get("content", chosen[-2].get("value"))):
+        raise ValueError("prompt that differs from what chosen and rejected begin with")
     return {**fields, "prompt": chosen[:-1], "chosen": chosen[-1:], "rejected": rejected[-1:]}
 
 

@@ -108,7 +108,8 @@ class Follower:
         self._process.join()
         with suppress(EOFError, OSError):
             if self._pipe.poll():
-                self._said = self._said or self._pipe.recv()
+                said = self._pipe.recv()
+                self._said = self._said or (said if said != READY else None)
         if self._said is not None:
             user_mistake, message, told = self._said
             return ValueError(message) if user_mistake else FollowerFailed(f"rank {self.rank} failed: {told}")

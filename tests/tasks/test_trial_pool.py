@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,15 @@ def worker(client: Any, tmp_path: Path) -> Iterator[subprocess.Popen]:
         yield process
     finally:
         for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-            each.kill()
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         process.wait()
 
 
-def settings(folder: Path, **tuning: Any) -> PipelineConfig:
+def settings(folder: Path, seed: int, **tuning: Any) -> PipelineConfig:
+    """Return a sweep over examples of their own: what was done before would be reused."""
     save_llama(folder / "base")
-    directory = save_labelled(folder / "labelled", num_train=200, num_held_out=60)
+    directory = save_labelled(folder / "labelled", num_train=200, num_held_out=60, seed=seed)
     rows = {}
     for split in ("train", "validation", "test"):
         lines = (directory / f"{split}.jsonl").read_text().splitlines()
@@ -86,7 +89,7 @@ def settings(folder: Path, **tuning: Any) -> PipelineConfig:
 def test_workers_train_the_trials_and_the_models_come_back(client, worker, tmp_path):
     from flows.finetuning import finetuning
 
-    tuned = finetuning(settings(tmp_path, trials=3))
+    tuned = finetuning(settings(tmp_path, 0, trials=3))
     assert [each.state for each in tuned.sweep.trials] == ["complete"] * 3
     children = {each["id"]: each for each in tracking.child_runs(tuned.model.run_id)}
     for trial in tuned.sweep.trials:
@@ -116,7 +119,8 @@ def test_a_killed_worker_costs_its_time_and_a_cancelled_trial_itself(client, wor
                 if each.work_pool_name != POOL or not each.state.is_running() or str(each.id) in done:
                     continue
                 if not done and (process := flow_run_process(worker.pid, str(each.id))):
-                    process.kill()
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
                 elif done:
                     client.set_flow_run_state(each.id, Cancelling(), force=True)
                 else:
@@ -125,7 +129,7 @@ def test_a_killed_worker_costs_its_time_and_a_cancelled_trial_itself(client, wor
 
     disturbing = threading.Thread(target=disturb, daemon=True)
     disturbing.start()
-    tuned = finetuning(settings(tmp_path, trials=3))
+    tuned = finetuning(settings(tmp_path, 1, trials=3))
     disturbing.join(10)
     states = sorted(each.state for each in tuned.sweep.trials)
     assert states == ["complete"] * 3 + ["failed"]
@@ -148,30 +152,47 @@ def test_a_pool_that_is_not_there_is_named_with_the_remedy(prefect_server, tmp_p
     from flows.finetuning import finetuning
 
     with pytest.raises(ValueError, match=r"no work pool 'laptop'; `prefect work-pool create laptop --type process`"):
-        finetuning(settings(tmp_path, trials=1, work_pool="laptop"))
+        finetuning(settings(tmp_path, 3, trials=1, work_pool="laptop"))
 
 
-def test_a_worker_that_falls_silent_is_given_up(client, worker, tmp_path, monkeypatch):
-    """The process is stopped, not ended: only its silence tells."""
+def test_a_worker_that_falls_silent_is_given_up_and_gives_up_when_it_wakes(client, worker, tmp_path, monkeypatch):
+    """As a laptop that sleeps while it trains, and keeps the trial's directory until it sees that it was given up."""
     from flows.finetuning import finetuning
     from tasks import trial_pool
 
     monkeypatch.setattr(trial_pool, "SILENCE_SECONDS", 45.0)
-    frozen: list[psutil.Process] = []
+    slept = threading.Event()
 
-    def freeze() -> None:
-        while not frozen:
+    def sleep() -> None:
+        while not (at_work := [each for each in client.read_flow_runs() if of_pool(each) and is_heard_of()]):
             time.sleep(0.2)
-            for each in client.read_flow_runs():
-                runs = each.work_pool_name == POOL and each.state.is_running()
-                if runs and (process := flow_run_process(worker.pid, str(each.id))):
-                    for one in [process, *process.children(recursive=True)]:
-                        one.suspend()
-                    frozen.append(process)
-                    return
+        process = flow_run_process(worker.pid, str(at_work[0].id))
+        assert process is not None
+        processes = [process, *process.children(recursive=True)]
+        for each in processes:
+            each.suspend()
+        while not client.read_flow_run(at_work[0].id).state.is_crashed():
+            time.sleep(0.2)
+        for each in processes:
+            each.resume()
+        slept.set()
 
-    threading.Thread(target=freeze, daemon=True).start()
-    tuned = finetuning(settings(tmp_path, trials=1))
+    threading.Thread(target=sleep, daemon=True).start()
+    tuned = finetuning(settings(tmp_path, 2, trials=1))
+    assert slept.is_set()
     assert [each.state for each in tuned.sweep.trials] == ["complete"]
     states = {each.state.name for each in client.read_flow_runs() if each.work_pool_name == POOL}
     assert {"Crashed", "Completed"} <= states
+
+
+def of_pool(flow_run: Any) -> bool:
+    return flow_run.work_pool_name == POOL and flow_run.state.is_running()
+
+
+def is_heard_of() -> bool:
+    """Whether a worker has said that it lives, for a trial that is open."""
+    from tasks.study_storage import open_storage
+
+    with open_storage(optuna_storage()) as storage:
+        trials = [each for study in storage.get_all_studies() for each in storage.get_all_trials(study._study_id)]
+    return any("alive" in each.user_attrs and not each.state.is_finished() for each in trials)

@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +33,14 @@ def test_shuffles_of_other_keys_differ_and_look_random():
     first, second = (shuffled(np.arange(4096), 4096, key) for key in (1, 2))
     assert (first == second).mean() < 0.01
     assert abs(np.corrcoef(np.arange(4096), first)[0, 1]) < 0.06
+
+
+def test_makers_of_batches_get_the_path_of_the_tokens_and_not_the_tokens(tmp_path):
+    write_packed(tmp_path, "train", [(np.arange(1, 50_001), 50_000)], vocab_size=50_001, end_of_text_id=0)
+    there = batches(PackedTokens.open(tmp_path, "train"))
+    sent = pickle.dumps(there)
+    assert len(sent) < 10_000
+    assert torch.equal(pickle.loads(sent)[3].tokens, there[3].tokens)
 
 
 def test_a_step_is_the_same_whenever_and_by_whomever_it_is_asked(tokens):

@@ -192,6 +192,17 @@ def test_whole_conversations_are_parted_where_they_differ(as_json):
         Preference().checked({"chosen": fields["chosen"], "rejected": other})
 
 
+def test_answers_in_json_are_texts_and_a_prompt_of_its_own_is_not_dropped():
+    answer = '[{"name": "x"}]'
+    assert Preference().checked({"prompt": "Hi", "chosen": answer, "rejected": "[]"})["chosen"] == answer
+    turns = {
+        name: [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": said}]
+        for name, said in (("chosen", "a"), ("rejected", "b"))
+    }
+    with pytest.raises(ValueError, match="prompt that differs from what chosen and rejected begin with"):
+        Preference().checked({"prompt": "Ho", **turns})
+
+
 def test_a_prompt_that_only_begins_like_messages_is_a_text():
     fields = Preference().checked({"prompt": "[1, 2] is what?", "chosen": "a list", "rejected": "no"})
     assert fields["prompt"] == [{"role": "user", "content": "[1, 2] is what?"}]
