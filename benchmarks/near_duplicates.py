@@ -1,6 +1,6 @@
 """How many planted copies are found, and how many of those found are none, on real text.
 
-    python benchmarks/near_duplicates.py [--copies 2000] [--look-alikes 2000] [--texts FOLDER] [--words 200]
+    python benchmarks/near_duplicates.py [--copies 2000] [--look-alikes 2000] [--texts FOLDER] [--words 120]
 
 The text is that of the files in FOLDER (`.txt`, `.gz`), or else the sources and documentation of the Python library.
 Prints for each setting the recall at 5, 10 and 20 % of the words edited, the share of hard negatives that were taken
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=2_000)
     parser.add_argument("--look-alikes", type=int, default=2_000)
     parser.add_argument("--texts", type=Path)
-    parser.add_argument("--words", type=int, default=200)
+    parser.add_argument("--words", type=int, default=120)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
