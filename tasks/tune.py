@@ -80,7 +80,7 @@ def sweep(
         submit: Starts a trial and returns its future; `tasks.trial.Finetuning.submit` does it for fine-tuning.
 
     Raises:
-        ValueError: A trial refused its input; all others are called off.
+        ValueError: A trial refused its input before any ended well; all others are called off.
         SweepFailed: No trial succeeded.
     """
     from tasks.study import Study  # Optuna is imported when it is used
@@ -195,8 +195,8 @@ class _Sweep:
     def _fail(self, trial: Trial, cause: Exception) -> None:
         trial.note(error=without_credentials(f"{type(cause).__name__}: {cause}")[:2000])
         self._study.tell(trial, "failed")
-        if isinstance(cause, ValueError):
-            raise cause
+        if isinstance(cause, ValueError) and self._study.num_finished() == 0:
+            raise cause  # once a trial has ended well, it is the values of this one that are refused
         logger.warning("trial %d failed: %s", trial.number, cause)
         self._failures.append(cause)
         if self._study.num_finished() == 0 and len(self._failures) >= min(HOPELESS_FAILURES, self._budget):

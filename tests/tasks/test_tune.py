@@ -228,6 +228,20 @@ def test_failed_trial_is_recorded_and_the_sweep_goes_on(tmp_path: Path) -> None:
     assert (result.trials[2].state, result.trials[2].error) == ("failed", "RuntimeError: no answer from http://host")
 
 
+def test_values_that_one_trial_refuses_end_that_trial_alone(tmp_path: Path) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        if trial.number == 2:
+            raise ValueError("out of memory with a single example at once")
+        return climb(trial)
+
+    result = search(tmp_path, work=work, parallel=1, trials=4)
+    assert (result.trials[2].state, result.trials[2].error) == (
+        "failed",
+        "ValueError: out of memory with a single example at once",
+    )
+    assert sum(each.state == "complete" for each in result.trials) == 4
+
+
 def test_hopeless_sweep_ends_with_the_first_cause(tmp_path: Path) -> None:
     def work(trial: Trial) -> dict[str, Any]:
         raise RuntimeError(f"no disk in trial {trial.number}")
