@@ -32,14 +32,19 @@ def labelled(facts: ReportFacts) -> Section:
 
 def _remarks(found: dict[str, Any]) -> list[Block]:
     remarks = []
-    rare = [label for label, counts in found["labels"].items() if counts["train"] < RAREST]
-    if rare:
-        named = ", ".join(rare[:10]) + (", ..." if len(rare) > 10 else "")
-        remarks.append(f"{len(rare)} labels have fewer than {RAREST} training examples: {named}.")
+    seen = {label: counts["train"] for label, counts in found["labels"].items()}
+    if unseen := [label for label, number in seen.items() if not number]:
+        remarks.append(f"{len(unseen)} labels are in held-out examples only, so none is answered: {_some(unseen)}.")
+    if rare := [label for label, number in seen.items() if 0 < number < RAREST]:
+        remarks.append(f"{len(rare)} labels have fewer than {RAREST} training examples: {_some(rare)}.")
     if shared := {pair: number for pair, number in found["shared_groups"].items() if number}:
         pairs = ", ".join(f"{pair} {number}" for pair, number in shared.items())
         remarks.append(f"Groups stand on both sides of the given splits ({pairs}): scores are flattered.")
     return [Paragraph(each, "warn") for each in remarks]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
 
 
 def _labels(labels: dict[str, dict[str, int]], splits: list[str]) -> Table:

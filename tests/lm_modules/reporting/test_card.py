@@ -76,6 +76,13 @@ def test_the_page_and_the_markdown_hold_the_figure(facts: ReportFacts, figure: s
     assert figure in as_markdown(facts)
 
 
+def test_labels_that_training_lacks_are_told_apart_from_rare_ones(values: dict[str, Any]) -> None:
+    values["labelled"]["labels"]["audio"] = {"train": 0, "validation": 2, "test": 1}
+    text = as_markdown(ReportFacts.model_validate(values))
+    assert "1 labels are in held-out examples only, so none is answered: audio." in text
+    assert "1 labels have fewer than 5 training examples: network." in text
+
+
 def test_the_page_asks_for_nothing_and_runs_nothing(facts: ReportFacts) -> None:
     html = as_html(facts)
     for tag, attributes in Page(html).tags:
