@@ -54,6 +54,11 @@ def import_base(base: str, run_id: str, setting: str = "finetuning.base") -> Mod
 def _filed(directory: Path, base: str, run_id: str, setting: str) -> Model:
     if not (directory / "config.json").is_file():
         raise ValueError(f"{setting}: {base} has no config.json; give the directory of a Hugging Face model")
+    if not any(directory.glob("*.safetensors")):
+        raise ValueError(
+            f"{setting}: {base} has no weights in safetensors, and pickled ones are not opened; load the model where you "
+            "trust it and save it anew with save_pretrained"
+        )
     digest = digest_directory(directory)
     if known := filing.find_directory("base", digest):
         return Model(uri=known, digest=digest, run_id=filing.split_runs_uri(known)[0], facts={"imported_from": base})

@@ -14,3 +14,8 @@ def tokens_of(tokenizer: Any, text: str, text_pair: str | None = None) -> Any:
         return tokenizer(text, truncation=True)
     between = "" if tokenizer.sep_token_id is not None else "\n"
     return tokenizer(text + between, text_pair, truncation=True)
+
+
+def is_cut(found: Any) -> bool:
+    """Return whether `tokens_of` left something out; a tokenizer in Python alone does not say."""
+    return any(each.overflowing for each in found.encodings or ())

@@ -12,7 +12,7 @@ from pydantic import PrivateAttr
 from lm_modules.heads import Encoded, Fields, Head, Prediction
 from lm_modules.heads._batches import inputs_of, outputs_of
 from lm_modules.heads._fields import number_of, text_of
-from lm_modules.heads._texts import tokens_of
+from lm_modules.heads._texts import is_cut, tokens_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -115,7 +115,8 @@ rate("A fine film.", truncation=True)[0]["score"]"""
         segments = found.get("token_type_ids", [])
         # an empty text still needs a token to answer from
         token_ids = found["input_ids"] or [tokenizer.eos_token_id]
-        return [Encoded(token_ids, fields.get(self.target), token_type_ids=segments if any(segments) else None)]
+        target, segments = fields.get(self.target), segments if any(segments) else None
+        return [Encoded(token_ids, target, token_type_ids=segments, is_cut=is_cut(found))]
 
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
         """Return the inputs, and `labels`, [batch], where all are known."""

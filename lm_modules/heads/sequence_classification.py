@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from lm_modules.heads import Encoded, Fields, Head, Prediction
 from lm_modules.heads._batches import inputs_of, outputs_of
 from lm_modules.heads._fields import label_of, list_of, text_of
-from lm_modules.heads._texts import tokens_of
+from lm_modules.heads._texts import is_cut, tokens_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -91,7 +91,7 @@ classify("Return the absolute path of a file.", truncation=True)"""
             target = [float(each in asked) for each in labels] if self.multi_label else labels.index(asked[0])
         # an empty text still needs a token to answer from
         token_ids = found["input_ids"] or [tokenizer.eos_token_id]
-        return [Encoded(token_ids, target, token_type_ids=segments if any(segments) else None)]
+        return [Encoded(token_ids, target, token_type_ids=segments if any(segments) else None, is_cut=is_cut(found))]
 
     def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
         return tokens_of(tokenizer, fields["text"])
