@@ -56,8 +56,8 @@ def _filed(directory: Path, base: str, run_id: str, setting: str) -> Model:
         raise ValueError(f"{setting}: {base} has no config.json; give the directory of a Hugging Face model")
     if not any(directory.glob("*.safetensors")):
         raise ValueError(
-            f"{setting}: {base} has no weights in safetensors, and pickled ones are not opened; load the model where you "
-            "trust it and save it anew with save_pretrained"
+            f"{setting}: {base} has no weights in safetensors, and pickled ones are not opened; load the model where "
+            "you trust it and save it anew with save_pretrained"
         )
     digest = digest_directory(directory)
     if known := filing.find_directory("base", digest):
