@@ -10,6 +10,7 @@ from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_head
 from lm_modules.heads import Encoded, Head, Prediction
 from lm_modules.model.stock import labels_of, open_model, open_tokenizer
+from lm_modules.training.gradient_sum import is_out_of_memory
 
 BATCH_TOKENS = 8192
 """Size of a batch for prediction, padding included: few enough to stay in the caches of a CPU."""
@@ -25,8 +26,9 @@ def predict(
 ) -> list[Prediction]:
     """Return the answers in the order of the examples; the network is left in the mode it was in.
 
-    `encoded` is what the head made of each example. Rows are batched by length, so that little is padding. Of examples
-    that are not among the places `answered` (None: of none) the loss is enough.
+    `encoded` is what the head made of each example. Rows are batched by length, so that little is padding; where memory
+    ends, a batch is asked in halves. Of examples that are not among the places `answered` (None: of none) the loss is
+    enough.
     """
     device, was_training = next(network.parameters()).device, network.training
     network.eval()
@@ -35,10 +37,19 @@ def predict(
     found: dict[int, Prediction] = {}
     for ask, wanted in ((head.predict, True), (head.losses, False)):
         chosen = [row for row, asked in enumerate(is_asked) if asked == wanted]
-        for places in _batches([len(rows[row]) for row in chosen]):
-            batch = head.collate([rows[chosen[place]] for place in places], tokenizer.pad_token_id)
-            batch = {name: tensor.to(device) for name, tensor in batch.items()}
-            found.update(zip((chosen[place] for place in places), ask(network, batch), strict=True))
+        waiting = _batches([len(rows[row]) for row in chosen])
+        while waiting:
+            places = waiting.pop(0)
+            try:
+                batch = head.collate([rows[chosen[place]] for place in places], tokenizer.pad_token_id)
+                batch = {name: tensor.to(device) for name, tensor in batch.items()}
+                said = ask(network, batch)
+            except (RuntimeError, MemoryError) as error:
+                if len(places) == 1 or not is_out_of_memory(error):
+                    raise
+                waiting[:0] = [places[: len(places) // 2], places[len(places) // 2 :]]
+                continue
+            found.update(zip((chosen[place] for place in places), said, strict=True))
     network.train(was_training)
     answers, start = [], 0
     for example, several in zip(examples, encoded, strict=True):

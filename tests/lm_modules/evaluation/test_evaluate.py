@@ -15,8 +15,11 @@ from tiny_models import save_labelled, save_llama
 from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
 from configs.finetuning import FinetuningConfig
 from lm_modules.data.documents import Example
+from lm_modules.data.labelled_examples import read_examples
 from lm_modules.evaluation.evaluate import doubted_labels, evaluate, held_out_texts, judge_language_model, read_records
+from lm_modules.evaluation.predictions import predict, predict_with_directory
 from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.model.stock import labels_of, open_model, open_tokenizer
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.reporting import keep_going
 
@@ -120,3 +123,23 @@ def test_the_figure_is_that_of_the_sources_that_count(made):
 def test_a_model_without_a_directory_is_named(made, tmp_path):
     with pytest.raises(ValueError, match="no directory for the model 'tuned'"):
         evaluate(EvaluationConfig(), data=made["data"], models={"tuned": None}, output=tmp_path, seed=0)
+
+
+def test_a_batch_that_does_not_fit_is_asked_in_halves(made):
+    class Hungry(SequenceClassification):
+        def predict(self, network, batch):
+            if len(batch["input_ids"]) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().predict(network, batch)
+
+    head, tokenizer = Hungry(), open_tokenizer(made["tuned"])
+    network = open_model(head.auto_class(made["tuned"]), made["tuned"])
+    examples = read_examples(made["data"], "test")
+    encoded = [head.encode(each.fields, tokenizer, labels_of(network)) for each in examples]
+    most = 4
+    found = predict(head, network, tokenizer, examples, encoded)
+    whole = predict_with_directory(made["tuned"], examples)
+    assert [each.value for each in found] == [each.value for each in whole]
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        predict(head, network, tokenizer, examples, encoded)
