@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_vali
 
 from configs.base import Config
 from configs.component import OneOf
+from configs.compute import DeviceConfig
 from configs.tuning import Choice, Range, TuningConfig
 
 Positive = Annotated[float, Field(gt=0)]
@@ -103,6 +104,8 @@ class FinetuningConfig(Config):
     """Longest example in tokens; what is longer is cut off at its end."""
     optimization: FinetuningOptimizationConfig = FinetuningOptimizationConfig()
     """How it learns."""
+    compute: DeviceConfig = DeviceConfig()
+    """What each training, hence each trial, computes with."""
     tuning: TuningConfig = TuningConfig()
     """How the sweep chooses among what is left open."""
 
