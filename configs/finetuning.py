@@ -113,6 +113,11 @@ class FinetuningConfig(Config):
         """Return one fine-tuning's settings: of the sweep only its metric, by which the best weights are kept."""
         return self.model_copy(update={"tuning": TuningConfig(metric=self.tuning.metric)})
 
+    def with_threads(self, threads: int) -> Self:
+        """Return the settings with so many threads for each process that trains, where they leave that open."""
+        compute = self.compute.model_copy(update={"threads": self.compute.threads or threads})
+        return self.model_copy(update={"compute": compute})
+
     @field_validator("adapter")
     @classmethod
     def _known_adapters(cls, value: Any) -> Any:

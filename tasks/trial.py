@@ -20,6 +20,7 @@ from configs.tuning import fixed
 from lm_modules.progress import Values, numbers
 from tasks import filing, progress, tracking
 from tasks.caching import is_no_mistake
+from tasks.gpus import gpus_for
 from tasks.processes import num_cores, run_isolated
 from tasks.spool import MetricSpool
 from tasks.tune import Future
@@ -61,6 +62,7 @@ class Finetuning:
             ) as run,
             MetricSpool(run.id) as spool,
             progress.bar(f"trial {trial.number}") as bar,
+            gpus_for(self.config.compute) as environment,
         ):
             trial.note(mlflow_run_id=run.id)
             if runtime.task_run.id:  # on a worker there is none: there the trial is a flow run
@@ -77,7 +79,7 @@ class Finetuning:
             result = run_isolated(
                 FINETUNE,
                 {
-                    "config": settings,
+                    "config": settings.with_threads(self._threads()),
                     "base": self.base,
                     "data": self.data,
                     "workdir": trial.directory,
@@ -85,13 +87,18 @@ class Finetuning:
                 },
                 name=f"trial {trial.number}",
                 report=report,
-                threads=max(1, num_cores() // self.config.tuning.parallel),
+                threads=self.config.compute.threads or self._threads(),
+                environment=environment,
                 log=trial.directory / "log.txt",
                 cancelled=trial.cancelled,
             )
             # FINISHED either way: MLflow shows a KILLED run with the red cross of a FAILED one
             tracking.set_tags(run.id, {"optuna.state": "PRUNED" if trial.pruned else "COMPLETE"})
         return result
+
+    def _threads(self) -> int:
+        """Return this many cores' worth: the trials side by side share them, and so do the processes of each."""
+        return max(1, num_cores() // (self.config.tuning.parallel * self.config.compute.devices))
 
     def _settings(self, trial: Trial) -> FinetuningConfig:
         """Return the settings with the trial's values."""
