@@ -40,7 +40,7 @@ from lm_modules.training.finetuning_module import FineTuning, Lessons
 from lm_modules.training.finetuning_state import FinetuningState, identity_of, trainable
 from lm_modules.training.ranks import Ranks, train_together
 from lm_modules.training.reporting import Report, keep_going
-from lm_modules.training.trainer import build_trainer, fit, resolve_precision, threads_of_a_rank
+from lm_modules.training.trainer import build_trainer, fit, resolve_precision, threads_of_a_rank, training_device
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _on_this_rank(
     apply_dropout(stock, config.dropout)  # type: ignore[arg-type]
     adapter: Adapter = config.adapter  # type: ignore[assignment]  # closed
     num_parameters = stock.num_parameters()
-    network = adapter.apply(stock)
+    network = adapter.apply(stock).to(training_device(config.compute))
     num_trained = sum(each.numel() for each in trainable(network).values())
     logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 

@@ -220,27 +220,32 @@ from lm_modules.training.finetuning import finetune
 def report(step, values):
     if "validation/loss" in values:
         print(step, flush=True)
-        if step >= 6:
+        if step >= int(sys.argv[5]):
             time.sleep(600)
     return False
 
 if __name__ == "__main__":
     config = FinetuningConfig.model_validate_json(sys.argv[1])
-    finetune(config, base=sys.argv[2], data=Path(sys.argv[3]), workdir=Path(sys.argv[4]), seed=3, report=report)
+    done = finetune(config, base=sys.argv[2], data=Path(sys.argv[3]), workdir=Path(sys.argv[4]), seed=3, report=report)
+    print(f"loss {done['validation/loss']}" + chr(10), end="", flush=True)  # in one piece: two ranks may write at once
 """
+
+
+def start(workdir: Path, *arguments: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    program = workdir.parent / "program.py"
+    program.write_text(PROGRAM)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    return subprocess.Popen(
+        [sys.executable, *launcher, str(program), *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 @pytest.mark.slow
 def test_nothing_outlives_a_killed_fine_tuning_and_the_next_ends_with_the_same_bits(base, data, tmp_path):
     config = settings(TWO, dropout=0.1)
     run(config, base, data, tmp_path / "whole")
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    arguments = [config.model_dump_json(), str(base), str(data), str(tmp_path / "cut")]
-    with subprocess.Popen(
-        [sys.executable, str(program), *arguments], stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    arguments = [config.model_dump_json(), str(base), str(data), str(tmp_path / "cut"), "6"]
+    with start(tmp_path / "cut", *arguments) as process:
         assert process.stdout is not None
         assert [process.stdout.readline().strip() for _ in range(2)] == ["3", "6"]
         others = psutil.Process(process.pid).children(recursive=True)
@@ -251,3 +256,18 @@ def test_nothing_outlives_a_killed_fine_tuning_and_the_next_ends_with_the_same_b
     run(config, base, data, tmp_path / "cut", lambda step, values: bool(steps.append(step)))  # type: ignore[func-returns-value]
     assert min(steps) > 6
     assert_same(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.slow
+def test_torchrun_may_start_the_ranks(base, data, tmp_path):
+    config = settings(TWO, dropout=0.1)
+    here = run(config, base, data, tmp_path / "here")
+    arguments = [settings(ONE, dropout=0.1).model_dump_json(), str(base), str(data), str(tmp_path / "there"), "999"]
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    with start(tmp_path / "there", *arguments, launcher=launcher) as process:
+        told, _ = process.communicate(timeout=240)
+    assert process.returncode == 0
+    lines = told.split("\n")
+    assert lines.count(f"loss {here['validation/loss']}") == 2
+    assert [line for line in lines if line.isdigit()] == ["3", "6", "9", "12", "15", "18"]  # from the first alone
+    assert_same(tmp_path / "here", tmp_path / "there")
