@@ -37,6 +37,7 @@ def finetune(
         gpus_for(config.compute) as environment,
     ):
         filing.log_config(run.id, config)
+        config = config.with_threads(1)
         data.used_by(run.id, "train", "validation")
 
         def report(step: int, values: Values) -> bool:
@@ -46,7 +47,7 @@ def finetune(
         result = run_isolated(
             "lm_modules.training.finetuning:finetune",
             {
-                "config": config.with_threads(1),
+                "config": config,
                 "base": base.local(),
                 "data": data.local(),
                 "workdir": directory,
@@ -55,7 +56,7 @@ def finetune(
             },
             name=title,
             report=report,
-            threads=config.compute.threads or 1,
+            threads=config.compute.threads,
             environment=environment,
             log=directory / "log.txt",
         )

@@ -76,10 +76,13 @@ class Finetuning:
                 bar.report(step, values)
                 return trial.report(step, numbers(values))
 
+            # the trials side by side share the cores, and so do the processes of each; that is not filed
+            cores = num_cores() // (self.config.tuning.parallel * settings.compute.devices)
+            settings = settings.with_threads(max(1, cores))
             result = run_isolated(
                 FINETUNE,
                 {
-                    "config": settings.with_threads(self._threads()),
+                    "config": settings,
                     "base": self.base,
                     "data": self.data,
                     "workdir": trial.directory,
@@ -87,7 +90,7 @@ class Finetuning:
                 },
                 name=f"trial {trial.number}",
                 report=report,
-                threads=self.config.compute.threads or self._threads(),
+                threads=settings.compute.threads,
                 environment=environment,
                 log=trial.directory / "log.txt",
                 cancelled=trial.cancelled,
@@ -95,10 +98,6 @@ class Finetuning:
             # FINISHED either way: MLflow shows a KILLED run with the red cross of a FAILED one
             tracking.set_tags(run.id, {"optuna.state": "PRUNED" if trial.pruned else "COMPLETE"})
         return result
-
-    def _threads(self) -> int:
-        """Return this many cores' worth: the trials side by side share them, and so do the processes of each."""
-        return max(1, num_cores() // (self.config.tuning.parallel * self.config.compute.devices))
 
     def _settings(self, trial: Trial) -> FinetuningConfig:
         """Return the settings with the trial's values."""
