@@ -10,14 +10,33 @@ from configs.base import Config, nearest
 from configs.carbon import table
 
 
-class ComputeConfig(Config):
+class DeviceConfig(Config):
+    """Number format, devices and threads."""
+
+    model_config = ConfigDict(title="Devices")
+    without_effect: ClassVar[frozenset[str]] = frozenset({"devices", "threads"})
+
+    precision: Literal["auto", "bf16", "float32"] = "auto"
+    """Format of matrix products; weights, losses and optimizer stay in float32. Auto takes bf16 on a GPU that has it,
+    and on a CPU that was timed to multiply matrices at least 1.5 times as fast in it, and float32 elsewhere; a run that
+    goes on stays with what it began in."""
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """The kind of device to train on; auto takes the fastest at hand."""
+    devices: int = Field(default=1, ge=1)
+    """GPUs of this machine that train together, or processes where it trains on the CPU; each takes its part of every
+    batch. The result is the same up to rounding, and up to what dropout draws where a model has any; a run may go on
+    with another number."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads of each process that trains; null leaves the choice to torch, and shares the cores between several
+    processes and between trials side by side."""
+
+
+class ComputeConfig(DeviceConfig):
     """Number format, threads, and the rhythm of checkpoints and progress."""
 
     model_config = ConfigDict(title="Compute")
-    without_effect: ClassVar = frozenset(
+    without_effect: ClassVar = DeviceConfig.without_effect.union(
         {
-            "devices",
-            "threads",
             "data_workers",
             "checkpoint_every_steps",
             "keep_checkpoints",
@@ -28,23 +47,12 @@ class ComputeConfig(Config):
         }
     )
 
-    precision: Literal["auto", "bf16", "float32"] = "auto"
-    """Format of matrix products; weights, losses and optimizer stay in float32. Auto takes bf16 on a GPU that has it,
-    and on a CPU that was timed to multiply matrices at least 1.5 times as fast in it, and float32 elsewhere; a run that
-    goes on stays with what it began in."""
-    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    """The kind of device to train on; auto takes the fastest at hand."""
-    devices: int = Field(default=1, ge=1)
-    """GPUs of this machine that train together, or processes where it trains on the CPU; each takes its part of every
-    batch. The result is the same up to rounding, and a run may go on with another number."""
     loss_chunk_rows: int = Field(default=1024, ge=1)
     """Positions whose logits over the vocabulary exist at once; fewer need less memory. The result is the same but for
     rounding. A stock model continued as it is may need all at once, which the log then says."""
     compile: bool | Literal["auto"] = "auto"
     """Compile the model with torch.compile before training, which needs a C++ compiler on CPUs. Auto does it where the
     budget is long enough to win back the time that compiling takes, and says so in the log."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads of the training process; null leaves the choice to torch, and shares the cores between several."""
     data_workers: int = Field(default=0, ge=0)
     """Processes that make batches beside training; 0 makes them in between. A batch takes less than a millisecond, so
     it pays for large batches on fast devices only. The result is the same."""

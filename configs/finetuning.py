@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_vali
 
 from configs.base import Config
 from configs.component import OneOf
+from configs.compute import DeviceConfig
 from configs.tuning import Choice, Range, TuningConfig
 
 Positive = Annotated[float, Field(gt=0)]
@@ -103,12 +104,19 @@ class FinetuningConfig(Config):
     """Longest example in tokens; what is longer is cut off at its end."""
     optimization: FinetuningOptimizationConfig = FinetuningOptimizationConfig()
     """How it learns."""
+    compute: DeviceConfig = DeviceConfig()
+    """What each training, hence each trial, computes with."""
     tuning: TuningConfig = TuningConfig()
     """How the sweep chooses among what is left open."""
 
     def without_budget(self) -> Self:
         """Return one fine-tuning's settings: of the sweep only its metric, by which the best weights are kept."""
         return self.model_copy(update={"tuning": TuningConfig(metric=self.tuning.metric)})
+
+    def with_threads(self, threads: int) -> Self:
+        """Return the settings with so many threads for each process that trains, where they leave that open."""
+        compute = self.compute.model_copy(update={"threads": self.compute.threads or threads})
+        return self.model_copy(update={"compute": compute})
 
     @field_validator("adapter")
     @classmethod

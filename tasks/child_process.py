@@ -34,7 +34,7 @@ class Job:
     arguments: bytes
     """The keyword arguments, pickled, so that an error in reading them is told like any other."""
     environment: dict[str, str]
-    """The parent's environment of now; the fork server's is the one of its start."""
+    """The parent's environment of now, and what is added to it; the fork server's is the one of its start."""
     reports: bool
     """Whether the function takes `report`."""
     threads: int | None

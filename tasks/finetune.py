@@ -9,6 +9,7 @@ from lm_modules.progress import Values
 from tasks import filing, progress, tracking
 from tasks.artifacts import LabelledData, Model
 from tasks.caching import cached_task, own_work_directory
+from tasks.gpus import gpus_for
 from tasks.processes import run_isolated
 from tasks.spool import MetricSpool
 from tasks.tune_model import CODE
@@ -33,8 +34,10 @@ def finetune(
         ) as run,
         MetricSpool(run.id) as spool,
         progress.bar(title) as bar,
+        gpus_for(config.compute) as environment,
     ):
         filing.log_config(run.id, config)
+        config = config.with_threads(1)
         data.used_by(run.id, "train", "validation")
 
         def report(step: int, values: Values) -> bool:
@@ -53,7 +56,8 @@ def finetune(
             },
             name=title,
             report=report,
-            threads=1,
+            threads=config.compute.threads,
+            environment=environment,
             log=directory / "log.txt",
         )
         return Model.log(

@@ -19,7 +19,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from multiprocessing import connection as pipes
@@ -112,6 +112,7 @@ def run_isolated(
     report: Report | None = None,
     grace_seconds: float = 20.0,
     threads: int | None = None,
+    environment: Mapping[str, str] | None = None,
     log: Path | None = None,
     cancelled: threading.Event | None = None,
 ) -> Any:
@@ -126,6 +127,7 @@ def run_isolated(
             asks the function to end in order.
         grace_seconds: How long a child that has to end may take to save its work before it is killed.
         threads: Threads of PyTorch in the child; null leaves its choice.
+        environment: Variables that the child has besides those of this process.
         log: File to which all output of the child is added, `<home>/logs/children.log` by default: the screen is not
             theirs. Notices, warnings and errors also come to this process's logging.
         cancelled: When it is set, the child is ended and `Cancelled` raised; for callers in a thread, which no signal
@@ -143,7 +145,7 @@ def run_isolated(
     job = Job(
         function=function if isinstance(function, str) else f"{function.__module__}:{function.__qualname__}",
         arguments=pickle.dumps(arguments),
-        environment=dict(os.environ),
+        environment={**os.environ, **(environment or {})},
         reports=report is not None,
         threads=threads,
         log=log or home() / "logs" / "children.log",

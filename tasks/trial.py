@@ -20,6 +20,7 @@ from configs.tuning import fixed
 from lm_modules.progress import Values, numbers
 from tasks import filing, progress, tracking
 from tasks.caching import is_no_mistake
+from tasks.gpus import gpus_for
 from tasks.processes import num_cores, run_isolated
 from tasks.spool import MetricSpool
 from tasks.tune import Future
@@ -61,6 +62,7 @@ class Finetuning:
             ) as run,
             MetricSpool(run.id) as spool,
             progress.bar(f"trial {trial.number}") as bar,
+            gpus_for(self.config.compute) as environment,
         ):
             trial.note(mlflow_run_id=run.id)
             if runtime.task_run.id:  # on a worker there is none: there the trial is a flow run
@@ -74,6 +76,9 @@ class Finetuning:
                 bar.report(step, values)
                 return trial.report(step, numbers(values))
 
+            # the trials side by side share the cores, and so do the processes of each; that is not filed
+            cores = num_cores() // (self.config.tuning.parallel * settings.compute.devices)
+            settings = settings.with_threads(max(1, cores))
             result = run_isolated(
                 FINETUNE,
                 {
@@ -85,7 +90,8 @@ class Finetuning:
                 },
                 name=f"trial {trial.number}",
                 report=report,
-                threads=max(1, num_cores() // self.config.tuning.parallel),
+                threads=settings.compute.threads,
+                environment=environment,
                 log=trial.directory / "log.txt",
                 cancelled=trial.cancelled,
             )

@@ -6,9 +6,10 @@ import logging
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +48,25 @@ def gpus(device: torch.device, count: int = 1) -> list[Gpu]:
 
     Empty for other devices and without the library.
     """
+    import torch
+
     if device.type != "cuda" or torch.version.hip is not None or (library := _library()) is None:
         return []
     own = torch.cuda.current_device() if device.index is None else device.index
     return [gpu for number in (range(count) if count > 1 else [own]) for gpu in _gpu(library, number)]
 
 
+def visible() -> list[str]:
+    """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; CUDA is left asleep."""
+    if (named := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [each.strip() for each in named.split(",") if each.strip()]
+    library = _library()
+    return [] if library is None else [str(number) for number in range(library.nvmlDeviceGetCount())]
+
+
 def _gpu(library: Any, number: int) -> list[Gpu]:
+    import torch
+
     uuid = str(torch.cuda.get_device_properties(number).uuid)
     try:
         prefix = "" if uuid.startswith(("GPU-", "MIG-")) else "GPU-"

@@ -134,10 +134,8 @@ class Preference(Head):
         import torch
 
         rows = [each for several in encoded for each in several]
-        # where training will have it, too
-        device = torch.device("cuda") if torch.cuda.is_available() else next(network.parameters()).device
-        was_training = network.training
-        network.to(device).eval()  # type: ignore[arg-type]
+        device, was_training = next(network.parameters()).device, network.training
+        network.eval()
         found: list[tuple[float, float]] = []
         with torch.inference_mode():
             for start in range(0, len(rows), PAIRS_AT_ONCE):

@@ -1,7 +1,8 @@
 """Teaching a pretrained model a task from labelled examples.
 
 The batch and the dropout of optimizer step t depend on the data, the seed and t alone, and the state is written at
-every evaluation: a fine-tuning that was killed goes on and ends with the same weights to the bit.
+every evaluation: a fine-tuning that was killed goes on and ends with the same weights to the bit. Where several ranks
+train together, dropout depends on the rank as well; the first of them evaluates, reports and writes for all.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import PreTrainedModel
 
-from configs.compute import ComputeConfig
+from configs.compute import DeviceConfig
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed, search_space
 from lm_modules.adapters import Adapter
@@ -29,13 +32,15 @@ from lm_modules.data.labelled_examples import fingerprint, read_examples, read_l
 from lm_modules.data.length_grouping import POOL_BATCHES, LengthGroupedBatches
 from lm_modules.heads import PAD_MULTIPLE
 from lm_modules.model.stock import open_tokenizer
+from lm_modules.training.callbacks.ending_together import EndingTogether
 from lm_modules.training.dropout import apply_dropout
 from lm_modules.training.finetuned_model import save_model
 from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
 from lm_modules.training.finetuning_module import FineTuning, Lessons
 from lm_modules.training.finetuning_state import FinetuningState, identity_of, trainable
-from lm_modules.training.reporting import Report
-from lm_modules.training.trainer import build_trainer, fit, resolve_precision
+from lm_modules.training.ranks import Ranks, train_together
+from lm_modules.training.reporting import Report, keep_going
+from lm_modules.training.trainer import build_trainer, fit, resolve_precision, threads_of_a_rank, training_device
 
 logger = logging.getLogger(__name__)
 
@@ -60,12 +65,31 @@ def finetune(
     A stopped fine-tuning (`report` returned true) has `stopped` true and no `model`.
     """
     config = _closed(config, from_random_weights)
+    settings = config.model_dump_json(exclude={"compute"})  # a fine-tuning may go on with another
     state = FinetuningState(
-        workdir, identity_of(config.model_dump_json(), str(base), fingerprint(data), f"{seed} {from_random_weights}")
+        workdir, identity_of(settings, str(base), fingerprint(data), f"{seed} {from_random_weights}")
     )
     if (finished := state.result()) is not None:
         return finished
+    work = partial(_on_this_rank, config, base, data, seed, from_random_weights, state)
+    with train_together(config.compute, partial(work, keep_going)) as ranks:
+        return work(report, ranks)
 
+
+def _on_this_rank(
+    config: FinetuningConfig,
+    base: str | Path,
+    data: Path,
+    seed: int,
+    from_random_weights: bool,
+    state: FinetuningState,
+    report: Report,
+    ranks: Ranks,
+) -> dict[str, Any]:
+    """Do what `finetune` does; what comes before the steps, each rank finds for itself, and alike."""
+    workdir = state.workdir
+    if threads := threads_of_a_rank(config.compute):
+        torch.set_num_threads(threads)
     config.head.require_fitting(base)
     train, validation = (read_examples(data, split) for split in ("train", "validation"))
     config = config.model_copy(update={"head": config.head.fitted([each.fields for each in train])})
@@ -77,7 +101,7 @@ def finetune(
     apply_dropout(stock, config.dropout)  # type: ignore[arg-type]
     adapter: Adapter = config.adapter  # type: ignore[assignment]  # closed
     num_parameters = stock.num_parameters()
-    network = adapter.apply(stock)
+    network = adapter.apply(stock).to(training_device(config.compute))
     num_trained = sum(each.numel() for each in trainable(network).values())
     logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 
@@ -101,7 +125,7 @@ def finetune(
             "finetuning.head.max_new_tokens",
             *(num_cut, len(encoded)),
         )
-    if (page := config.head.preview(by_example, tokenizer)) is not None:
+    if ranks.leads and (page := config.head.preview(by_example, tokenizer)) is not None:
         (workdir / PREVIEW).write_text(page, encoding="utf-8")
     rows = LengthGroupedBatches(
         [len(each) for each in encoded],
@@ -110,8 +134,8 @@ def finetune(
         pool_batches=1 if config.head.packs() else POOL_BATCHES,
     )
     num_steps = rows.steps_per_epoch * config.optimization.epochs  # type: ignore[operator]
-    module = FineTuning(network, config.head, config.optimization, num_steps, seed, tokenizer.pad_token_id)
-    state.restore(network, module.optimizer)
+    module = FineTuning(network, config.head, config.optimization, num_steps, seed, tokenizer.pad_token_id, ranks)
+    state.restore(network, module.optimizer, ranks)
     module.micro_batch_examples = state.progress.micro_batch_examples or module.micro_batch_examples
     evaluations = Evaluations(
         state,
@@ -124,7 +148,9 @@ def finetune(
     )
     first_step = state.progress.step
     if first_step < num_steps and not evaluations.exhausted:
-        _fit(module.train(), Lessons(encoded, rows, first_step, num_steps), evaluations)
+        _fit(module.train(), Lessons(encoded, rows, first_step, num_steps), evaluations, config.compute)
+    if not ranks.leads:
+        return ranks.told({})  # when the first has summed up
 
     progress = state.progress
     result: dict[str, Any] = {
@@ -147,7 +173,7 @@ def finetune(
             save_model(workdir / "model", model, tokenizer, labels, config, result, from_random_weights)
         )
         state.finish(result)
-    return result
+    return ranks.told(result)
 
 
 def class_weights(config: FinetuningConfig, train: Sequence[Example]) -> dict[str, float] | None:
@@ -178,11 +204,16 @@ def _check_context_length(context_length: int, network: PreTrainedModel) -> None
         raise ValueError(f"context_length {context_length} exceeds the model's {limit} positions; set it to {largest}")
 
 
-def _fit(module: FineTuning, lessons: Lessons, evaluations: Evaluations) -> None:
-    """Run the steps and nothing else: state, scores and the clock are the evaluations' work."""
-    compute, state = ComputeConfig(), evaluations.state
-    state.precision = resolve_precision(compute, state.precision)
-    trainer = build_trainer(compute, state.precision, [evaluations])
+def _fit(module: FineTuning, lessons: Lessons, evaluations: Evaluations, compute: DeviceConfig) -> None:
+    """Run the steps and nothing else: state, scores and the clock are the evaluations' work, on the first rank."""
+    ranks, state = module.ranks, evaluations.state
+    # what is timed might come out differently on each
+    precision = ranks.told(resolve_precision(compute, state.precision) if ranks.leads else "")
+    state.precision = precision
+    callbacks: list[Callback] = [EndingTogether(ranks, evaluations.steps)]
+    if ranks.leads:
+        callbacks.insert(0, evaluations)
+    trainer = build_trainer(compute, precision, callbacks, ranks)
     on_cpu = trainer.strategy.root_device.type == "cpu"
     # on a CPU, flash attention's backward pass is the slower one for short texts: +35 % a step at 44 tokens
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH) if on_cpu else nullcontext():

@@ -1,4 +1,7 @@
-"""One LightningModule for every head: a training step is one optimizer step, however its batch is cut."""
+"""One LightningModule for every head: a training step is one optimizer step, however its batch is cut.
+
+In micro-batches, over ranks, and again where memory ends.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from configs.finetuning import FinetuningOptimizationConfig
+from lm_modules.data.batches import derived_seed
 from lm_modules.data.length_grouping import LengthGroupedBatches
 from lm_modules.heads import Encoded, Head
 from lm_modules.training.finetuning_state import trainable
 from lm_modules.training.gradient_sum import TooLarge, is_out_of_memory
 from lm_modules.training.layers import depth_of_parameters
 from lm_modules.training.optimizers import bring_state_to_weights
+from lm_modules.training.ranks import Ranks
 from lm_modules.training.schedules import warmup_stable_decay
 
 logger = logging.getLogger(__name__)
@@ -34,9 +39,11 @@ class FineTuning(lightning.LightningModule):
         num_steps: int,
         seed: int,
         pad_token_id: int,
+        ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self.ranks = ranks
         self.network, self.head, self.optimization = network, head, optimization
         self.num_steps, self.seed, self.pad_token_id = num_steps, seed, pad_token_id
         self.micro_batch_examples = optimization.micro_batch_examples
@@ -59,7 +66,7 @@ class FineTuning(lightning.LightningModule):
         """Do the whole step `batch["step"]`, whose dropout is drawn from seed and step; return the mean loss."""
         step, rows = batch["step"], batch["rows"]
         self._set_learning_rate(step)
-        while (loss := self._gradient(step, rows)) is None:
+        while (loss := self._over_ranks(self._gradient(step, rows))) is None:
             self._halve(len(rows))
         if self.optimization.clip_norm is not None:
             nn.utils.clip_grad_norm_(trainable(self.network).values(), self.optimization.clip_norm)
@@ -77,13 +84,17 @@ class FineTuning(lightning.LightningModule):
             group["lr"] = group["highest_lr"] * part
 
     def _gradient(self, step: int, rows: Sequence[Encoded]) -> Tensor | None:
-        """Leave the gradient of the step's mean loss in the network and return that loss; None if memory has ended."""
-        torch.manual_seed(self.seed * 1_000_003 + step)
-        at_once, total = self.micro_batch_examples or len(rows), self.head.num_targets(rows)
+        """Leave this rank's part of the gradient of the step's mean loss in the network, and return its part of that.
+
+        None if memory has ended.
+        """
+        torch.manual_seed(self._dropout_seed(step))
+        first, last = self.ranks.share(len(rows))
+        at_once, total = self.micro_batch_examples or max(last - first, 1), self.head.num_targets(rows)
         mean = torch.zeros((), device=self.device)
         try:
-            for start in range(0, len(rows), at_once):
-                some = rows[start : start + at_once]
+            for start in range(first, last, at_once):
+                some = rows[start : min(start + at_once, last)]
                 batch = self.head.collate(some, self.pad_token_id)
                 batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
                 loss = self.head.loss(self.network, batch, self.optimization.label_smoothing)  # type: ignore[arg-type]
@@ -96,8 +107,22 @@ class FineTuning(lightning.LightningModule):
             return None
         return mean
 
+    def _dropout_seed(self, step: int) -> int:
+        """Return what dropout is drawn from: ranks have rows of their own, and what is dropped of these too."""
+        seed = self.seed * 1_000_003 + step
+        return seed if self.ranks.leads else derived_seed(seed, "dropout of a rank", self.ranks.rank)
+
+    def _over_ranks(self, loss: Tensor | None) -> Tensor | None:
+        """Add up loss and gradients of all ranks; None if memory has ended on one of them."""
+        if self.ranks.count == 1:
+            return loss
+        weights = list(trainable(self.network).values())
+        sums = self.ranks.sum_step([0.0 if loss is None else float(loss)], weights, failed=loss is None)
+        return None if sums is None else torch.tensor(sums[0], device=self.device)
+
     def _halve(self, num_rows: int) -> None:
-        rows = min(self.micro_batch_examples or num_rows, num_rows)
+        largest_share = self.ranks.largest_share(num_rows)  # all ranks begin from it
+        rows = min(self.micro_batch_examples or largest_share, largest_share)
         if rows == 1:
             raise TooLarge(
                 "out of memory with a single example at once; lower finetuning.context_length, take the adapter lora, "

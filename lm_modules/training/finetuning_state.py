@@ -21,6 +21,7 @@ from torch import nn
 
 from lm_modules.training import checkpoints
 from lm_modules.training.optimizers import bring_state_to_weights
+from lm_modules.training.ranks import Ranks
 
 
 @dataclass
@@ -46,9 +47,14 @@ class FinetuningState:
         self.precision: str | None = None
         workdir.mkdir(parents=True, exist_ok=True)
 
-    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Load the last state, if there is one, into the network, the optimizer and `progress`."""
-        checkpoint = checkpoints.newest(self.workdir / "checkpoints")
+    def restore(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
+    ) -> None:
+        """Load the last state, if rank 0 finds one, into the network, the optimizer and `progress`."""
+        checkpoint = ranks.told(checkpoints.newest(self.workdir / "checkpoints") if ranks.leads else None)
         if checkpoint is None:
             return
         state = checkpoints.read_state(checkpoint)

@@ -119,7 +119,7 @@ class Follower:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return FollowerDied(
             f"rank {self.rank} {how}; the same command continues from the last checkpoint. If the machine ran out of "
-            "memory, lower compute.devices or optimization.micro_batch_rows"
+            "memory, lower compute.devices or optimization.micro_batch_rows (in a fine-tuning micro_batch_examples)"
         )
 
     def end(self) -> None:

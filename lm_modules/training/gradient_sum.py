@@ -93,18 +93,13 @@ class GradientSum:
         """Add up losses and gradients of all ranks; None if memory has ended on one of them."""
         names = ("loss", *self._objective.weights())
         values = [float(totals[name]) for name in names] if totals else [0.0] * len(names)
-        # A weight that no rank's rows use must have no gradient afterwards, as if there were one rank.
-        used = [float(each.grad is not None) for each in parameters]
-        num_failed, *sums = self._ranks.sum([float(totals is None), *values, *used])
-        if num_failed:
+        sums = self._ranks.sum_step(values, parameters, failed=totals is None)
+        if sums is None:
             return None
-        chosen = [each for each, uses in zip(parameters, sums[len(names) :], strict=True) if uses]
-        self._ranks.sum_gradients(chosen)
-        return {name: torch.tensor(value, device=device) for name, value in zip(names, sums, strict=False)}
+        return {name: torch.tensor(value, device=device) for name, value in zip(names, sums, strict=True)}
 
     def _halve(self, num_rows: int) -> None:
-        # ranks have shares that differ by a row at most; all begin from the largest
-        largest_share = -(-num_rows // self._ranks.count)
+        largest_share = self._ranks.largest_share(num_rows)  # all ranks begin from it
         rows = min(self.micro_batch_rows or largest_share, largest_share)
         if rows == 1:
             raise TooLarge(

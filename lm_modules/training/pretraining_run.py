@@ -19,7 +19,7 @@ from lm_modules.training.continuation import Base, begin, require_same_tokenizer
 from lm_modules.training.going_back import is_broken
 from lm_modules.training.pretraining_module import PretrainingModule
 from lm_modules.training.pretraining_state import identity, refuse_other_tokenizer, refuse_padding
-from lm_modules.training.ranks import Ranks, uses_gpu
+from lm_modules.training.ranks import Ranks
 from lm_modules.training.reporting import Report
 from lm_modules.training.retention import Retention
 from lm_modules.training.telemetry import Telemetry
@@ -93,8 +93,7 @@ class Run:
 
     def trainer(self, callbacks: list[Callback]) -> Trainer:
         """Return a Trainer on the device of this rank."""
-        gpu = self.ranks.device if self.ranks.count > 1 and uses_gpu(self.config.compute) else None
-        return build_trainer(self.config.compute, self.precision, callbacks, gpu)
+        return build_trainer(self.config.compute, self.precision, callbacks, self.ranks)
 
     def is_broken(self) -> bool:
         """Return whether some weight is no number, on any rank."""

@@ -21,7 +21,7 @@ import torch
 import torch.distributed as distributed
 from torch import nn
 
-from configs.compute import ComputeConfig
+from configs.compute import DeviceConfig
 from lm_modules.training.followers import Follower, FollowerFailed, first_failure
 
 T = TypeVar("T")
@@ -52,6 +52,10 @@ class Ranks:
         """Return the first of this rank's rows, and the one behind its last; shares differ by one row at most."""
         return num_rows * self.rank // self.count, num_rows * (self.rank + 1) // self.count
 
+    def largest_share(self, num_rows: int) -> int:
+        """Return how many rows the rank has that has most of them."""
+        return -(-num_rows // self.count)
+
     def any(self, flag: bool) -> bool:
         """Return whether it is true for one of the ranks."""
         return self.sum([float(flag)])[0] > 0
@@ -71,6 +75,20 @@ class Ranks:
         sums = torch.tensor(numbers, dtype=torch.float64)
         distributed.all_reduce(sums)
         return sums.tolist()
+
+    def sum_step(
+        self, numbers: Sequence[float], parameters: Sequence[nn.Parameter], *, failed: bool
+    ) -> list[float] | None:
+        """Add up a step's numbers and its gradients; None, and no gradient has changed, if it failed on one rank.
+
+        A weight that no rank's rows use has no gradient afterwards, as if there were one rank.
+        """
+        used = [float(each.grad is not None) for each in parameters]
+        num_failed, *sums = self.sum([float(failed), *numbers, *used])
+        if num_failed:
+            return None
+        self.sum_gradients([each for each, uses in zip(parameters, sums[len(numbers) :], strict=True) if uses])
+        return sums[: len(numbers)]
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Give each of these weights the sum of its gradients over all ranks; one that has none counts as zero."""
@@ -96,7 +114,7 @@ def _buckets(parameters: Sequence[nn.Parameter]) -> Iterator[list[nn.Parameter]]
 
 
 @contextmanager
-def train_together(compute: ComputeConfig, follow: Callable[[Ranks], Any]) -> Iterator[Ranks]:
+def train_together(compute: DeviceConfig, follow: Callable[[Ranks], Any]) -> Iterator[Ranks]:
     """Start the other ranks, each of which calls `follow`, and give this process its place among them.
 
     `follow` can be pickled and does what the block does. No rank outlives the block or this process. Where torchrun has
@@ -131,7 +149,7 @@ def train_together(compute: ComputeConfig, follow: Callable[[Ranks], Any]) -> It
 class _FollowerJob:
     """What a rank that was started here does."""
 
-    compute: ComputeConfig
+    compute: DeviceConfig
     follow: Callable[[Ranks], Any]
     port: int
 
@@ -143,7 +161,7 @@ class _FollowerJob:
 
 
 @contextmanager
-def _joined(compute: ComputeConfig, place: Ranks, **rendezvous: Any) -> Iterator[Ranks]:
+def _joined(compute: DeviceConfig, place: Ranks, **rendezvous: Any) -> Iterator[Ranks]:
     if uses_gpu(compute):
         torch.cuda.set_device(place.device)
     distributed.init_process_group(
@@ -163,12 +181,12 @@ def _place_from_torchrun() -> Ranks:
     return Ranks(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")))
 
 
-def uses_gpu(compute: ComputeConfig) -> bool:
+def uses_gpu(compute: DeviceConfig) -> bool:
     """Return whether training takes place on GPUs that NCCL connects."""
     return compute.accelerator in ("auto", "gpu") and torch.cuda.is_available()
 
 
-def refuse_missing_devices(compute: ComputeConfig) -> None:
+def refuse_missing_devices(compute: DeviceConfig) -> None:
     """Raise a ValueError if there are fewer GPUs than ranks; on CPUs, ranks share the cores."""
     found = torch.cuda.device_count() if uses_gpu(compute) else None
     if found is not None and compute.devices > found:

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from configs.compute import ComputeConfig
+from configs.compute import DeviceConfig
 from lm_modules.hardware.memory import kept_memory
 from lm_modules.hardware.peak import Peak, peak
+from lm_modules.training.ranks import Ranks, uses_gpu
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ WORTHWHILE_SPEEDUP = 1.5
 is not faster, and has conversions to do."""
 
 
-def resolve_precision(compute: ComputeConfig, before: str | None = None) -> str:
+def resolve_precision(compute: DeviceConfig, before: str | None = None) -> str:
     """Return "bf16" or "float32", and say why in the log: what is asked for, or what suits this machine.
 
     A run that goes on stays with what it had `before`, so that its bits do not change, unless it is set.
@@ -34,7 +35,7 @@ def resolve_precision(compute: ComputeConfig, before: str | None = None) -> str:
     return precision
 
 
-def _chosen_precision(compute: ComputeConfig, before: str | None) -> tuple[str, str]:
+def _chosen_precision(compute: DeviceConfig, before: str | None) -> tuple[str, str]:
     if compute.precision != "auto":
         differs = before not in (None, compute.precision)
         return compute.precision, f"as set; the run began in {before}" if differs else "as set"
@@ -56,7 +57,7 @@ def _faster_precision(bf16: Peak, float32: Peak) -> tuple[str, str]:
     return chosen, f"{bf16} against {float32}, and bf16 is taken from {WORTHWHILE_SPEEDUP:g} times float32 on"
 
 
-def training_device(compute: ComputeConfig) -> torch.device:
+def training_device(compute: DeviceConfig) -> torch.device:
     """Return the device that the Trainer will take."""
     if compute.accelerator in ("auto", "gpu") and torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
@@ -65,7 +66,7 @@ def training_device(compute: ComputeConfig) -> torch.device:
     return torch.device("cpu")
 
 
-def threads_of_a_rank(compute: ComputeConfig) -> int | None:
+def threads_of_a_rank(compute: DeviceConfig) -> int | None:
     """Return how many CPU threads each of the training processes uses; None leaves the choice to torch."""
     if compute.threads or compute.devices == 1:
         return compute.threads
@@ -73,9 +74,13 @@ def threads_of_a_rank(compute: ComputeConfig) -> int | None:
 
 
 def build_trainer(
-    compute: ComputeConfig, precision: str, callbacks: Sequence[Callback], gpu: int | None = None
+    compute: DeviceConfig,
+    precision: str,
+    callbacks: Sequence[Callback],
+    ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
 ) -> Trainer:
-    """Return a Trainer that runs one pass over its loader on one device and leaves the rest to the callbacks."""
+    """Return a Trainer that runs one pass over its loader on the device of a rank and leaves the rest to callbacks."""
+    gpu = ranks.device if ranks.count > 1 and uses_gpu(compute) else None
     with quiet():
         return Trainer(
             accelerator=compute.accelerator,

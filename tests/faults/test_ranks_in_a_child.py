@@ -6,8 +6,10 @@ import time
 
 import psutil
 import pytest
+from tiny_models import save_labelled, save_llama
 from tiny_pretraining import tiny_config
 
+from configs.finetuning import FinetuningConfig
 from lm_modules.training import checkpoints
 from tasks.processes import Cancelled, ChildDied, run_isolated
 
@@ -74,3 +76,37 @@ def test_a_cancelled_child_saves_and_ends_with_its_ranks(text, tmp_path):
     assert not wait_until_gone(seen)
     saved = checkpoints.newest(tmp_path / "checkpoints")
     assert checkpoints.step_of(saved) >= 8
+
+
+@pytest.mark.slow
+def test_a_cancelled_fine_tuning_ends_with_its_ranks_and_goes_on(tmp_path):
+    base, data = save_llama(tmp_path / "base"), save_labelled(tmp_path / "data")
+    config = FinetuningConfig(
+        dropout=0.0,
+        context_length=32,
+        compute={"devices": 2, "accelerator": "cpu", "precision": "float32"},
+        optimization={"learning_rate": 1e-3, "layer_decay": 1.0, "epochs": 4, "batch_examples": 16},
+    )
+    cancelled, seen, steps = threading.Event(), set(), []
+
+    def finetune(report, **options):
+        arguments = {"config": config, "base": base, "data": data, "workdir": tmp_path, "seed": 3}
+        function, log = "lm_modules.training.finetuning:finetune", tmp_path / "log.txt"
+        return run_isolated(function, arguments, name="trial", report=report, threads=1, log=log, **options)
+
+    def cancel_at_6(step, values):
+        if step == 6:
+            seen.update(processes_of_training(tmp_path))
+            cancelled.set()
+        return False
+
+    def note(step, values):
+        steps.append(step)
+        return False
+
+    with pytest.raises(Cancelled):
+        finetune(cancel_at_6, cancelled=cancelled)
+    assert len(seen) >= 3  # a fork server among them
+    assert not wait_until_gone(seen)
+    assert finetune(note)["steps"] == 24
+    assert min(steps) > 6

@@ -36,10 +36,10 @@ def sweep_of(
     monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", str(tmp_path / "optuna.journal"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
 
-    def run(function: str, **tuning: Any) -> tuple[SweepResult, str, str]:
+    def run(function: str, devices: int = 1, **tuning: Any) -> tuple[SweepResult, str, str]:
         monkeypatch.setattr("tasks.trial.FINETUNE", f"quick_finetuning:{function}")
         settings = {"metric": "validation/macro_f1", "sampler": "random", **tuning}
-        config = FinetuningConfig(base="base", tuning=settings)  # type: ignore[arg-type]
+        config = FinetuningConfig(base="base", tuning=settings, compute={"devices": devices})  # type: ignore[arg-type]
 
         @flow(task_runner=ThreadPoolTaskRunner())
         def finetuning() -> tuple[SweepResult, str, str]:
@@ -119,6 +119,16 @@ def test_users_mistake_is_not_tried_again_and_ends_the_flow(
     (run,) = tracking.runs_with_tag("optuna.trial", "0", "trials")[:1]
     assert run["status"] == "FAILED"
     assert "one label only" in run["tags"][tracking.ERROR]
+
+
+def test_trials_and_their_ranks_share_cores_and_gpus(
+    sweep_of: Callable[..., tuple[SweepResult, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.trial.num_cores", lambda: 8)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    result, _, _ = sweep_of("tell_where", devices=2, trials=2, parallel=2)
+    assert {each.result["gpus"] for each in result.trials} == {"0,1,2,3", "2,3,0,1"}
+    assert [each.result["threads"] for each in result.trials] == [[2, 2]] * 2
 
 
 def test_trial_is_never_cached() -> None:

@@ -102,6 +102,16 @@ def test_a_study_is_known_by_what_its_metric_calls_better(monkeypatch: pytest.Mo
     assert _study_key(settings, base, data, seed=0) != before
 
 
+def test_a_study_goes_on_with_other_devices_but_not_in_another_precision() -> None:
+    base, data = (kind(uri="runs:/a/b", digest="0", run_id="a") for kind in (Model, LabelledData))
+
+    def key(**compute: Any) -> str:
+        return _study_key(FinetuningConfig(compute=compute), base, data, seed=0)
+
+    assert key() == key(devices=4, threads=2)
+    assert len({key(), key(precision="bf16"), key(accelerator="cpu")}) == 3
+
+
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
 def test_trials_that_fall_behind_are_pruned_and_count(
     tmp_path: Path, pruner: str, caplog: pytest.LogCaptureFixture
