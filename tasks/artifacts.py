@@ -265,6 +265,8 @@ class Finetuned(BaseModel):
             "best trial": best.number,
             "trials": len(self.sweep.trials),
             "pruned": sum(each.state == "pruned" for each in self.sweep.trials),
+            "device seconds": round(sum((each.seconds or 0.0) * each.devices for each in self.sweep.trials), 1),
+            "kilowatt hours": sum(each.kilowatt_hours or 0.0 for each in self.sweep.trials),
             **trained,
         }
 

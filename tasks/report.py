@@ -146,6 +146,7 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "value": each.value,
             "params": each.values,
             "seconds": each.seconds,
+            "watt_hours": None if each.kilowatt_hours is None else each.kilowatt_hours * 1000,
             "run_url": tracking.run_url(each.run_id) if each.run_id else None,
             "curve": each.steps,
             "error": each.error,

@@ -44,6 +44,10 @@ FEWEST_FOR_IMPORTANCES = 4
 """Complete trials below which the importances would be noise."""
 
 
+ENERGY = "energy/kilowatt_hours"
+"""Under which name a training tells what it took so far."""
+
+
 class Trial:
     """One trial while it runs: what it tries, and its line to the study."""
 
@@ -84,7 +88,7 @@ class Trial:
         if step not in self._reported:  # a trial that is tried again repeats what came after its checkpoint
             self._reported.add(step)
             self._trial.report(value, step)
-            self.note(seconds=time.monotonic() - self._began)
+            self.note(seconds=time.monotonic() - self._began, kilowatt_hours=figures.get(ENERGY))
         self.last_step = step
         # a repeat is measured against the mean of others, and for that it must come to its end
         self.pruned = not self._is_repeat and self._trial.should_prune()
@@ -156,6 +160,7 @@ class Study:
         self.tuning, self.name, self.directory, self.seed = tuning, name, directory, seed
         self.training_seed = seed
         self._space = search_space(config)
+        self._devices: int = getattr(getattr(config, "compute", None), "devices", 1)
         self._study = optuna.create_study(
             study_name=name,
             storage=storage,
@@ -217,8 +222,8 @@ class Study:
         return sum(each.state in ended and "repeat_of" not in each.user_attrs for each in self._study.trials)
 
     def seconds_used(self) -> float:
-        """Return how long all trials that have ended took together."""
-        return sum(_seconds(each) or 0.0 for each in self._study.trials)
+        """Return how long all trials that have ended took together, a second of each of their devices for one."""
+        return self._devices * sum(_seconds(each) or 0.0 for each in self._study.trials)
 
     def line_up_repeats(self) -> None:
         """Line up the best trials again, each with as many other seeds as it still lacks."""
@@ -301,6 +306,8 @@ class Study:
             values=self.decoded(trial.params),
             steps=tuple(sorted(steps.items())),
             seconds=_seconds(trial),
+            devices=self._devices,
+            kilowatt_hours=attributes.get("kilowatt_hours"),
             run_id=attributes.get("mlflow_run_id"),
             task_run_id=attributes.get("prefect_task_run_id"),
             retry_of=attributes.get("retry_of"),

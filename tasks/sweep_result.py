@@ -31,6 +31,9 @@ class TrialRecord(BaseModel):
     steps: tuple[tuple[int, float], ...]
     """What it reported: (step, figure)."""
     seconds: float | None
+    devices: int = 1
+    kilowatt_hours: float | None = None
+    """The energy that its training took, as far as it told."""
     run_id: str | None
     """Its MLflow run."""
     task_run_id: str | None
@@ -123,6 +126,8 @@ class SweepResult(BaseModel):
                 self.metric: each.value,
                 **each.values,
                 "seconds": each.seconds,
+                "device_seconds": None if each.seconds is None else each.seconds * each.devices,
+                "energy_kilowatt_hours": each.kilowatt_hours,
                 "last_step": each.steps[-1][0] if each.steps else None,
                 "run_id": each.run_id,
                 "task_run_id": each.task_run_id,

@@ -28,11 +28,18 @@ class EnergyMeter:
     """Adds up what was taken since it was made, on top of what a resumed run had taken before."""
 
     def __init__(
-        self, device: torch.device, count: int = 1, kilowatt_hours: float = 0.0, powercap: Path = POWERCAP
+        self,
+        device: torch.device,
+        count: int = 1,
+        kilowatt_hours: float = 0.0,
+        powercap: Path = POWERCAP,
+        *,
+        whole_machine: bool = True,
     ) -> None:
         self.kilowatt_hours = kilowatt_hours
         domains = Rapl(powercap)
-        processor = domains if domains.found else BusyCores()
+        # counters of the whole machine would be counted once for each training that shares it
+        processor = domains if domains.found and whole_machine else BusyCores()
         self._parts: list[Rapl | BusyCores | GpuEnergy] = [processor, *map(GpuEnergy, gpus(device, count))]
         self._uncounted = device.type == "cuda" and len(self._parts) == 1
 

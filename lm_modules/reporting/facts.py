@@ -147,6 +147,7 @@ class TrialFacts(Facts):
     curve: Points = []
     """What it reported."""
     seconds: float | None = None
+    watt_hours: float | None = None
     run_url: str | None = None
     error: str | None = None
     repeat_of: int | None = None

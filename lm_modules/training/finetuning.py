@@ -145,6 +145,7 @@ def _on_this_rank(
         num_steps=num_steps,
         metric=str(config.tuning.metric),
         patience=config.optimization.early_stopping_patience,
+        num_devices=ranks.count_here,
     )
     first_step = state.progress.step
     if first_step < num_steps and not evaluations.exhausted:
@@ -159,6 +160,8 @@ def _on_this_rank(
         "epochs": progress.step / rows.steps_per_epoch,
         "best_step": progress.best_step,
         "seconds": progress.seconds,
+        "device_seconds": progress.seconds * ranks.count,
+        "energy_kilowatt_hours": progress.kilowatt_hours,
         "trained_parameters": num_trained,
         "parameters": num_parameters,
         **({"validation_answers": len(judged.answered)} if config.head.writes else {}),

@@ -23,6 +23,7 @@ from lm_modules.data.documents import Example
 from lm_modules.evaluation.metrics import Metric
 from lm_modules.evaluation.predictions import predict
 from lm_modules.evaluation.scores import score
+from lm_modules.hardware.energy import EnergyMeter
 from lm_modules.heads import Head
 from lm_modules.training.finetuning_state import FinetuningState
 from lm_modules.training.reporting import TOTAL, Report
@@ -103,8 +104,10 @@ class Evaluations(lightning.Callback):
         num_steps: int,
         metric: str,
         patience: int | None,
+        num_devices: int = 1,
     ) -> None:
         self.state = state
+        self.num_devices = num_devices
         self.validation = validation
         self.report = report
         self.steps, self.num_steps = steps, num_steps
@@ -124,6 +127,9 @@ class Evaluations(lightning.Callback):
         """Start the clock, which goes on where the last process stopped."""
         self._started = time.perf_counter() - self.state.progress.seconds
         self._last_report = time.perf_counter()
+        already = self.state.progress.kilowatt_hours
+        # trials share a machine
+        self.energy = EnergyMeter(module.device, self.num_devices, already, whole_machine=False)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_index: int
@@ -160,8 +166,9 @@ class Evaluations(lightning.Callback):
             progress.best_step, progress.best_values = progress.step, values
         progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
         progress.seconds = time.perf_counter() - self._started
+        progress.kilowatt_hours = self.energy.update()
         progress.micro_batch_examples = module.micro_batch_examples
         self.state.save(module.network, trainer.optimizers[0], is_best=is_best)
         logger.info("step %d: %s", progress.step, values)
-        self._report(values)
+        self._report({**values, "energy/kilowatt_hours": progress.kilowatt_hours})
         trainer.should_stop = trainer.should_stop or self.stopped or self.exhausted

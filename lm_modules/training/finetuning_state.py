@@ -33,6 +33,7 @@ class Progress:
     best_values: dict[str, float] = field(default_factory=dict)
     evaluations_since_best: int = 0
     seconds: float = 0.0
+    kilowatt_hours: float = 0.0
     micro_batch_examples: int | None = None
     """How many examples were in memory at once; dropout is drawn for each micro-batch."""
 

@@ -115,6 +115,9 @@ def test_ranks_of_a_trial_have_one_set_of_values_and_one_end(sweep_of):
     assert [each.state for each in result.trials] == ["complete", "pruned"]
     assert [each.values[RATE] for each in result.trials] == [1e-2, 1e-9]
     assert [len(each.steps) for each in result.trials] == [8, 1]
+    for row in result.table():
+        assert row["device_seconds"] == 2 * row["seconds"]
+        assert row["energy_kilowatt_hours"] > 0
     runs, ids = tracking.child_runs(stage), [each.run_id for each in result.trials]
     assert sorted(each["id"] for each in runs) == sorted(ids)
     for trial in result.trials:

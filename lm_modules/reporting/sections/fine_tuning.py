@@ -49,7 +49,7 @@ def _trials(sweep: SweepFacts) -> Table:
     names = list(dict.fromkeys(name for trial in sweep.trials for name in trial.params))
     best = sweep.best.number if sweep.best else None
     rows = [_row(trial, names) for trial in sweep.trials]
-    columns = ["trial", "state", sweep.metric.split("/")[-1], *_short(names), "time"]
+    columns = ["trial", "state", sweep.metric.split("/")[-1], *_short(names), "time", "Wh"]
     highlighted = next((index for index, trial in enumerate(sweep.trials) if trial.number == best), None)
     return Table(columns, rows, numeric=frozenset(columns) - {"trial", "state"}, highlighted=highlighted)
 
@@ -61,6 +61,7 @@ def _row(trial: TrialFacts, names: list[str]) -> list[Cell]:
         number(trial.value),
         *(number(trial.params.get(name), 3) for name in names),
         duration(trial.seconds) if trial.seconds is not None else "-",
+        number(trial.watt_hours),
     ]
 
 

@@ -83,7 +83,17 @@ def test_learns_and_leaves_a_stock_model_that_a_pipeline_opens(base, data, tmp_p
     result = finetune(config, base=base, data=data, workdir=tmp_path, seed=0, report=report)
     assert result["validation/macro_f1"] > 0.6
     assert [step for step, _ in reported] == list(range(3, 49, 3))
-    assert set(reported[0][1]) == {TOTAL, "train/loss", "validation/loss", "validation/macro_f1", "validation/accuracy"}
+    assert set(reported[0][1]) == {
+        TOTAL,
+        "train/loss",
+        "validation/loss",
+        "validation/macro_f1",
+        "validation/accuracy",
+        "energy/kilowatt_hours",
+    }
+    spent = [values["energy/kilowatt_hours"] for _, values in reported]
+    assert 0 < spent[0] < spent[-1] == result["energy_kilowatt_hours"]
+    assert result["device_seconds"] == result["seconds"]
     assert {values[TOTAL] for _, values in reported} == {48}
     examples = read_examples(data, "validation")
     answers = predict_with_directory(result["model"], examples)
