@@ -312,7 +312,8 @@ def test_of_given_parts_the_copies_that_would_be_seen_first_are_dropped(tmp_path
         "copy of an example in validation of finetuning.data": 50,
         "copy of an example in test of finetuning.data": 60,
     }
-    reasons = [json.loads(line)["reason"] for line in (tmp_path / "set/beside/entities/ledger.jsonl").open()]
+    ledger = tmp_path / "set" / "beside" / "entities" / "ledger.jsonl"
+    reasons = [json.loads(line)["reason"] for line in ledger.read_text().splitlines()]
     assert len(reasons) == 110
     assert (
         json.loads((tmp_path / "set" / "beside" / "entities" / "head.json").read_text())["kind"]
