@@ -12,7 +12,8 @@ from beside_sets import write_sets
 from tiny_models import save_llama
 
 from configs.loading import load
-from tasks import filing, tracking
+from lm_modules.reporting.card import as_markdown
+from tasks import tracking
 from tasks.report import gather, stages_of_run
 
 pytestmark = pytest.mark.slow
@@ -55,7 +56,7 @@ def test_the_weight_is_searched_and_both_heads_are_reported(run_id: str) -> None
     assert set(facts.evaluation.beside["entities"].models) == {"frequent_tag", "random_weights", "tuned"}
     assert facts.labelled
     assert set(facts.labelled["beside"]) == {"entities"}
-    card = filing.read_text(run_id, "report.md") or ""
+    card = as_markdown(facts)
     assert "Learned beside: entities" in card
     assert "Labelled examples: entities" in card
 
