@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from configs.base import Config
+from configs.beside import BesideConfig, require_fields, require_names, weighs
 from configs.component import OneOf
 from configs.compute import DeviceConfig
-from configs.tuning import Choice, Range, TuningConfig
+from configs.tuning import Choice, Range, TuningConfig, require_bounds
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -27,19 +28,6 @@ BOUNDS = {
     "label_smoothing": (0.0, 0.99),
 }
 """Between what settings of the optimization may be searched."""
-
-
-def _require_bounds(name: str, value: object, low: float, high: float) -> None:
-    """Refuse a range or a choice that leaves [low, high]: a sweep must not fail at its seventh trial."""
-    if isinstance(value, Range):
-        values: tuple[Any, ...] = (value.low, value.high)
-    elif isinstance(value, Choice):
-        values = value.choices
-    else:
-        return
-    for each in values:
-        if not isinstance(each, int | float) or not low <= each <= high:
-            raise ValueError(f"{name} may be searched from {low:g} to {high:g} only, not at {each!r}; narrow the range")
 
 
 class FinetuningOptimizationConfig(Config):
@@ -79,7 +67,7 @@ class FinetuningOptimizationConfig(Config):
     @model_validator(mode="after")
     def _searchable(self) -> Self:
         for name, bounds in BOUNDS.items():
-            _require_bounds(name, value := getattr(self, name), *bounds)
+            require_bounds(name, value := getattr(self, name), *bounds)
             if name in WHOLE_NUMBERS and isinstance(value, Range) and not value.integer:
                 raise ValueError(f"{name} are whole numbers; add integer: true to their range")
         return self
@@ -96,6 +84,8 @@ class FinetuningConfig(Config):
     """The labelled examples."""
     head: Annotated[Any, OneOf("lm_modules.heads")] = "sequence_classification"
     """What the model is asked to produce."""
+    beside: dict[str, BesideConfig] = Field(default={})
+    """Other heads that are learned on the same weights, each from data of its own, by a name of your own."""
     adapter: Choice | Annotated[Any, OneOf("lm_modules.adapters")] = "full"
     """Which weights are trained; `{choices: [full, lora]}` lets the sweep decide."""
     dropout: Fraction | Range | Choice = Range(low=0.0, high=0.3)
@@ -128,44 +118,52 @@ class FinetuningConfig(Config):
 
     @model_validator(mode="after")
     def _searchable(self) -> Self:
-        _require_bounds("dropout", self.dropout, 0, 0.99)
+        require_bounds("dropout", self.dropout, 0, 0.99)
         return self
+
+    @property
+    def heads(self) -> tuple[Any, ...]:
+        """The head that the model is trained for, and those beside it."""
+        return (self.head, *(each.head for each in self.beside.values()))
+
+    @property
+    def _kinds(self) -> str:
+        return " and ".join(dict.fromkeys(head.kind for head in self.heads))
 
     @model_validator(mode="after")
     def _labels_can_be_weighed(self) -> Self:
-        if self.optimization.class_weights != "equal" and (
-            not self.head.weighs_labels or getattr(self.head, "multi_label", False)
-        ):
+        if self.optimization.class_weights != "equal" and not any(map(weighs, self.heads)):
             raise ValueError(
-                f"optimization.class_weights weighs examples by their one label, and {self.head.kind} has none or "
+                f"optimization.class_weights weighs examples by their one label, and {self._kinds} has none or "
                 "several; set it to equal"
             )
         return self
 
     @model_validator(mode="after")
     def _labels_can_be_smoothed(self) -> Self:
-        if self.optimization.label_smoothing != 0 and not self.head.smooths_labels:
+        if self.optimization.label_smoothing != 0 and not any(head.smooths_labels for head in self.heads):
             raise ValueError(
-                f"optimization.label_smoothing has no effect on {self.head.kind}, which has no labels; set it to 0"
+                f"optimization.label_smoothing has no effect on {self._kinds}, which has no labels; set it to 0"
             )
         return self
 
     @model_validator(mode="after")
     def _leaves_room_for_the_source(self) -> Self:
-        if (answer := getattr(self.head, "max_new_tokens", 0)) >= self.context_length:
-            raise ValueError(
-                f"head.max_new_tokens {answer} leaves nothing of context_length {self.context_length} for the source; "
-                "raise context_length, or lower head.max_new_tokens"
-            )
+        for where, head in {"head": self.head, **{f"beside.{k}.head": v.head for k, v in self.beside.items()}}.items():
+            if (answer := getattr(head, "max_new_tokens", 0)) >= self.context_length:
+                raise ValueError(
+                    f"{where}.max_new_tokens {answer} leaves nothing of context_length {self.context_length} for the "
+                    f"source; raise context_length, or lower {where}.max_new_tokens"
+                )
         return self
 
     @model_validator(mode="after")
     def _answers_are_written(self) -> Self:
         default = FinetuningOptimizationConfig.model_fields["validation_answers"].default
-        if not self.head.writes and self.optimization.validation_answers != default:
+        if self.optimization.validation_answers != default and not any(head.writes for head in self.heads):
             raise ValueError(
                 f"optimization.validation_answers {self.optimization.validation_answers} has no effect: "
-                f"{self.head.kind} answers all validation examples in one go; leave it out"
+                f"{self._kinds} answers all validation examples in one go; leave it out"
             )
         return self
 
@@ -188,10 +186,17 @@ class FinetuningConfig(Config):
 
     @model_validator(mode="after")
     def _data_has_the_fields(self) -> Self:
-        missing = set((*self.head.inputs, self.head.target)).difference(self.data.gives or ())
-        if self.data.gives is not None and missing:
-            raise ValueError(
-                f"finetuning.head {self.head.kind} reads {', '.join((*self.head.inputs, self.head.target))}, and "
-                f"finetuning.data {self.data.kind} gives {', '.join(self.data.gives)} only; choose another of the two"
-            )
+        require_fields("finetuning", self.head, self.data)
+        for name, each in self.beside.items():
+            require_fields(f"finetuning.beside.{name}", each.head, each.data)
         return self
+
+    @model_validator(mode="after")
+    def _besides_can_be_named(self) -> Self:
+        require_names(self.beside)
+        return self
+
+    def of_beside(self, name: str) -> Self:
+        """Return the settings by which one of the others is trained: all but head and data are the same."""
+        other = self.beside[name]
+        return self.model_copy(update={"head": other.head, "data": other.data, "beside": {}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -158,15 +159,18 @@ class PipelineConfig(Config):
     @model_validator(mode="after")
     def _pretraining_leaves_out_the_labelled_test(self) -> PipelineConfig:
         """Both `python_documentation` and `python_topics` hold out the modules that their seed chooses."""
-        data = self.finetuning and self.finetuning.data
+        labelled = {}
+        if self.finetuning:
+            others = self.finetuning.beside.items()
+            labelled = {"data": self.finetuning.data, **{f"beside.{name}.data": each.data for name, each in others}}
         sources = self.data_preparation.sources if self.data_preparation else ()
-        for index, source in enumerate(sources):
-            if not (data and source.kind == "python_documentation" and data.kind == "python_topics"):
+        for (index, source), (where, data) in product(enumerate(sources), labelled.items()):
+            if source.kind != "python_documentation" or data.kind != "python_topics":
                 continue
             if source.held_out_seed != data.held_out_seed:
                 raise ValueError(
                     f"data_preparation.sources.{index}.held_out_seed {source.held_out_seed} and "
-                    f"finetuning.data.held_out_seed {data.held_out_seed} choose different modules, so the language "
+                    f"finetuning.{where}.held_out_seed {data.held_out_seed} choose different modules, so the language "
                     "model would be trained on modules of the labelled test; give both the same number"
                 )
         return self

@@ -65,7 +65,24 @@ def search_space(config: Config, prefix: str = "") -> dict[str, Range | Choice]:
             found[path] = value
         elif isinstance(value, Config):
             found |= search_space(value, f"{path}.")
+        elif isinstance(value, dict):
+            for key, each in value.items():
+                if isinstance(each, Config):
+                    found |= search_space(each, f"{path}.{key}.")
     return found
+
+
+def require_bounds(name: str, value: object, low: float, high: float) -> None:
+    """Refuse a range or a choice that leaves [low, high]: a sweep must not fail at its seventh trial."""
+    if isinstance(value, Range):
+        values: tuple[Any, ...] = (value.low, value.high)
+    elif isinstance(value, Choice):
+        values = value.choices
+    else:
+        return
+    for each in values:
+        if not isinstance(each, int | float) or not low <= each <= high:
+            raise ValueError(f"{name} may be searched from {low:g} to {high:g} only, not at {each!r}; narrow the range")
 
 
 def fixed(config: C, values: dict[str, Any]) -> C:

@@ -8,7 +8,7 @@ from configs.pipeline import PipelineConfig
 from tasks.artifacts import PreparedData
 from tasks.check_base import check_base
 from tasks.collect import collect
-from tasks.collect_examples import collect_examples, fingerprint_examples
+from tasks.collect_examples import labelled_data
 from tasks.describe import describe
 from tasks.fingerprint import fingerprint
 from tasks.import_base import import_base
@@ -33,8 +33,7 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
             base = import_base(config.tokenizer_base, prepare.run_id, "tokenization.tokenizer.base")
         held_out = None
         if config.data_preparation.decontamination and config.finetuning:
-            data, head = config.finetuning.data, config.finetuning.head
-            held_out = collect_examples(data, head, fingerprint_examples(data), config.seed, run_id=prepare.run_id)
+            held_out = labelled_data(config.finetuning, config.seed, prepare.run_id)
         if config.pretraining and config.pretraining.base:
             model = import_base(config.pretraining.base, prepare.run_id, "pretraining.base")
             check_base(config.pretraining, model)

@@ -14,7 +14,7 @@ from flows.data_preparation import data_preparation
 from flows.finetuning import finetuning
 from flows.pretraining import pretraining
 from tasks.artifacts import Evaluation, Finetuned, PreparedData, Pretrained
-from tasks.collect_examples import collect_examples, fingerprint_examples
+from tasks.collect_examples import labelled_data
 from tasks.evaluate import evaluate
 from tasks.finetune import finetune
 from tasks.processes import children_end_together
@@ -77,8 +77,7 @@ def evaluation(
                 models[UNTUNED] = tuned.base
             models["random_weights"] = fit(data=data, title="random weights", from_random_weights=True)
             if config.evaluation.also_split_by and (other := settings.data.split_otherwise()):
-                content = fingerprint_examples(other)
-                other_data = collect_examples(other, settings.head, content, config.seed, run_id=run_id)
+                other_data = labelled_data(settings, config.seed, run_id, other)
                 other_models["tuned"] = fit(data=other_data, title="other split")
             models["tuned"] = tuned.model
         evaluated = evaluate(

@@ -11,7 +11,7 @@ from configs.pipeline import PipelineConfig
 from flows.pretraining import pretraining
 from flows.trial import offer_trials
 from tasks.artifacts import Finetuned, Pretrained
-from tasks.collect_examples import collect_examples, fingerprint_examples
+from tasks.collect_examples import labelled_data
 from tasks.import_base import import_base
 from tasks.stage import stage
 from tasks.tune_model import tune_model
@@ -45,8 +45,7 @@ def finetuning(config: PipelineConfig, pretrained: Pretrained | None = None, wit
         base = (
             pretrained.model if pretrained and settings.base is None else import_base(str(settings.base), tune.run_id)
         )
-        content = fingerprint_examples(settings.data)
-        data = collect_examples(settings.data, settings.head, content, config.seed, run_id=tune.run_id)
+        data = labelled_data(settings, config.seed, tune.run_id)
         data.used_by(tune.run_id, "train", "validation")
         name = config.promotion.registered_name if config.promotion else None
         tuned = tune_model(settings, base, data, config.seed, config.name, tune.run_id, registered_name=name)

@@ -154,6 +154,9 @@ class Evaluation(Artifact):
         found: dict[str, float | str] = {}
         for name, model in self.facts["models"].items():
             found |= {f"{metric} of {name}": score["value"] for metric, score in model["metrics"].items()}
+        for name, judged in self.facts.get("beside", {}).items():
+            of_tuned = judged["models"].get("tuned", {"metrics": {}})
+            found |= {f"beside/{name}/{metric}": score["value"] for metric, score in of_tuned["metrics"].items()}
         if language := self.facts["language_model"]:
             found |= {key.replace("_", " "): language[key] for key in ("bits_per_byte", "xz_bits_per_byte")}
         return found

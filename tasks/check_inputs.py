@@ -11,8 +11,10 @@ def check_inputs(config: PipelineConfig, stage: str) -> None:
     The labels are looked at whichever stage begins, because those before fine-tuning are the long ones.
     """
     if config.finetuning:
-        head = config.finetuning.head
-        config.finetuning.data.check((*head.inputs, head.target))
+        tuning = config.finetuning
+        others = [(each.head, each.data) for each in tuning.beside.values()]
+        for head, data in [(tuning.head, tuning.data), *others]:
+            data.check((*head.inputs, head.target))
     # the stage finetune reads no text: with a base from elsewhere it begins, and the text may be gone
     if config.data_preparation and stage != "finetune":
         for source in config.data_preparation.sources:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from configs.data_preparation import DataPreparationConfig
+from lm_modules.data.labelled_examples import beside
 from tasks import progress
 from tasks.artifacts import Corpus, LabelledData
 from tasks.caching import cached_task, own_work_directory
@@ -25,7 +28,7 @@ def collect(
                 "config": config,
                 "output": directory / "corpus",
                 "seed": seed,
-                "evaluation": {held_out.facts["kind"]: held_out.local()} if held_out else None,
+                "evaluation": _sets(held_out) if held_out else None,
             },
             name="the preparation of the corpus",
             report=bar.report,
@@ -36,3 +39,10 @@ def collect(
         return Corpus.file(
             directory / "corpus", run_id=run_id, name="corpus", parents=[held_out] if held_out else [], facts=report
         )
+
+
+def _sets(held_out: LabelledData) -> dict[str, Path]:
+    """Return the labelled directories, with those of what is learned beside."""
+    directory = held_out.local()
+    others = {f"beside.{name}": each for name, each in beside(directory).items()}
+    return {held_out.facts["kind"]: directory, **others}

@@ -51,7 +51,15 @@ _FILES = {
     "classifier": ("classifier_service.py",),
     "pair_classifier": ("classifier_service.py", "pair_classifier_service.py"),
     "entities": ("tag_entities.py", "word_windows.py", "entities_service.py"),
-    "relation": ("marked_pairs.py", "classifier_service.py", "relation_service.py"),
+    "relation": (
+        "marked_pairs.py",
+        "classifier_service.py",
+        "relation_service.py",
+        "tag_entities.py",
+        "word_windows.py",
+        "entities_service.py",
+        "relations_in_text.py",
+    ),
     "regression": ("classifier_service.py", "regression_service.py"),
     "question_answering": ("question_answering_service.py", "spans.py"),
     "chat": ("chat_service.py",),
@@ -170,6 +178,8 @@ def _signature(service: Service) -> Any:
         names = {"pair_classifier": ("text", "text_pair"), "relation": ("text",)}.get(service, (None,))
         optional = ("head_type", "tail_type") if service == "relation" else ()
         outputs = Schema([ColSpec("string", "label"), ColSpec("double", "probability")])
+        if service == "relation":
+            outputs = _relations()
         columns = [*(ColSpec("string", name) for name in names)]
         columns += [ColSpec("string", name, required=False) for name in optional]
         return ModelSignature(Schema([*columns]), outputs)
@@ -196,6 +206,23 @@ def _signature(service: Service) -> Any:
         ParamSpec("seed", "long", 0),
     ]
     return ModelSignature(inputs, Schema([ColSpec("string")]), ParamSchema(params))
+
+
+def _relations() -> Any:
+    """Return what a model of relations says: of a pair its label, of a text without one all relations in it."""
+    from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+
+    entity = Object(
+        [
+            *(Property(name, DataType.string) for name in ("text", "type")),
+            *(Property(name, DataType.long) for name in ("start", "end")),
+            Property("probability", DataType.double),
+        ]
+    )
+    pair = [Property("head", entity), Property("tail", entity)]
+    relation = Object([*pair, Property("label", DataType.string), Property("probability", DataType.double)])
+    columns = [ColSpec("string", "label", required=False), ColSpec("double", "probability", required=False)]
+    return Schema([*columns, ColSpec(Array(relation), "relations", required=False)])
 
 
 def fetch_model(uri: str, digest: str | None = None) -> Path:

@@ -8,62 +8,111 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from lm_modules.data import labelled_beside
 from lm_modules.data.deduplication.exact import Exact
 from lm_modules.data.documents import SPLITS, Document, Example, Unreadable, encodable
 from lm_modules.data.funnel import Ledger
 from lm_modules.data.labelled import Labelled
+from lm_modules.data.labelled_examples import BESIDE
 from lm_modules.data.split import position, split_at
 from lm_modules.heads import Head
 
 FEWEST_LABELS = 2
 
 
-def collect(member: Labelled, head: Head, output: Path, seed: int) -> dict[str, Any]:
+def collect(
+    member: Labelled, head: Head, output: Path, seed: int, beside: Mapping[str, tuple[Labelled, Head]] | None = None
+) -> dict[str, Any]:
     """Write the labelled directory and return its report (`report.json`).
 
     Fewer than two labels where answers are labels, or a split without examples, is a ValueError that says what was
-    dropped.
+    dropped. What is learned `beside`, by name, is written to `beside/<name>`, each a labelled directory. A text goes to
+    the split that it has in the sets before, where the source gives none; what another set holds out later is dropped.
     """
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
-    with Ledger(output / "ledger.jsonl") as ledger:
-        dropped = _Dropped(member.kind, head, ledger)
-        read = member.examples((*head.inputs, head.target), head.optional)
-        found = dropped.unreadable_and_unfit(read)
+    with ExitStack() as ledgers:
+        main = _Set("finetuning.data", member, head, output, ledgers)
+        others = {
+            name: _Set(f"beside.{name}", *each, output / BESIDE / name, ledgers)
+            for name, each in (beside or {}).items()
+        }
+        known: labelled_beside.Held = {}
+        for each in (main, *others.values()):
+            each.read(seed, known)
+            known = labelled_beside.latest([known, each.held()])
+        sets = {each.name: each.held() for each in (main, *others.values())}
+        for each in (main, *others.values()):
+            each.drop_leaks(sets)
+    reports = {name: each.write(seed) for name, each in others.items()}
+    return main.write(seed, {"beside": reports} if reports else {})
+
+
+class _Set:
+    """One labelled set: its examples and what became of them."""
+
+    def __init__(self, name: str, member: Labelled, head: Head, output: Path, ledgers: ExitStack) -> None:
+        output.mkdir(parents=True, exist_ok=True)
+        self.name, self.member, self.head, self.output = name, member, head, output
+        self.ledger = ledgers.enter_context(Ledger(output / "ledger.jsonl"))
+        self.dropped = _Dropped(member.kind, head, self.ledger)
+        self.found: list[Example] = []
+
+    def read(self, seed: int, known: labelled_beside.Held) -> None:
+        """Read what is of use, each example with its split."""
+        read = self.member.examples((*self.head.inputs, self.head.target), self.head.optional)
+        found = self.dropped.unreadable_and_unfit(read)
         _require_unique_ids(found)
-        found = dropped.conflicting_copies(_with_splits(found, member, head, seed))
-        found = dropped.unlearnable_labels(found)
-    counts = _counts_by_label(found, head)
-    labels = sorted(counts)
-    _require_enough(found, labels, dropped)
-    (output / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
-    (output / "head.json").write_text(head.model_dump_json() + "\n")
-    for split in SPLITS:
-        _write(output / f"{split}.jsonl", (each for each in found if each.split == split))
-    report = {
-        "kind": member.kind,
-        "fingerprint": member.fingerprint(),
-        "seed": seed,
-        "split_by": member.splits_by(),
-        "num_examples": len(found),
-        "num_labels": len(labels),
-        "splits": {split: sum(each.split == split for each in found) for split in SPLITS},
-        "labels": {label: {split: counts[label][split] for split in SPLITS} for label in labels},
-        "dropped": dict(dropped.reasons.most_common()),
-        "mended": dropped.num_mended,
-        "left_out": member.left_out(),
-        "shared_groups": _shared_groups(found),
-        "ledger_lines": ledger.num_lines,
-        "config": member.model_dump(mode="json"),
-    }
-    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    return report
+        self.found = self.dropped.conflicting_copies(_with_splits(found, self.member, self.head, seed, known))
+
+    def held(self) -> labelled_beside.Held:
+        """Return in which split each text is."""
+        return labelled_beside.held(self.name, self.head, self.found)
+
+    def drop_leaks(self, sets: Mapping[str, labelled_beside.Held]) -> None:
+        """Drop the texts that another set holds out, and what can then not be learned."""
+        reasons = labelled_beside.leaks(self.name, self.head, self.found, sets)
+        for each, reason in zip(self.found, reasons, strict=True):
+            if reason:
+                self.dropped.drop(reason, each)
+        kept = [each for each, reason in zip(self.found, reasons, strict=True) if not reason]
+        self.found = self.dropped.unlearnable_labels(kept)
+
+    def write(self, seed: int, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Write the directory, and return its report with `more` in it."""
+        member, head, output, found, dropped = self.member, self.head, self.output, self.found, self.dropped
+        counts = _counts_by_label(found, head)
+        labels = sorted(counts)
+        _require_enough(found, labels, dropped)
+        (output / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
+        (output / "head.json").write_text(head.model_dump_json() + "\n")
+        for split in SPLITS:
+            _write(output / f"{split}.jsonl", (each for each in found if each.split == split))
+        report = {
+            "kind": member.kind,
+            "fingerprint": member.fingerprint(),
+            "seed": seed,
+            "split_by": member.splits_by(),
+            "num_examples": len(found),
+            "num_labels": len(labels),
+            "splits": {split: sum(each.split == split for each in found) for split in SPLITS},
+            "labels": {label: {split: counts[label][split] for split in SPLITS} for label in labels},
+            "dropped": dict(dropped.reasons.most_common()),
+            "mended": dropped.num_mended,
+            "left_out": member.left_out(),
+            "shared_groups": _shared_groups(found),
+            "ledger_lines": self.ledger.num_lines,
+            "config": member.model_dump(mode="json"),
+            **(more or {}),
+        }
+        (output / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        return report
 
 
 def fingerprint(member: Labelled) -> str:
@@ -159,15 +208,24 @@ def _counts_by_label(examples: list[Example], head: Head) -> dict[str, Counter[s
     return counts
 
 
-def _with_splits(examples: list[Example], member: Labelled, head: Head, seed: int) -> list[Example]:
-    """Return the examples, each with a split; nothing is added to a split that the source gives."""
+def _with_splits(
+    examples: list[Example], member: Labelled, head: Head, seed: int, known: labelled_beside.Held
+) -> list[Example]:
+    """Return the examples, each with a split; nothing is added to a split that the source gives.
+
+    What has no group goes where its text is `known` to be.
+    """
     given = {each.split for each in examples if each.split}
     validation_fraction = 0.0 if "validation" in given else member.validation_fraction
     test_fraction = 0.0 if "test" in given else member.test_fraction
 
     def split(example: Example) -> str:
-        place = position(example.group or head.text(example.fields), seed)
-        return example.split or split_at(place, validation_fraction, test_fraction)
+        if example.split:
+            return example.split
+        if not given and not example.group and (place := known.get(labelled_beside.key_of(head, example))):
+            return place[0]
+        where = position(example.group or head.plain_text(example.fields), seed)
+        return split_at(where, validation_fraction, test_fraction)
 
     return [replace(each, split=split(each)) for each in examples]
 

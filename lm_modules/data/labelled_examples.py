@@ -11,6 +11,9 @@ from configs.component import members
 from lm_modules.data.documents import SPLITS, Example
 from lm_modules.heads import Head
 
+BESIDE = "beside"
+"""The folder of what is learned beside, in a labelled directory and in that of a model, each under its name."""
+
 
 def read_examples(directory: Path, split: str) -> list[Example]:
     """Return the examples of a split, in the order of the file."""
@@ -34,11 +37,19 @@ def read_labels(directory: Path) -> list[str]:
 
 
 def fingerprint(directory: Path) -> str:
-    """Return the sha256 of what training sees: both its splits and the labels."""
+    """Return the sha256 of what training sees: both its splits and the labels, and what is learned beside."""
     digest = hashlib.sha256()
     for name in ("train.jsonl", "validation.jsonl", "labels.json"):
         digest.update((directory / name).read_bytes())
+    for name, other in beside(directory).items():
+        digest.update(f"{name} {fingerprint(other)}".encode())
     return digest.hexdigest()
+
+
+def beside(directory: str | Path) -> dict[str, Path]:
+    """Return by name what lies beside the labelled set, or the model, in a directory: others of its kind."""
+    folder = Path(directory) / BESIDE
+    return {each.name: each for each in sorted(folder.iterdir())} if folder.is_dir() else {}
 
 
 def read_head(directory: str | Path) -> Head:

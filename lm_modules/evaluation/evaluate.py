@@ -1,6 +1,7 @@
 """Judging models side by side on the same held-out examples, and writing down what was found.
 
 predictions/<model>.jsonl    id, group, reference, prediction, probability of every example
+beside/<name>/               the same of what the models have learned beside
 evaluation.json              scores with intervals, paired comparisons, the language model's bits per byte
 other_split/                 the same predictions for a second split of the same data
 """
@@ -18,7 +19,7 @@ from typing import Any
 from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
 from configs.promotion import UNTUNED
 from lm_modules.data.documents import Example
-from lm_modules.data.labelled_examples import read_examples, read_head, read_labels
+from lm_modules.data.labelled_examples import BESIDE, beside, read_examples, read_head, read_labels
 from lm_modules.data.personal import excerpt
 from lm_modules.evaluation import baselines
 from lm_modules.evaluation.confidence import interval, paired_difference
@@ -80,6 +81,7 @@ def evaluate(
     }
     if data is not None:
         found = judge(config, data=data, models=models, output=output, seed=seed)
+    found["beside"] = judge_beside(config, data=data, models=models, output=output, seed=seed) if data else {}
     found["other_split"] = None
     if other_data is not None and other_models:
         found["other_split"] = judge(
@@ -88,6 +90,26 @@ def evaluate(
     found["language_model"] = language_model
     output.mkdir(parents=True, exist_ok=True)
     (output / "evaluation.json").write_text(json.dumps(found, indent=2, ensure_ascii=False), encoding="utf-8")
+    return found
+
+
+def judge_beside(
+    config: EvaluationConfig, *, data: Path, models: Models, output: Path, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Judge what lies beside the models on what lies beside the data, by the metrics of each head; return it by name.
+
+    It is compared with the baselines of its head, and with every model that learned it as well.
+    """
+    own_metrics = config.model_copy(update={"metrics": None})
+    found = {}
+    for name, each in beside(data).items():
+        learned = {
+            model: beside(directory)[name]
+            for model, directory in models.items()
+            if directory is not None and name in beside(directory)
+        }
+        judged = {**dict.fromkeys(read_head(each).baselines), **learned}
+        found[name] = judge(own_metrics, data=each, models=judged, output=output / BESIDE / name, seed=seed)
     return found
 
 

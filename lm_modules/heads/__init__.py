@@ -120,6 +120,10 @@ class Head(Component):
         """Return all text that the model reads of an example: by it copies and contamination are told."""
         return "\n".join(fields[name] for name in self.inputs)
 
+    def plain_text(self, fields: Fields) -> str:
+        """Return the text without what the head marks in it: by it several heads' examples of one text are told."""
+        return self.text(fields)
+
     def classes(self, fields: Fields) -> tuple[str, ...]:
         """Return the labels that an example asks for; none where answers are no labels."""
         return ()

@@ -72,6 +72,10 @@ relation("The @ storm @ caused # floods #.", truncation=True)  # the head and th
         """Return the text with its marks: another pair of the same text is another example."""
         return self._pair(fields).marked()
 
+    def plain_text(self, fields: Fields) -> str:
+        """Return the text alone: all pairs of it go to one split, because a model knows a text that it has read."""
+        return fields["text"]
+
     def _pair(self, fields: Fields) -> Pair:
         types = (fields["head_type"], fields["tail_type"]) if self.types else (None, None)
         return Pair(fields["text"], tuple(fields["head"]), tuple(fields["tail"]), *types)

@@ -116,6 +116,8 @@ class EvaluationFacts(Facts):
     models: dict[str, ModelScore] = {}
     comparisons: list[Comparison] = []
     other_split: SplitScore | None = None
+    beside: dict[str, SplitScore] = {}
+    """What the models have learned beside, by name."""
     language_model: LanguageModelScore | None = None
     doubted_labels: list[dict[str, Any]] = []
     """Examples whose label the tuned model confidently contradicts: id, excerpt, reference, prediction, probability."""

@@ -68,6 +68,11 @@ def _moved(span: Span, by: int) -> Span:
     return span[0] + by, span[1] + by
 
 
+def has_tags(text: str) -> bool:
+    """Return whether a text has any of the tags, right or wrong."""
+    return _TAG.search(text) is not None
+
+
 def from_tags(text: str) -> Pair:
     """Return the pair of a text with `<e1>...</e1>` around its head and `<e2>...</e2>` around its tail."""
     if len(_TAG.findall(text)) != 4 or not all(pattern.search(text) for pattern in _TAGGED):

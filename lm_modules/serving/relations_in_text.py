@@ -1,4 +1,7 @@
-"""Relations in a raw text: one model finds the entities, another tells how any two of them belong together."""
+"""Relations in a raw text: one model finds the entities, another tells how any two of them belong together.
+
+Copied into every registered model of relations, which may have learned to find entities beside.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,13 @@ class RelationsInText:
     """Holds two models in memory: one of entities (`token_classification`), one of relations (`relation_extraction`).
 
     RelationsInText("models/entities", "models/relations").find("The storm caused floods in Kent.")
+
+    A model of relations that has learned entities beside is both: it asks for this with itself.
     """
 
-    def __init__(self, entities: str | Path, relations: str | Path):
-        self.entities, self.relations = EntitiesService(entities), RelationService(relations)
+    def __init__(self, entities: str | Path, relations: str | Path | RelationService):
+        self.entities = EntitiesService(entities)
+        self.relations = relations if isinstance(relations, RelationService) else RelationService(relations)
         directed = any(label.endswith(DIRECTIONS) for label in self.relations.labels)
         # where a label says the direction, a pair is asked for once, in the order of the text
         self._pairs = combinations if directed else permutations

@@ -8,12 +8,8 @@ train together, dropout depends on the rank as well; the first of them evaluates
 from __future__ import annotations
 
 import logging
-import math
 import warnings
-from collections import Counter
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,25 +17,22 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import PreTrainedModel
 
 from configs.compute import DeviceConfig
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed, search_space
 from lm_modules.adapters import Adapter
-from lm_modules.data.documents import Example
-from lm_modules.data.labelled_examples import fingerprint, read_examples, read_labels
-from lm_modules.data.length_grouping import POOL_BATCHES, LengthGroupedBatches
-from lm_modules.heads import PAD_MULTIPLE
+from lm_modules.data.labelled_examples import BESIDE, fingerprint
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training.callbacks.ending_together import EndingTogether
-from lm_modules.training.dropout import apply_dropout
 from lm_modules.training.finetuned_model import save_model
-from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
+from lm_modules.training.finetuning_evaluations import Evaluations, evaluation_steps
 from lm_modules.training.finetuning_module import FineTuning, Lessons
 from lm_modules.training.finetuning_state import FinetuningState, identity_of, trainable
 from lm_modules.training.ranks import Ranks, train_together
 from lm_modules.training.reporting import Report, keep_going
+from lm_modules.training.shared_backbone import SharedBackbone
+from lm_modules.training.subjects import Subject
 from lm_modules.training.trainer import build_trainer, fit, resolve_precision, threads_of_a_rank, training_device
 
 logger = logging.getLogger(__name__)
@@ -62,6 +55,7 @@ def finetune(
 
     `config` must have no ranges left. Run again over the same `workdir` it continues, or returns the finished result.
     With `from_random_weights` the same architecture starts anew: all weights trained, all layers at one rate.
+    Each set in `data/beside` is learned beside, and its model is in `beside/<name>` of that directory.
     A stopped fine-tuning (`report` returned true) has `stopped` true and no `model`.
     """
     config = _closed(config, from_random_weights)
@@ -90,58 +84,44 @@ def _on_this_rank(
     workdir = state.workdir
     if threads := threads_of_a_rank(config.compute):
         torch.set_num_threads(threads)
-    config.head.require_fitting(base)
-    train, validation = (read_examples(data, split) for split in ("train", "validation"))
-    config = config.model_copy(update={"head": config.head.fitted([each.fields for each in train])})
+    main = Subject(config, data, base)
+    besides = [
+        Subject(config.of_beside(name), data / BESIDE / name, base, name, each.weight)  # type: ignore[arg-type]
+        for name, each in config.beside.items()
+    ]
     torch.manual_seed(seed)
-    labels = read_labels(data)
-    tokenizer = config.head.prepare_tokenizer(open_tokenizer(base, config.context_length))
-    stock = config.head.network(base, labels, from_random_weights=from_random_weights)
-    _check_context_length(config.context_length, stock)
-    apply_dropout(stock, config.dropout)  # type: ignore[arg-type]
+    tokenizer = open_tokenizer(base, config.context_length)
+    for each in (main, *besides):
+        tokenizer = each.head.prepare_tokenizer(tokenizer)
+    stock = main.open(base, from_random_weights=from_random_weights)
+    backbone = SharedBackbone(stock)
+    for each in besides:
+        backbone.add(str(each.name), each.open(base, from_random_weights=from_random_weights))
     adapter: Adapter = config.adapter  # type: ignore[assignment]  # closed
-    num_parameters = stock.num_parameters()
-    network = adapter.apply(stock).to(training_device(config.compute))
+    num_parameters = backbone.num_parameters()
+    main.network = adapter.apply(stock)
+    backbone.share(stock)
+    network = backbone.around(main.network).to(training_device(config.compute))
     num_trained = sum(each.numel() for each in trainable(network).values())
     logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 
-    weights = class_weights(config, train)
-    judged = Validation(config.head, validation, tokenizer, labels, config.optimization.validation_answers)
-    by_example = [config.head.encode(each.fields, tokenizer, labels) for each in train]
-    # before the state is restored: what a head asks is what the base says
-    by_example, judged.encoded = (
-        config.head.prepare(network, each, tokenizer.pad_token_id) for each in (by_example, judged.encoded)
-    )
-    encoded = [
-        row if weights is None else replace(row, weight=weights[config.head.classes(each.fields)[0]])
-        for each, rows_of_it in zip(train, by_example, strict=True)
-        for row in rows_of_it
-    ]
-    if not encoded:
-        raise ValueError(f"no training example fits in {config.context_length} tokens; raise finetuning.context_length")
-    if num_cut := sum(each.is_cut for each in encoded):
-        logger.warning(
-            "%d of %d training examples are cut: they are longer than finetuning.context_length, or their answers than "
-            "finetuning.head.max_new_tokens",
-            *(num_cut, len(encoded)),
-        )
-    if ranks.leads and (page := config.head.preview(by_example, tokenizer)) is not None:
+    batch_examples: int = config.optimization.batch_examples  # type: ignore[assignment]  # closed
+    if (page := main.read(tokenizer, batch_examples, seed)) is not None and ranks.leads:
         (workdir / PREVIEW).write_text(page, encoding="utf-8")
-    rows = LengthGroupedBatches(
-        [len(each) for each in encoded],
-        config.optimization.batch_examples,  # type: ignore[arg-type]  # closed
-        seed,
-        pool_batches=1 if config.head.packs() else POOL_BATCHES,
+    for each in besides:
+        each.read(tokenizer, config.beside[str(each.name)].batch_examples or batch_examples, seed)
+    steps_per_epoch = main.batches.steps_per_epoch
+    num_steps = steps_per_epoch * config.optimization.epochs  # type: ignore[operator]
+    module = FineTuning(
+        main.network, main.head, config.optimization, num_steps, seed, tokenizer.pad_token_id, network, besides, ranks
     )
-    num_steps = rows.steps_per_epoch * config.optimization.epochs  # type: ignore[operator]
-    module = FineTuning(network, config.head, config.optimization, num_steps, seed, tokenizer.pad_token_id, ranks)
     state.restore(network, module.optimizer, ranks)
     module.micro_batch_examples = state.progress.micro_batch_examples or module.micro_batch_examples
     evaluations = Evaluations(
         state,
-        judged,
+        main.validation,
         report,
-        steps=evaluation_steps(num_steps, rows.steps_per_epoch, config.optimization.evaluations_per_epoch),
+        steps=evaluation_steps(num_steps, steps_per_epoch, config.optimization.evaluations_per_epoch),
         num_steps=num_steps,
         metric=str(config.tuning.metric),
         patience=config.optimization.early_stopping_patience,
@@ -149,7 +129,12 @@ def _on_this_rank(
     )
     first_step = state.progress.step
     if first_step < num_steps and not evaluations.exhausted:
-        _fit(module.train(), Lessons(encoded, rows, first_step, num_steps), evaluations, config.compute)
+        _fit(
+            module.train(),
+            Lessons(main.encoded, main.batches, first_step, num_steps, besides),
+            evaluations,
+            config.compute,
+        )
     if not ranks.leads:
         return ranks.told({})  # when the first has summed up
 
@@ -157,37 +142,30 @@ def _on_this_rank(
     result: dict[str, Any] = {
         **progress.best_values,
         "steps": progress.step,
-        "epochs": progress.step / rows.steps_per_epoch,
+        "epochs": progress.step / steps_per_epoch,
         "best_step": progress.best_step,
         "seconds": progress.seconds,
         "device_seconds": progress.seconds * ranks.count,
         "energy_kilowatt_hours": progress.kilowatt_hours,
         "trained_parameters": num_trained,
         "parameters": num_parameters,
-        **({"validation_answers": len(judged.answered)} if config.head.writes else {}),
+        **({"validation_answers": len(main.validation.answered)} if config.head.writes else {}),
         "stopped": evaluations.stopped,
     }
     if not evaluations.stopped:
         state.load_best(network)
-        config.head.make_independent(network)
-        adapter.keep(network, workdir / "model" / "adapter")
-        model = adapter.merge(network)
-        result["model"] = str(
-            save_model(workdir / "model", model, tokenizer, labels, config, result, from_random_weights)
-        )
+        for each in (main, *besides):
+            each.head.make_independent(each.network)
+        adapter.keep(main.network, workdir / "model" / "adapter")
+        model = adapter.merge(main.network)
+        backbone.share(model)
+        directory = workdir / "model"
+        result["model"] = str(save_model(directory, model, tokenizer, main.labels, config, result, from_random_weights))
+        for each in besides:
+            place, own = directory / BESIDE / str(each.name), each.own(result)
+            save_model(place, each.network, tokenizer, each.labels, each.config, own, from_random_weights)
         state.finish(result)
     return ranks.told(result)
-
-
-def class_weights(config: FinetuningConfig, train: Sequence[Example]) -> dict[str, float] | None:
-    """Return what the loss of each label counts, 1 on average over the examples; None where all count alike.
-
-    Balanced, all labels count the same together: n / (k n_label), as scikit-learn has it.
-    """
-    if config.optimization.class_weights == "equal":
-        return None
-    counts = Counter(config.head.classes(each.fields)[0] for each in train)
-    return {label: len(train) / (len(counts) * count) for label, count in counts.items()}
 
 
 def _closed(config: FinetuningConfig, from_random_weights: bool) -> FinetuningConfig:
@@ -197,14 +175,6 @@ def _closed(config: FinetuningConfig, from_random_weights: bool) -> FinetuningCo
     if still_open := search_space(config):
         raise ValueError(f"{', '.join(still_open)} are ranges; give each a number, or run a sweep over them")
     return config
-
-
-def _check_context_length(context_length: int, network: PreTrainedModel) -> None:
-    limit = getattr(network.config, "max_position_embeddings", None)
-    padded = math.ceil(context_length / PAD_MULTIPLE) * PAD_MULTIPLE
-    if limit is not None and padded > limit:
-        largest = limit // PAD_MULTIPLE * PAD_MULTIPLE
-        raise ValueError(f"context_length {context_length} exceeds the model's {limit} positions; set it to {largest}")
 
 
 def _fit(module: FineTuning, lessons: Lessons, evaluations: Evaluations, compute: DeviceConfig) -> None:

@@ -157,6 +157,8 @@ class Evaluations(lightning.Callback):
         progress = self.state.progress
         with trainer.precision_plugin.forward_context(), sdpa_kernel(BACKENDS):
             values = self.validation.values(module.network)
+            for each in module.besides:
+                values |= each.values()
         values["train/loss"] = torch.stack(self._losses).mean().item()
         self._losses.clear()
         self._num_told = 0
@@ -168,7 +170,7 @@ class Evaluations(lightning.Callback):
         progress.seconds = time.perf_counter() - self._started
         progress.kilowatt_hours = self.energy.update()
         progress.micro_batch_examples = module.micro_batch_examples
-        self.state.save(module.network, trainer.optimizers[0], is_best=is_best)
+        self.state.save(module.trained, trainer.optimizers[0], is_best=is_best)
         logger.info("step %d: %s", progress.step, values)
         self._report({**values, "energy/kilowatt_hours": progress.kilowatt_hours})
         trainer.should_stop = trainer.should_stop or self.stopped or self.exhausted

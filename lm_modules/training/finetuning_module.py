@@ -20,16 +20,20 @@ from lm_modules.data.length_grouping import LengthGroupedBatches
 from lm_modules.heads import Encoded, Head
 from lm_modules.training.finetuning_state import trainable
 from lm_modules.training.gradient_sum import TooLarge, is_out_of_memory
-from lm_modules.training.layers import depth_of_parameters
 from lm_modules.training.optimizers import bring_state_to_weights
 from lm_modules.training.ranks import Ranks
 from lm_modules.training.schedules import warmup_stable_decay
+from lm_modules.training.shared_backbone import depths_of
+from lm_modules.training.subjects import Subject
 
 logger = logging.getLogger(__name__)
 
 
 class FineTuning(lightning.LightningModule):
-    """A stock model with its head, its loss, and AdamW with layer-wise learning rates."""
+    """A stock model with its head, its loss, and AdamW with layer-wise learning rates.
+
+    What is learned beside adds its weight times its mean loss to every step; `trained` then holds all parameters.
+    """
 
     def __init__(
         self,
@@ -39,16 +43,20 @@ class FineTuning(lightning.LightningModule):
         num_steps: int,
         seed: int,
         pad_token_id: int,
+        trained: nn.Module | None = None,
+        besides: Sequence[Subject] = (),
         ranks: Ranks = Ranks(),  # noqa: B008 (frozen)
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.ranks = ranks
         self.network, self.head, self.optimization = network, head, optimization
+        self.trained = network if trained is None else trained
+        self.besides = besides
         self.num_steps, self.seed, self.pad_token_id = num_steps, seed, pad_token_id
         self.micro_batch_examples = optimization.micro_batch_examples
         """Rows that are in memory at once; it shrinks for good when memory has ended. None means all of a step."""
-        self.optimizer = torch.optim.AdamW(parameter_groups(network, optimization), fused=True)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.trained, optimization), fused=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return AdamW, which may already hold the moments of an earlier process."""
@@ -64,12 +72,12 @@ class FineTuning(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_index: int) -> Tensor:
         """Do the whole step `batch["step"]`, whose dropout is drawn from seed and step; return the mean loss."""
-        step, rows = batch["step"], batch["rows"]
+        step, rows, beside = batch["step"], batch["rows"], batch["beside"]
         self._set_learning_rate(step)
-        while (loss := self._over_ranks(self._gradient(step, rows))) is None:
-            self._halve(len(rows))
+        while (loss := self._over_ranks(self._gradient(step, rows, beside))) is None:
+            self._halve(max(map(len, (rows, *beside))))
         if self.optimization.clip_norm is not None:
-            nn.utils.clip_grad_norm_(trainable(self.network).values(), self.optimization.clip_norm)
+            nn.utils.clip_grad_norm_(trainable(self.trained).values(), self.optimization.clip_norm)
         wrapped: Any = self.optimizers()
         wrapped.step()
         wrapped.zero_grad()
@@ -83,28 +91,38 @@ class FineTuning(lightning.LightningModule):
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest_lr"] * part
 
-    def _gradient(self, step: int, rows: Sequence[Encoded]) -> Tensor | None:
-        """Leave this rank's part of the gradient of the step's mean loss in the network, and return its part of that.
+    def _gradient(self, step: int, rows: Sequence[Encoded], beside: Sequence[Sequence[Encoded]] = ()) -> Tensor | None:
+        """Leave this rank's part of the gradient of the step's loss in the networks, and return its part of that.
 
-        None if memory has ended.
+        The loss is the mean over `rows`, and over those `beside` the mean of each times its weight. None if memory has
+        ended.
         """
         torch.manual_seed(self._dropout_seed(step))
-        first, last = self.ranks.share(len(rows))
-        at_once, total = self.micro_batch_examples or max(last - first, 1), self.head.num_targets(rows)
-        mean = torch.zeros((), device=self.device)
         try:
-            for start in range(first, last, at_once):
-                some = rows[start : min(start + at_once, last)]
-                batch = self.head.collate(some, self.pad_token_id)
-                batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-                loss = self.head.loss(self.network, batch, self.optimization.label_smoothing)  # type: ignore[arg-type]
-                part = loss if len(some) == len(rows) else loss * (self.head.num_targets(some) / max(total, 1))
-                self.manual_backward(part)
-                mean = mean + part.detach()
+            loss = self._add_gradient(self.head, self.network, rows, 1.0)
+            for each, others in zip(self.besides, beside, strict=True):
+                loss = loss + self._add_gradient(each.head, each.network, others, each.weight)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             return None
+        return loss
+
+    def _add_gradient(self, head: Head, network: Any, rows: Sequence[Encoded], weight: float) -> Tensor:
+        """Add this rank's part of the gradient of `weight` times the mean loss to what is there; return its part."""
+        first, last = self.ranks.share(len(rows))
+        at_once, total = self.micro_batch_examples or max(last - first, 1), head.num_targets(rows)
+        smoothing = self.optimization.label_smoothing if head.smooths_labels else 0.0
+        mean = torch.zeros((), device=self.device)
+        for start in range(first, last, at_once):
+            some = rows[start : min(start + at_once, last)]
+            batch = head.collate(some, self.pad_token_id)
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            loss = head.loss(network, batch, smoothing)  # type: ignore[arg-type]  # closed
+            part = loss if len(some) == len(rows) else loss * (head.num_targets(some) / max(total, 1))
+            part = part if weight == 1 else part * weight
+            self.manual_backward(part)
+            mean = mean + part.detach()
         return mean
 
     def _dropout_seed(self, step: int) -> int:
@@ -116,7 +134,7 @@ class FineTuning(lightning.LightningModule):
         """Add up loss and gradients of all ranks; None if memory has ended on one of them."""
         if self.ranks.count == 1:
             return loss
-        weights = list(trainable(self.network).values())
+        weights = list(trainable(self.trained).values())
         sums = self.ranks.sum_step([0.0 if loss is None else float(loss)], weights, failed=loss is None)
         return None if sums is None else torch.tensor(sums[0], device=self.device)
 
@@ -129,7 +147,7 @@ class FineTuning(lightning.LightningModule):
                 "or free memory on the device"
             )
         self.micro_batch_examples = rows // 2
-        for parameter in self.network.parameters():
+        for parameter in self.trained.parameters():
             parameter.grad = None
         gc.collect()
         if torch.cuda.is_available():
@@ -146,7 +164,7 @@ def parameter_groups(network: nn.Module, optimization: FinetuningOptimizationCon
 
     Vectors (gains and biases) have no weight decay.
     """
-    depths = depth_of_parameters(network)
+    depths = depths_of(network)
     top = max(depths.values())
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
     for name, parameter in trainable(network).items():
@@ -160,10 +178,17 @@ def parameter_groups(network: nn.Module, optimization: FinetuningOptimizationCon
 
 
 class Lessons:
-    """The rows of the steps from `first_step` to `num_steps`."""
+    """The rows of the steps from `first_step` to `num_steps`, and of each step those of what is learned beside."""
 
-    def __init__(self, encoded: Sequence[Encoded], batches: LengthGroupedBatches, first_step: int, num_steps: int):
-        self.encoded, self.batches = encoded, batches
+    def __init__(
+        self,
+        encoded: Sequence[Encoded],
+        batches: LengthGroupedBatches,
+        first_step: int,
+        num_steps: int,
+        besides: Sequence[Subject] = (),
+    ) -> None:
+        self.encoded, self.batches, self.besides = encoded, batches, besides
         self.first_step, self.num_steps = first_step, num_steps
 
     def __len__(self) -> int:
@@ -171,4 +196,5 @@ class Lessons:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for step in range(self.first_step, self.num_steps):
-            yield {"rows": [self.encoded[row] for row in self.batches[step]], "step": step}
+            rows = [self.encoded[row] for row in self.batches[step]]
+            yield {"rows": rows, "step": step, "beside": [each.rows(step) for each in self.besides]}

@@ -61,3 +61,52 @@ def test_what_else_the_optimizer_takes_can_be_searched():
 def test_what_would_fail_in_the_middle_of_a_sweep_is_refused_at_once(settings, message):
     with pytest.raises(ValidationError, match=message):
         FinetuningConfig(**settings)
+
+
+BESIDE = {"head": "token_classification", "data": {"kind": "conll", "path": "entities.conll"}}
+
+
+def test_weights_of_what_is_learned_beside_can_be_searched():
+    config = FinetuningConfig(beside={"entities": {**BESIDE, "weight": {"low": 0.1, "high": 2.0, "log": True}}})
+    assert "beside.entities.weight" in search_space(config)
+    closed = fixed(config, {"beside.entities.weight": 0.7})
+    assert closed.beside["entities"].weight == 0.7
+    assert "beside.entities.weight" not in search_space(closed)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"beside": {"My entities": BESIDE}}, "cannot be called 'My entities'"),
+        ({"beside": {"entity_f1": BESIDE}}, "no name of a metric"),
+        ({"beside": {"loss": BESIDE}}, "cannot be called 'loss'"),
+        ({"beside": {"entities": {**BESIDE, "weight": 0}}}, "greater than 0"),
+        ({"beside": {"entities": {**BESIDE, "weight": {"low": 0, "high": 1}}}}, "weight may be searched from 1e-06"),
+        (
+            {"beside": {"entities": {**BESIDE, "data": "python_topics"}}},
+            r"finetuning.beside.entities.head token_classif",
+        ),
+        ({"beside": {"entities": {"head": "token_classification"}}}, "data"),
+        ({"beside": {"entities": {**BESIDE, "wait": 1.0}}}, "did you mean 'weight'"),
+        (
+            {
+                "beside": {"sums": {"head": "seq2seq", "data": {"kind": "jsonl", "path": "sums.jsonl"}}},
+                "context_length": 64,
+            },
+            "beside.sums.head.max_new_tokens 64 leaves nothing",
+        ),
+    ],
+)
+def test_what_cannot_be_learned_beside_is_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        FinetuningConfig(**settings)
+
+
+def test_a_setting_counts_where_one_of_the_heads_heeds_it():
+    scores = {"kind": "jsonl", "path": "scores.jsonl"}
+    smoothed = {"label_smoothing": 0.1, "class_weights": "balanced"}
+    with pytest.raises(ValidationError, match="label_smoothing has no effect on regression"):
+        FinetuningConfig(head="regression", data=scores, optimization={"label_smoothing": 0.1})
+    topics = {"head": "sequence_classification", "data": "python_topics"}
+    config = FinetuningConfig(head="regression", data=scores, beside={"topics": topics}, optimization=smoothed)
+    assert config.of_beside("topics").head.kind == "sequence_classification"

@@ -13,7 +13,10 @@ from configs.component import members
 from lm_modules.adapters import Adapter
 from lm_modules.adapters._peft import PeftAdapter
 from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.heads.token_classification import TokenClassification
+from lm_modules.model.stock import quiet_loading
 from lm_modules.training.finetuning_state import trainable
+from lm_modules.training.shared_backbone import SharedBackbone
 
 torch.set_num_threads(1)
 FAMILY = members("lm_modules.adapters")
@@ -22,6 +25,7 @@ SETTINGS = {"dora": {"kind": "lora", "directions_apart": True}, "upper": {"kind"
 TOKENS = torch.arange(2, 22).reshape(2, 10)
 TOKENS[:, -1] = 1  # T5's classifier answers from the end token
 BATCH = {"input_ids": TOKENS, "attention_mask": torch.ones_like(TOKENS), "labels": torch.tensor([0, 1])}
+INPUTS = {key: BATCH[key] for key in ("input_ids", "attention_mask")}
 
 
 @pytest.fixture(params=[*FAMILY, *SETTINGS])
@@ -54,6 +58,36 @@ def test_the_merged_model_answers_as_the_trained_one_and_is_stock(adapter, train
         torch.testing.assert_close(merged(**inputs).logits, logits, atol=1e-5, rtol=0)
     assert type(merged).__module__.startswith("transformers.")
     assert not [name for name, _ in merged.named_parameters() if "lora" in name or "modules_to_save" in name]
+
+
+@pytest.mark.parametrize("save", [save_llama, save_bert, save_t5])
+def test_what_is_learned_beside_answers_with_what_the_adapter_learned_also_when_it_is_saved(adapter, save, tmp_path):
+    torch.manual_seed(0)
+    heads = SequenceClassification(), TokenClassification()
+    main, other = (head.network(save(tmp_path / "base"), ["a", "b"]) for head in heads)
+    backbone = SharedBackbone(main)
+    backbone.add("entities", other)
+    network = adapter.apply(main)
+    backbone.share(main)
+    untaught = other.eval()(**INPUTS).logits.detach()
+    optimizer = torch.optim.SGD(trainable(backbone.around(network)).values(), lr=0.3)
+    for _ in range(5):
+        # the loss of one alone: what moves in the other's answers is shared
+        heads[0].loss(network, BATCH).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        logits = [each.eval()(**INPUTS).logits for each in (network, other)]
+    assert not torch.equal(logits[1], untaught)
+    merged = adapter.merge(network)
+    backbone.share(merged)
+    for head, each, expected in zip(heads, (merged, other), logits, strict=True):
+        with quiet_loading():
+            each.save_pretrained(tmp_path / head.kind)
+            opened = head.auto_class(tmp_path).from_pretrained(tmp_path / head.kind)
+        assert not [name for name in each.state_dict() if "lora" in name or "modules_to_save" in name]
+        with torch.no_grad():
+            torch.testing.assert_close(opened.eval()(**INPUTS).logits, expected, atol=1e-5, rtol=0)
 
 
 def test_the_head_learns(adapter, trained):

@@ -89,3 +89,11 @@ def test_the_first_stage_refuses_before_anything_is_filed() -> None:
     ):
         pytest.fail("the stage began")
     assert sorted(home().rglob("*")) == before
+
+
+def test_what_is_learned_beside_is_looked_at_too(files: Path) -> None:
+    topics = {"head": "sequence_classification", "data": {"kind": "csv", "path": "nowhere.csv"}}
+    data = {"kind": "csv", "path": "labels.csv"}
+    config = PipelineConfig.model_validate({"finetuning": {"base": "base", "data": data, "beside": {"topics": topics}}})
+    with pytest.raises(ValueError, match=r"nowhere\.csv"):
+        check_inputs(config, "finetune")

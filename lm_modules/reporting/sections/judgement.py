@@ -29,6 +29,12 @@ def other_split(facts: ReportFacts) -> Section:
     )
 
 
+def beside(facts: ReportFacts) -> list[Section]:
+    """Return the models on each set that was learned beside; no decision rests on these."""
+    others = facts.evaluation.beside if facts.evaluation else {}
+    return [Section(f"Learned beside: {name}", _scores(split)) for name, split in others.items()]
+
+
 def _both_splits(facts: ReportFacts) -> tuple[SplitScore | None, SplitScore | None]:
     return (facts.evaluation.split, facts.evaluation.other_split) if facts.evaluation else (None, None)
 

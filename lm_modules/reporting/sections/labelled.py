@@ -13,11 +13,17 @@ RAREST = 5
 """A label with fewer training examples than this is pointed out."""
 
 
-def labelled(facts: ReportFacts) -> Section:
-    """Return the account of the collection, and the held-out examples whose labels the model doubts."""
+def labelled(facts: ReportFacts) -> list[Section]:
+    """Return the account of each collection, and the held-out examples whose labels the model doubts."""
     found = facts.labelled
     if not found:
-        return Section("Labelled examples")
+        return []
+    main = Section("Labelled examples", [*_account(found), *_doubts(facts.evaluation)])
+    others = found.get("beside", {}).items()
+    return [main, *(Section(f"Labelled examples: {name}", _account(each)) for name, each in others)]
+
+
+def _account(found: dict[str, Any]) -> list[Block]:
     splits = found["splits"]
     figures: list[tuple[str, Cell]] = [(split, count(number)) for split, number in splits.items()]
     figures += [("labels", count(found["num_labels"])), ("split by", found["split_by"])]
@@ -27,7 +33,7 @@ def labelled(facts: ReportFacts) -> Section:
         blocks.append(_labels(found["labels"], list(splits)))
     if found["dropped"] or found["left_out"]:
         blocks.append(_reasons({**found["left_out"], **found["dropped"]}))
-    return Section("Labelled examples", [*blocks, *_doubts(facts.evaluation)])
+    return blocks
 
 
 def _remarks(found: dict[str, Any]) -> list[Block]:

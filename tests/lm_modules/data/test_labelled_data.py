@@ -9,7 +9,9 @@ from lm_modules.data.labelled.csv import Csv
 from lm_modules.data.labelled.jsonl import Jsonl
 from lm_modules.data.labelled.text_lines import TextLines
 from lm_modules.data.labelled_data import collect
+from lm_modules.heads.relation_extraction import RelationExtraction
 from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.heads.token_classification import TokenClassification
 
 HEAD = SequenceClassification()
 FIELDS = ("text", "label")
@@ -263,3 +265,69 @@ def test_a_column_that_is_named_must_be_there_and_be_read(tmp_path) -> None:
         list(Csv(path=path, columns={"text_pear": "other"}).examples(["text", "score"], ["text_pair"]))
     (found,) = Csv(path=path, columns={"text_pair": "other"}).examples(["text", "score"], ["text_pair"])
     assert found.fields == {"text": "x", "score": "1", "text_pair": "y"}
+
+
+def test_a_text_that_one_set_holds_out_is_shown_by_no_other(tmp_path) -> None:
+    relations = [
+        {"text": f"Ada saw {place}.", "head": [0, 3], "tail": [8, 8 + len(place)], "label": label}
+        for place, label in zip(map(letters, range(100, 400)), ("saw", "Other") * 150, strict=True)
+    ]
+    tags = ["B-person", "O", "B-place", "O"]
+    sentences = [{"words": ["Ada", "saw", letters(n), "."], "tags": tags} for n in range(300, 500)]
+    member = Jsonl(path=str(write_jsonl(tmp_path / "relations.jsonl", relations)))
+    words = Jsonl(path=str(write_jsonl(tmp_path / "words.jsonl", sentences)))
+    beside = {"entities": (words, TokenClassification())}
+    report = collect(member, RelationExtraction(), tmp_path / "set", seed=0, beside=beside)
+    assert report["beside"]["entities"]["num_examples"] == 200  # each goes where its text is already
+
+    def split_of(directory, text_of) -> dict[str, str]:
+        return {text_of(row): split for split in ("train", "validation", "test") for row in read(directory, split)}
+
+    ours = split_of(tmp_path / "set", lambda row: row["text"].replace(" ", ""))
+    theirs = split_of(tmp_path / "set" / "beside" / "entities", lambda row: "".join(row["words"]))
+    both = set(ours) & set(theirs)
+    assert len(both) == 100
+    assert all(ours[text] == theirs[text] for text in both)
+    assert set(map(ours.get, both)) == {"train", "validation", "test"}
+
+
+def test_of_given_parts_the_copies_that_would_be_seen_first_are_dropped(tmp_path) -> None:
+    for name, start in (("train", 0), ("validation", 100), ("test", 200)):
+        write_jsonl(tmp_path / f"{name}.jsonl", rows(300)[start : start + 100])
+    texts = [row["text"] for row in rows(300)] + [f"one {letters(n)} more" for n in range(40)]
+    others = [{"words": text.split(), "tags": ["B-x"] + ["O"] * text.count(" ")} for text in texts]
+    write_jsonl(tmp_path / "words.train.jsonl", others[150:250] + others[300:])
+    write_jsonl(tmp_path / "words.validation.jsonl", others[50:60] + others[290:300])
+    write_jsonl(tmp_path / "words.test.jsonl", others[10:30])
+    given = {part: str(tmp_path / f"{part}.jsonl") for part in ("validation", "test")}
+    member = Jsonl(path=str(tmp_path / "train.jsonl"), **given)
+    words = {part: str(tmp_path / f"words.{part}.jsonl") for part in ("validation", "test")}
+    beside = {"entities": (Jsonl(path=str(tmp_path / "words.train.jsonl"), **words), TokenClassification())}
+    report = collect(member, HEAD, tmp_path / "set", seed=0, beside=beside)
+    assert report["dropped"] == {
+        "copy of an example in test of beside.entities": 20,
+        "copy of an example in validation of beside.entities": 10,
+    }
+    assert report["beside"]["entities"]["dropped"] == {
+        "copy of an example in validation of finetuning.data": 50,
+        "copy of an example in test of finetuning.data": 60,
+    }
+    ledger = tmp_path / "set" / "beside" / "entities" / "ledger.jsonl"
+    reasons = [json.loads(line)["reason"] for line in ledger.read_text().splitlines()]
+    assert len(reasons) == 110
+    assert (
+        json.loads((tmp_path / "set" / "beside" / "entities" / "head.json").read_text())["kind"]
+        == "token_classification"
+    )
+
+
+def test_all_pairs_of_a_text_are_in_one_split(tmp_path) -> None:
+    found = [
+        {"text": f"Ada and {letters(number)} met Bo", "head": [0, 3], "tail": tail, "label": label}
+        for number in range(100, 200)
+        for tail, label in (([8, 11], "saw"), ([16, 18], "Other"))
+    ]
+    member = Jsonl(path=str(write_jsonl(tmp_path / "a.jsonl", found)))
+    collect(member, RelationExtraction(), tmp_path / "set", seed=0)
+    texts = [{row["text"] for row in read(tmp_path / "set", split)} for split in ("train", "validation", "test")]
+    assert sum(map(len, texts)) == len(set().union(*texts)) == 100

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed_finetuning import CODE
 from safetensors.torch import load_file
 from tiny_models import save_bert, save_labelled, save_llama, save_t5
 from transformers import pipeline
@@ -30,25 +31,6 @@ from lm_modules.training.layers import block_matrices, depth_of_parameters
 from lm_modules.training.reporting import TOTAL, keep_going
 
 torch.set_num_threads(1)
-
-CODE = """
-import sys, time, torch
-from pathlib import Path
-from configs.finetuning import FinetuningConfig
-from lm_modules.training import trainer
-from lm_modules.training.finetuning import finetune
-torch.set_num_threads(1)
-trainer.WORTHWHILE_SPEEDUP = 1e9  # the first process of each would time for itself which precision is faster
-def report(step, values):
-    if "validation/loss" not in values:
-        return False
-    print(step, flush=True)
-    if step >= int(sys.argv[5]):
-        time.sleep(600)
-    return False
-config = FinetuningConfig.model_validate_json(sys.argv[1])
-finetune(config, base=sys.argv[2], data=Path(sys.argv[3]), workdir=Path(sys.argv[4]), seed=3, report=report)
-"""
 
 
 def settings(**changes: object) -> FinetuningConfig:

@@ -15,10 +15,11 @@ from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_labels
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.model.stock import open_tokenizer
-from lm_modules.training.finetuning import class_weights, finetune
+from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_module import FineTuning
 from lm_modules.training.gradient_sum import TooLarge
 from lm_modules.training.reporting import keep_going
+from lm_modules.training.subjects import class_weights
 
 torch.set_num_threads(1)
 HEAD = SequenceClassification()

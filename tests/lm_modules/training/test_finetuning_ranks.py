@@ -16,12 +16,14 @@ import psutil
 import pytest
 import torch
 import torch.distributed as distributed
+from beside_sets import write_sets
 from head_examples import EXAMPLES, SETTINGS
 from safetensors.torch import load_file
 from tiny_models import save_bert, save_labelled, save_llama, save_t5
 
 from configs.component import members
 from configs.finetuning import FinetuningConfig
+from lm_modules.data.labelled_data import collect
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.training import finetuning_evaluations
 from lm_modules.training.finetuning import finetune
@@ -64,7 +66,7 @@ def curve(config: FinetuningConfig, base: Path, data: Path, workdir: Path) -> di
     seen: dict[tuple[int, str], float] = {}
 
     def note(step: int, values: dict[str, float]) -> bool:
-        seen.update({(step, name): value for name, value in values.items() if "/" in name})
+        seen.update({(step, name): value for name, value in values.items() if "loss" in name or "validation" in name})
         return False
 
     run(config, base, data, workdir, note)
@@ -129,12 +131,25 @@ def test_ranks_learn_what_one_process_learns(tmp_path, kind, save, adapter, devi
     assert_same(tmp_path / "one", tmp_path / "cut", atol=1e-5, rtol=0.0)
 
 
+def test_ranks_learn_several_heads_as_one_process_does(tmp_path):
+    base, sets = save_bert(tmp_path / "base"), write_sets(tmp_path)
+    change = {**sets, "optimization": {"batch_examples": 7, "early_stopping_patience": None, "epochs": 1}}
+    config = settings(ONE, **change)
+    beside = {name: (each.data, each.head) for name, each in config.beside.items()}
+    collect(config.data, config.head, tmp_path / "collected", seed=0, beside=beside)
+    whole = curve(config, base, tmp_path / "collected", tmp_path / "one")
+    cut = curve(settings(TWO, **change), base, tmp_path / "collected", tmp_path / "cut")
+    assert any(name.startswith("validation/entities/") for _, name in whole)
+    assert cut == pytest.approx(whole, rel=1e-5, abs=1e-6)
+    assert_same(tmp_path / "one", tmp_path / "cut", atol=1e-5, rtol=0.0)
+
+
 def test_what_ranks_drop_is_their_own_and_one_process_drops_what_it_did(base):
     def seed_of(step: int, *place: int) -> int:
         config = settings(ONE)
         head = SequenceClassification()
         network = head.network(base, ["a", "b"])
-        return FineTuning(network, head, config.optimization, 10, 5, 0, Ranks(*place))._dropout_seed(step)
+        return FineTuning(network, head, config.optimization, 10, 5, 0, ranks=Ranks(*place))._dropout_seed(step)
 
     assert seed_of(7, 0, 1) == seed_of(7, 0, 4) == 5 * 1_000_003 + 7
     assert len({seed_of(step, rank, 4) for step in (7, 8) for rank in range(4)}) == 8

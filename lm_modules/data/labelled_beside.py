@@ -1,0 +1,56 @@
+"""Several labelled sets that one model learns from: none of them may show a text that another one holds out.
+
+    examples/                    the set of `finetuning.head`
+      beside/entities/           a set that is learned beside it, an ordinary labelled directory
+
+A text is told by its letters, whatever spaces are between them: one set may have it as words, another as a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lm_modules.data.deduplication.exact import Exact
+from lm_modules.data.documents import SPLITS, Example
+from lm_modules.heads import Head
+
+ORDER = {split: place for place, split in enumerate(SPLITS)}
+
+Held = dict[bytes, tuple[str, str]]
+"""Of each text the split in which it is held out the most, and the name of the set."""
+
+
+def key_of(head: Head, example: Example) -> bytes:
+    """Return what examples of one text share, whichever head reads them."""
+    return Exact().key("".join(head.plain_text(example.fields).split()))
+
+
+def held(name: str, head: Head, examples: Sequence[Example]) -> Held:
+    """Return where a set has its texts."""
+    found: Held = {}
+    for each in examples:
+        key, split = key_of(head, each), str(each.split)
+        if key not in found or ORDER[split] > ORDER[found[key][0]]:
+            found[key] = split, name
+    return found
+
+
+def latest(several: Sequence[Held]) -> Held:
+    """Return of each text where it is held out the most, in any of the sets."""
+    found: Held = {}
+    for each in several:
+        for key, place in each.items():
+            if key not in found or ORDER[place[0]] > ORDER[found[key][0]]:
+                found[key] = place
+    return found
+
+
+def leaks(name: str, head: Head, examples: Sequence[Example], sets: Mapping[str, Held]) -> list[str | None]:
+    """Return for each example why it must go: another set holds its text out, and this one would show it before."""
+    others = latest([each for other, each in sets.items() if other != name])
+    reasons: list[str | None] = []
+    for each in examples:
+        split, other = others.get(key_of(head, each), (SPLITS[0], ""))
+        is_shown = ORDER[str(each.split)] < ORDER[split]
+        reasons.append(f"copy of an example in {split} of {other}" if is_shown else None)
+    return reasons

@@ -1,0 +1,135 @@
+"""What a fine-tuning learns: a head, the network that answers for it, and its examples; one or several at once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from configs.beside import weighs
+from configs.finetuning import FinetuningConfig
+from lm_modules.data.documents import Example
+from lm_modules.data.labelled_examples import read_examples, read_labels
+from lm_modules.data.length_grouping import POOL_BATCHES, LengthGroupedBatches
+from lm_modules.heads import PAD_MULTIPLE, Encoded
+from lm_modules.training.dropout import apply_dropout
+from lm_modules.training.finetuning_evaluations import Validation
+
+logger = logging.getLogger(__name__)
+
+
+class Subject:
+    """A head with what it learns from; `name` and `weight` are those of `finetuning.beside`."""
+
+    network: Any
+    """What is trained: the stock network, or an adapter around it."""
+    encoded: list[Encoded]
+    """The rows that are learned from."""
+    batches: LengthGroupedBatches
+    """Which of these each step takes."""
+    validation: Validation
+
+    def __init__(
+        self, config: FinetuningConfig, data: Path, base: str | Path, name: str | None = None, weight: float = 1.0
+    ) -> None:
+        config.head.require_fitting(base)
+        self.config, self.name, self.weight = config, name, weight
+        self.train, self.held_out = (read_examples(data, split) for split in ("train", "validation"))
+        self.labels = read_labels(data)
+        self.head = config.head.fitted([each.fields for each in self.train])
+
+    def open(self, base: str | Path, *, from_random_weights: bool) -> PreTrainedModel:
+        """Draw the head's weights from torch's global generator; return the stock network, which drops out."""
+        stock = self.head.network(base, self.labels, from_random_weights=from_random_weights)
+        _check_context_length(self.config.context_length, stock)
+        apply_dropout(stock, self.config.dropout)  # type: ignore[arg-type]  # closed
+        self.network = stock
+        return stock
+
+    def read(self, tokenizer: PreTrainedTokenizerBase, batch_examples: int, seed: int) -> str | None:
+        """Encode the examples and plan the batches; return the page that shows some, for heads that have one.
+
+        Before the state is restored: what a head asks its network is what the base says.
+        """
+        head, config = self.head, self.config
+        self.validation = Validation(
+            head, self.held_out, tokenizer, self.labels, config.optimization.validation_answers
+        )
+        by_example = [head.encode(each.fields, tokenizer, self.labels) for each in self.train]
+        by_example, self.validation.encoded = (
+            head.prepare(self.network, each, tokenizer.pad_token_id) for each in (by_example, self.validation.encoded)
+        )
+        weights = class_weights(config, self.train)
+        self.encoded = [
+            row if weights is None else replace(row, weight=weights[head.classes(each.fields)[0]])
+            for each, rows_of_it in zip(self.train, by_example, strict=True)
+            for row in rows_of_it
+        ]
+        if not self.encoded:
+            raise ValueError(
+                f"no training example fits in {config.context_length} tokens; raise finetuning.context_length"
+            )
+        if num_cut := sum(each.is_cut for each in self.encoded):
+            logger.warning(
+                "%d of %d training examples are cut: they are longer than finetuning.context_length, or their answers "
+                "than finetuning.head.max_new_tokens",
+                *(num_cut, len(self.encoded)),
+            )
+        self.batches = LengthGroupedBatches(
+            [len(each) for each in self.encoded],
+            batch_examples,
+            seed if self.name is None else _seed_of(self.name, seed),
+            pool_batches=1 if head.packs() else POOL_BATCHES,
+        )
+        return head.preview(by_example, tokenizer)
+
+    def rows(self, step: int) -> list[Encoded]:
+        """Return the rows of a step, a function of the data, the seed and the step; they go round as often as asked."""
+        return [self.encoded[row] for row in self.batches[step]]
+
+    def values(self) -> dict[str, float]:
+        """Return loss and metrics on the held-out examples: `validation/loss`, or `validation/<name>/loss`."""
+        found = self.validation.values(self.network)
+        if self.name is None:
+            return found
+        return {f"validation/{self.name}/{key.removeprefix('validation/')}": value for key, value in found.items()}
+
+    def own(self, result: dict[str, Any]) -> dict[str, Any]:
+        """Return a result in which the figures are those of this subject alone, by the names that it has for itself."""
+        before = "validation/" if self.name is None else f"validation/{self.name}/"
+        figures = {
+            f"validation/{key.removeprefix(before)}": value for key, value in result.items() if key.startswith(before)
+        }
+        rest = {key: value for key, value in result.items() if not key.startswith("validation/")}
+        return {**figures, **rest, "validation_answers": len(self.validation.answered)}
+
+
+def class_weights(config: FinetuningConfig, train: Sequence[Example]) -> dict[str, float] | None:
+    """Return what the loss of each label counts, 1 on average over the examples; None where all count alike.
+
+    Balanced, all labels count the same together: n / (k n_label), as scikit-learn has it.
+    """
+    if config.optimization.class_weights == "equal" or not weighs(config.head):
+        return None
+    counts = Counter(config.head.classes(each.fields)[0] for each in train)
+    return {label: len(train) / (len(counts) * count) for label, count in counts.items()}
+
+
+def _seed_of(name: str, seed: int) -> int:
+    """Return a seed of its own for what is learned beside."""
+    return int.from_bytes(hashlib.sha256(f"{name} {seed}".encode()).digest()[:6])
+
+
+def _check_context_length(context_length: int, network: PreTrainedModel) -> None:
+    limit = getattr(network.config, "max_position_embeddings", None)
+    padded = math.ceil(context_length / PAD_MULTIPLE) * PAD_MULTIPLE
+    if limit is not None and padded > limit:
+        largest = limit // PAD_MULTIPLE * PAD_MULTIPLE
+        raise ValueError(f"context_length {context_length} exceeds the model's {limit} positions; set it to {largest}")
