@@ -234,8 +234,8 @@ def utilization(trained: dict[str, Any]) -> str | None:
     )
 
 
-PARAMETERS = ("trained_parameters", "parameters")
-"""What a training says of the size of its model."""
+TOLD = ("trained_parameters", "parameters", "cut_examples", "left_out_examples")
+"""What a training says of the size of its model, and of examples that are too long for it."""
 
 
 class Finetuned(BaseModel):
@@ -261,7 +261,7 @@ class Finetuned(BaseModel):
         assert best is not None
         assert best.value is not None
         seeds = self.sweep.values_of_seeds(best)
-        trained = {each.replace("_", " "): best.result[each] for each in PARAMETERS if each in best.result}
+        trained = {each.replace("_", " "): best.result[each] for each in TOLD if each in best.result}
         return {
             self.sweep.metric: best.value,
             **({"mean over seeds": sum(seeds) / len(seeds)} if len(seeds) > 1 else {}),

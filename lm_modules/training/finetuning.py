@@ -149,6 +149,7 @@ def _on_this_rank(
         "energy_kilowatt_hours": progress.kilowatt_hours,
         "trained_parameters": num_trained,
         "parameters": num_parameters,
+        **main.lost(),
         **({"validation_answers": len(main.validation.answered)} if config.head.writes else {}),
         "stopped": evaluations.stopped,
     }

@@ -24,6 +24,9 @@ from lm_modules.training.finetuning_evaluations import Validation
 
 logger = logging.getLogger(__name__)
 
+MANY = 0.1
+"""Part of the training examples from which on it is a warning that they are too long."""
+
 
 class Subject:
     """A head with what it learns from; `name` and `weight` are those of `finetuning.beside`."""
@@ -76,12 +79,9 @@ class Subject:
             raise ValueError(
                 f"no training example fits in {config.context_length} tokens; raise finetuning.context_length"
             )
-        if num_cut := sum(each.is_cut for each in self.encoded):
-            logger.warning(
-                "%d of %d training examples are cut: they are longer than finetuning.context_length, or their answers "
-                "than finetuning.head.max_new_tokens",
-                *(num_cut, len(self.encoded)),
-            )
+        self.num_cut = sum(any(row.is_cut for row in rows_of_it) for rows_of_it in by_example)
+        self.num_without = sum(not rows_of_it for rows_of_it in by_example)
+        self._tell_of_what_is_lost()
         self.batches = LengthGroupedBatches(
             [len(each) for each in self.encoded],
             batch_examples,
@@ -89,6 +89,22 @@ class Subject:
             pool_batches=1 if head.packs() else POOL_BATCHES,
         )
         return head.preview(by_example, tokenizer)
+
+    def _tell_of_what_is_lost(self) -> None:
+        lost, told = self.num_cut + self.num_without, "" if self.name is None else f" of {self.name}"
+        if lost:
+            # a long text or two in a hundred are no reason to shorten the batches of all
+            level = logging.WARNING if lost > MANY * len(self.train) else logging.INFO
+            logger.log(
+                level,
+                "of %d training examples%s, %d are cut and %d are left out: they are longer than "
+                "finetuning.context_length, or their answers than finetuning.head.max_new_tokens",
+                *(len(self.train), told, self.num_cut, self.num_without),
+            )
+
+    def lost(self) -> dict[str, int]:
+        """Return how many training examples are cut, and how many teach nothing because no answer fits."""
+        return {"cut_examples": self.num_cut, "left_out_examples": self.num_without}
 
     def rows(self, step: int) -> list[Encoded]:
         """Return the rows of a step, a function of the data, the seed and the step; they go round as often as asked."""

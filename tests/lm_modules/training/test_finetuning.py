@@ -49,6 +49,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_labelled(tmp_path_factory.mktemp("labelled") / "data")
 
 
+def test_examples_that_do_not_fit_are_counted_and_many_are_a_warning(base, data, tmp_path, caplog):
+    config = settings(optimization={"epochs": 1}, context_length=24)
+    lengths = [len(each.fields["text"]) for each in read_examples(data, "train")]
+    num_cut = sum(length > 24 for length in lengths)
+    assert 0 < num_cut < len(lengths) / 2
+    result = finetune(config, base=base, data=data, workdir=tmp_path / "some", seed=0, report=keep_going)
+    assert (result["cut_examples"], result["left_out_examples"]) == (num_cut, 0)
+    narrow = config.model_copy(update={"context_length": 8})
+    caplog.clear()
+    finetune(narrow, base=base, data=data, workdir=tmp_path / "most", seed=0, report=keep_going)
+    (said,) = [each for each in caplog.records if "are cut" in each.message]
+    assert said.levelname == "WARNING"
+
+
 @pytest.mark.parametrize("adapter", ["full", "lora"])
 def test_learns_and_leaves_a_stock_model_that_a_pipeline_opens(base, data, tmp_path, adapter):
     reported = []
