@@ -108,6 +108,12 @@ class FinetuningConfig(Config):
         compute = self.compute.model_copy(update={"threads": self.compute.threads or threads})
         return self.model_copy(update={"compute": compute})
 
+    @field_validator("beside")
+    @classmethod
+    def _in_one_order(cls, value: dict[str, BesideConfig]) -> dict[str, BesideConfig]:
+        """Sort by name: databases do not keep the order, on which what is drawn and who keeps a text depend."""
+        return dict(sorted(value.items()))
+
     @field_validator("adapter")
     @classmethod
     def _known_adapters(cls, value: Any) -> Any:
@@ -199,4 +205,8 @@ class FinetuningConfig(Config):
     def of_beside(self, name: str) -> Self:
         """Return the settings by which one of the others is trained: all but head and data are the same."""
         other = self.beside[name]
-        return self.model_copy(update={"head": other.head, "data": other.data, "beside": {}})
+        batch = {"batch_examples": other.batch_examples or self.optimization.batch_examples}
+        optimization = self.optimization.model_copy(update=batch)
+        return self.model_copy(
+            update={"head": other.head, "data": other.data, "optimization": optimization, "beside": {}}
+        )

@@ -30,7 +30,7 @@ def data_preparation(config: PipelineConfig, within: str | None = None) -> Prepa
     with stage("prepare", config, within) as prepare:
         base = None
         if config.tokenizer_base:  # before the long work, so that one that is not there is told at once
-            base = import_base(config.tokenizer_base, prepare.run_id, "tokenization.tokenizer.base")
+            base = import_base(config.tokenizer_base, prepare.run_id, "tokenization.tokenizer.base", False)
         held_out = None
         if config.data_preparation.decontamination and config.finetuning:
             held_out = labelled_data(config.finetuning, config.seed, prepare.run_id)

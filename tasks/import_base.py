@@ -24,16 +24,16 @@ FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja"]
     retry_delay_seconds=5,
     retry_condition_fn=is_no_mistake,
 )
-def import_base(base: str, run_id: str, setting: str = "finetuning.base") -> Model:
+def import_base(base: str, run_id: str, setting: str = "finetuning.base", has_weights: bool = True) -> Model:
     """Return the model that `base` names: a directory here, an MLflow uri, NAME@alias, or a name on the Hub.
 
     A model that is not in MLflow yet is filed there, so that every machine can fetch it, and only once. `setting` is
-    the one that named it, for messages.
+    the one that named it, for messages. Where the tokenizer alone is wanted, it need have no weights.
     """
     if base.startswith("~"):
         base = str(Path(base).expanduser())
     if Path(base).is_dir():
-        return _filed(Path(base), base, run_id, setting)
+        return _filed(Path(base), base, run_id, setting, has_weights)
     if base.startswith(("models:/", "runs:/")) or "@" in base:
         directory = logged_models.fetch_model(base)
         uri = base if base.startswith("runs:/") else logged_models.resolve(base)
@@ -48,13 +48,13 @@ def import_base(base: str, run_id: str, setting: str = "finetuning.base") -> Mod
         raise ValueError(
             f"{setting}: {base} is neither a directory here nor a model that the Hub gives out ({error})"
         ) from error
-    return _filed(Path(downloaded), base, run_id, setting)
+    return _filed(Path(downloaded), base, run_id, setting, has_weights)
 
 
-def _filed(directory: Path, base: str, run_id: str, setting: str) -> Model:
+def _filed(directory: Path, base: str, run_id: str, setting: str, has_weights: bool) -> Model:
     if not (directory / "config.json").is_file():
         raise ValueError(f"{setting}: {base} has no config.json; give the directory of a Hugging Face model")
-    if not any(directory.glob("*.safetensors")):
+    if has_weights and not any(directory.glob("model*.safetensors")):
         raise ValueError(
             f"{setting}: {base} has no weights in safetensors, and pickled ones are not opened; load the model where "
             "you trust it and save it anew with save_pretrained"

@@ -49,7 +49,7 @@ def promote(
             return _already(config, champion)
         if taken_back := registry.rolled_back(config.registered_name, version):
             return _challenger(config, version, champion, f"It was rolled back: {taken_back}")
-        comparisons = run_isolated(
+        found = run_isolated(
             "lm_modules.evaluation.promotion:compare_for_promotion",
             {
                 "config": config,
@@ -61,8 +61,10 @@ def promote(
             },
             name="the comparison with the champion",
         )
+        if found["incomparable"]:
+            return _challenger(config, version, champion, found["incomparable"])
         try:
-            return _decide(config, version, champion, comparisons)
+            return _decide(config, version, champion, found["comparisons"])
         except registry.ChampionChanged:
             continue
     raise RuntimeError(f"the champion of {config.registered_name} moved {ATTEMPTS} times meanwhile; run this again")

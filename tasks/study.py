@@ -55,7 +55,7 @@ class Trial:
         self._trial = trial
         self._metric = str(study.tuning.metric)
         self._reported: set[int] = set()
-        self._began = time.monotonic()
+        self._began, self._devices = time.monotonic(), study.devices
         self.study_name = study.name
         self.number: int = trial.number
         self.values = study.decoded(trial.params)
@@ -88,7 +88,7 @@ class Trial:
         if step not in self._reported:  # a trial that is tried again repeats what came after its checkpoint
             self._reported.add(step)
             self._trial.report(value, step)
-            self.note(seconds=time.monotonic() - self._began, kilowatt_hours=figures.get(ENERGY))
+            self.note(seconds=time.monotonic() - self._began, devices=self._devices, kilowatt_hours=figures.get(ENERGY))
         self.last_step = step
         # a repeat is measured against the mean of others, and for that it must come to its end
         self.pruned = not self._is_repeat and self._trial.should_prune()
@@ -160,7 +160,7 @@ class Study:
         self.tuning, self.name, self.directory, self.seed = tuning, name, directory, seed
         self.training_seed = seed
         self._space = search_space(config)
-        self._devices: int = getattr(getattr(config, "compute", None), "devices", 1)
+        self.devices: int = getattr(getattr(config, "compute", None), "devices", 1)
         self._study = optuna.create_study(
             study_name=name,
             storage=storage,
@@ -223,7 +223,7 @@ class Study:
 
     def seconds_used(self) -> float:
         """Return how long all trials that have ended took together, a second of each of their devices for one."""
-        return self._devices * sum(_seconds(each) or 0.0 for each in self._study.trials)
+        return sum((_seconds(each) or 0.0) * each.user_attrs.get("devices", 1) for each in self._study.trials)
 
     def line_up_repeats(self) -> None:
         """Line up the best trials again, each with as many other seeds as it still lacks."""
@@ -306,8 +306,9 @@ class Study:
             values=self.decoded(trial.params),
             steps=tuple(sorted(steps.items())),
             seconds=_seconds(trial),
-            devices=self._devices,
-            kilowatt_hours=attributes.get("kilowatt_hours"),
+            devices=attributes.get("devices", 1),
+            # the training that went on with it has counted on
+            kilowatt_hours=None if continued else attributes.get("kilowatt_hours"),
             run_id=attributes.get("mlflow_run_id"),
             task_run_id=attributes.get("prefect_task_run_id"),
             retry_of=attributes.get("retry_of"),

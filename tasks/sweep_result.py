@@ -33,7 +33,7 @@ class TrialRecord(BaseModel):
     seconds: float | None
     devices: int = 1
     kilowatt_hours: float | None = None
-    """The energy that its training took, as far as it told."""
+    """The energy that its training took, as far as it told, with that of the trials that it continues."""
     run_id: str | None
     """Its MLflow run."""
     task_run_id: str | None

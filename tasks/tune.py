@@ -80,7 +80,8 @@ def sweep(
         submit: Starts a trial and returns its future; `tasks.trial.Finetuning.submit` does it for fine-tuning.
 
     Raises:
-        ValueError: A trial refused its input before any ended well; all others are called off.
+        ValueError: A trial refused its input, and none had ended well or another was refused for the same reason; all
+            others are called off.
         SweepFailed: No trial succeeded.
     """
     from tasks.study import Study  # Optuna is imported when it is used
@@ -116,6 +117,7 @@ class _Sweep:
         self._study, self._tuning, self._budget = study, tuning, budget
         self._started = time.monotonic()
         self._failures: list[Exception] = []
+        self._num_ended_well = 0
 
     def drive(self, submit: Submit) -> None:
         """Keep as many trials running as may run side by side, until the budget is used."""
@@ -162,6 +164,7 @@ class _Sweep:
             self._fail(trial, trial.error or error)
             return
         trial.note(result=json.dumps(self._portable(result)))
+        self._num_ended_well += 1
         if value is None:
             self._study.tell(trial, "pruned")
             last = max(steps)
@@ -195,8 +198,8 @@ class _Sweep:
     def _fail(self, trial: Trial, cause: Exception) -> None:
         trial.note(error=without_credentials(f"{type(cause).__name__}: {cause}")[:2000])
         self._study.tell(trial, "failed")
-        if isinstance(cause, ValueError) and self._study.num_finished() == 0:
-            raise cause  # once a trial has ended well, it is the values of this one that are refused
+        if isinstance(cause, ValueError) and (not self._num_ended_well or str(cause) in map(str, self._failures)):
+            raise cause  # once a trial has ended well, and unless it is said twice, it is of this one's values
         logger.warning("trial %d failed: %s", trial.number, cause)
         self._failures.append(cause)
         if self._study.num_finished() == 0 and len(self._failures) >= min(HOPELESS_FAILURES, self._budget):

@@ -20,18 +20,19 @@ Held = dict[bytes, tuple[str, str]]
 """Of each text the split in which it is held out the most, and the name of the set."""
 
 
-def key_of(head: Head, example: Example) -> bytes:
-    """Return what examples of one text share, whichever head reads them."""
-    return Exact().key("".join(head.plain_text(example.fields).split()))
+def keys_of(head: Head, example: Example) -> list[bytes]:
+    """Return for each text of an example what all examples with it share, whichever head reads them."""
+    return [Exact().key("".join(text.split())) for text in head.texts(example.fields)]
 
 
 def held(name: str, head: Head, examples: Sequence[Example]) -> Held:
     """Return where a set has its texts."""
     found: Held = {}
     for each in examples:
-        key, split = key_of(head, each), str(each.split)
-        if key not in found or ORDER[split] > ORDER[found[key][0]]:
-            found[key] = split, name
+        split = str(each.split)
+        for key in keys_of(head, each):
+            if key not in found or ORDER[split] > ORDER[found[key][0]]:
+                found[key] = split, name
     return found
 
 
@@ -45,12 +46,18 @@ def latest(several: Sequence[Held]) -> Held:
     return found
 
 
+def place_of(head: Head, example: Example, known: Held) -> tuple[str, str] | None:
+    """Return where texts of an example are known to be held out the most; None where none is known."""
+    places = [known[key] for key in keys_of(head, example) if key in known]
+    return max(places, key=lambda each: ORDER[each[0]]) if places else None
+
+
 def leaks(name: str, head: Head, examples: Sequence[Example], sets: Mapping[str, Held]) -> list[str | None]:
     """Return for each example why it must go: another set holds its text out, and this one would show it before."""
     others = latest([each for other, each in sets.items() if other != name])
     reasons: list[str | None] = []
     for each in examples:
-        split, other = others.get(key_of(head, each), (SPLITS[0], ""))
+        split, other = place_of(head, each, others) or (SPLITS[0], "")
         is_shown = ORDER[str(each.split)] < ORDER[split]
         reasons.append(f"copy of an example in {split} of {other}" if is_shown else None)
     return reasons

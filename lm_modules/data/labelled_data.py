@@ -222,9 +222,9 @@ def _with_splits(
     def split(example: Example) -> str:
         if example.split:
             return example.split
-        if not given and not example.group and (place := known.get(labelled_beside.key_of(head, example))):
+        if not given and not example.group and (place := labelled_beside.place_of(head, example, known)):
             return place[0]
-        where = position(example.group or head.plain_text(example.fields), seed)
+        where = position(example.group or "\n".join(head.texts(example.fields)), seed)
         return split_at(where, validation_fraction, test_fraction)
 
     return [replace(each, split=split(each)) for each in examples]

@@ -17,23 +17,25 @@ CHAMPION = "champion"
 
 def compare_for_promotion(
     config: PromotionConfig, *, replicates: int, evaluation: Path, data: Path, champion: Path | None, seed: int
-) -> list[dict[str, Any]]:
+) -> dict[str, Any]:
     """Compare the tuned model with the champion on the test split, or with every declared baseline if there is none.
 
     The champion answers the same examples anew. A label that it does not know counts against it, as it would in use.
-    One that answers with something else, or splits texts into other tokens where figures are means over tokens, cannot
-    be compared: a ValueError.
+    One that is asked for something else, or splits texts into other tokens where figures are means over tokens, cannot
+    be compared: then `incomparable` says why, and there are no `comparisons`.
     """
     predictions, head = evaluation / "predictions", read_head(data)
     challenger = read_records(predictions / f"{CHALLENGER}.jsonl")
     if champion is not None:
-        _require_same_answers(config.registered_name, head, read_head(champion))
+        if reason := _asked_otherwise(head, read_head(champion)):
+            return {"comparisons": [], "incomparable": reason}
         examples = read_examples(data, "test")
         opponents = {CHAMPION: records(head, examples, predict_with_directory(champion, examples))}
-        _require_same_tokens(config.registered_name, challenger, opponents[CHAMPION])
+        if head.answers == "likelihoods" and (reason := _other_tokens(challenger, opponents[CHAMPION])):
+            return {"comparisons": [], "incomparable": reason}
     else:
         opponents = {name: _known(predictions, name) for name in config.baselines_for(head)}
-    return [
+    comparisons = [
         {
             "challenger": CHALLENGER,
             "baseline": name,
@@ -48,29 +50,35 @@ def compare_for_promotion(
         }
         for name, opponent in opponents.items()
     ]
+    return {"comparisons": comparisons, "incomparable": None}
 
 
-def _require_same_answers(name: str, head: Head, champion: Head) -> None:
-    """Raise a ValueError if a champion was asked for something else."""
-    if (champion.inputs, champion.target, champion.answers) != (head.inputs, head.target, head.answers):
-        raise ValueError(
-            f"the champion of {name} is a model of {champion.kind}, and this one of {head.kind}; give "
-            "promotion.registered_name another name"
-        )
+def _asked_otherwise(head: Head, champion: Head) -> str | None:
+    """Return how a champion differs in what it is asked for, if it does."""
+    asked, of_champion = _asked(head), _asked(champion)
+    if asked == of_champion:
+        return None
+    return (
+        f"The champion is a model of {of_champion}, and this one of {asked}; give promotion.registered_name another "
+        "name."
+    )
 
 
-def _require_same_tokens(name: str, challenger: Sequence[Record], champion: Sequence[Record]) -> None:
-    """Raise a ValueError if likelihoods are of different tokens, so that a mean over tokens compares nothing."""
-    counts = [
-        {each["id"]: each["prediction"]["tokens"] for each in one if isinstance(each["prediction"], dict)}
-        for one in (challenger, champion)
-    ]
-    if counts[0] != counts[1]:
-        raise ValueError(
-            f"the champion of {name} reads the answers in other tokens (another tokenizer, chat template or "
-            "context_length), so that likelihoods per token cannot be compared; give promotion.registered_name another "
-            "name, or fine-tune with the champion's"
-        )
+def _asked(head: Head) -> str:
+    settings = [f"{name} {getattr(head, name)}" for name in head.of_examples]
+    return f"{head.kind} ({', '.join(settings)})" if settings else head.kind
+
+
+def _other_tokens(challenger: Sequence[Record], champion: Sequence[Record]) -> str | None:
+    """Return that likelihoods are of different tokens, if they are, so that a mean over tokens compares nothing."""
+    counts = [{each["id"]: each["prediction"]["tokens"] for each in one} for one in (challenger, champion)]
+    if counts[0] == counts[1]:
+        return None
+    return (
+        "The champion reads the answers in other tokens (another tokenizer, chat template or context_length), so that "
+        "likelihoods per token cannot be compared; give promotion.registered_name another name, or fine-tune with the "
+        "champion's."
+    )
 
 
 def _known(predictions: Path, name: str) -> list[dict[str, Any]]:

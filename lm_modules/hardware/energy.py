@@ -4,7 +4,8 @@
                 else an estimate: the time of this process and its children on a core
     GPU         NVML's counter of energy, else its power from moment to moment, else nothing, which is said
 
-Cooling, disks, network and what is lost in the power supply are left out.
+A GPU that several trainings share counts in full for each of them. Cooling, disks, network and what is lost in the
+power supply are left out.
 """
 
 from __future__ import annotations

@@ -77,6 +77,8 @@ class Head(Component):
     """Field that it is to answer."""
     optional: ClassVar[tuple[str, ...]] = ()
     """Fields that are read where there are any."""
+    of_examples: ClassVar[tuple[str, ...]] = ()
+    """Settings that say what an example looks like: models that differ in them are asked for different things."""
     weighs_labels: ClassVar[bool] = False
     """Whether its loss heeds `Encoded.weight`; then every example has one label."""
     smooths_labels: ClassVar[bool] = True
@@ -120,9 +122,13 @@ class Head(Component):
         """Return all text that the model reads of an example: by it copies and contamination are told."""
         return "\n".join(fields[name] for name in self.inputs)
 
-    def plain_text(self, fields: Fields) -> str:
-        """Return the text without what the head marks in it: by it several heads' examples of one text are told."""
-        return self.text(fields)
+    def texts(self, fields: Fields) -> tuple[str, ...]:
+        """Return each text of an example by itself and unmarked: by them it is told what several heads' sets share.
+
+        Together they decide the split, where none is given.
+        """
+        each = tuple(fields[name] for name in self.inputs)
+        return each if each and all(isinstance(text, str) for text in each) else (self.text(fields),)
 
     def classes(self, fields: Fields) -> tuple[str, ...]:
         """Return the labels that an example asks for; none where answers are no labels."""

@@ -92,6 +92,10 @@ print(context[places[start][0] : places[end][1]])"""
             label2id={name: index for index, name in names.items()},
         )
 
+    def texts(self, fields: Fields) -> tuple[str, ...]:
+        """Return the context: where no splits are given, all questions about it go to one."""
+        return (fields["context"],)
+
     def encode(self, fields: Fields, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[Encoded]:
         """Return the windows, each with the tokens of an answer that it holds whole, or (0, 0).
 

@@ -26,6 +26,7 @@ class RelationExtraction(SequenceClassification):
     """
 
     optional: ClassVar[tuple[str, ...]] = ("head", "tail", "head_type", "tail_type")
+    of_examples: ClassVar[tuple[str, ...]] = ("types",)
     answers: ClassVar[str] = "labels"
     metrics: ClassVar[tuple[str, ...]] = ("relation_f1", "relation_micro_f1", "accuracy")
     service: ClassVar[str] = "relation"
@@ -72,9 +73,9 @@ relation("The @ storm @ caused # floods #.", truncation=True)  # the head and th
         """Return the text with its marks: another pair of the same text is another example."""
         return self._pair(fields).marked()
 
-    def plain_text(self, fields: Fields) -> str:
-        """Return the text alone: all pairs of it go to one split, because a model knows a text that it has read."""
-        return fields["text"]
+    def texts(self, fields: Fields) -> tuple[str, ...]:
+        """Return the text without its marks: where no splits are given, all pairs of it go to one."""
+        return (fields["text"],)
 
     def _pair(self, fields: Fields) -> Pair:
         types = (fields["head_type"], fields["tail_type"]) if self.types else (None, None)

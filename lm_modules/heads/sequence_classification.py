@@ -25,6 +25,7 @@ class SequenceClassification(Head):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("text",)
+    of_examples: ClassVar[tuple[str, ...]] = ("multi_label",)
     weighs_labels: ClassVar[bool] = True
     target: ClassVar[str] = "label"
     answers: ClassVar[str] = "labels"

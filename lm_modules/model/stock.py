@@ -54,7 +54,12 @@ def open_model(
             return auto_class.from_config(config, dtype=torch.float32).eval()
         # a base that was itself fine-tuned may have a head for other labels; it is drawn anew
         model, found = auto_class.from_pretrained(
-            str(base), dtype=torch.float32, ignore_mismatched_sizes=True, output_loading_info=True, **settings
+            str(base),
+            dtype=torch.float32,
+            use_safetensors=True,  # nothing is unpickled
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **settings,
         )
         body = model.base_model
         if body is not model and {f"{model.base_model_prefix}.{name}" for name, _ in body.named_parameters()} <= set(
@@ -62,7 +67,8 @@ def open_model(
         ):
             # transformers' question answering for Llama and its like calls the body by another name than every other
             # model does, and would leave all of it to chance
-            body.load_state_dict(AutoModel.from_pretrained(str(base), dtype=torch.float32).state_dict())
+            stored = AutoModel.from_pretrained(str(base), dtype=torch.float32, use_safetensors=True)
+            body.load_state_dict(stored.state_dict())
         return model
 
 

@@ -105,11 +105,10 @@ def _on_this_rank(
     num_trained = sum(each.numel() for each in trainable(network).values())
     logger.info("adapter %s: %d parameters are trained; the model has %d", adapter.kind, num_trained, num_parameters)
 
-    batch_examples: int = config.optimization.batch_examples  # type: ignore[assignment]  # closed
-    if (page := main.read(tokenizer, batch_examples, seed)) is not None and ranks.leads:
+    if (page := main.read(tokenizer, seed)) is not None and ranks.leads:
         (workdir / PREVIEW).write_text(page, encoding="utf-8")
     for each in besides:
-        each.read(tokenizer, config.beside[str(each.name)].batch_examples or batch_examples, seed)
+        each.read(tokenizer, seed)
     steps_per_epoch = main.batches.steps_per_epoch
     num_steps = steps_per_epoch * config.optimization.epochs  # type: ignore[operator]
     module = FineTuning(
@@ -145,11 +144,10 @@ def _on_this_rank(
         "epochs": progress.step / steps_per_epoch,
         "best_step": progress.best_step,
         "seconds": progress.seconds,
-        "device_seconds": progress.seconds * ranks.count,
         "energy_kilowatt_hours": progress.kilowatt_hours,
         "trained_parameters": num_trained,
         "parameters": num_parameters,
-        **main.lost(),
+        **{name: number for each in (main, *besides) for name, number in each.lost().items()},
         **({"validation_answers": len(main.validation.answered)} if config.head.writes else {}),
         "stopped": evaluations.stopped,
     }

@@ -56,7 +56,7 @@ class Subject:
         self.network = stock
         return stock
 
-    def read(self, tokenizer: PreTrainedTokenizerBase, batch_examples: int, seed: int) -> str | None:
+    def read(self, tokenizer: PreTrainedTokenizerBase, seed: int) -> str | None:
         """Encode the examples and plan the batches; return the page that shows some, for heads that have one.
 
         Before the state is restored: what a head asks its network is what the base says.
@@ -84,27 +84,29 @@ class Subject:
         self._tell_of_what_is_lost()
         self.batches = LengthGroupedBatches(
             [len(each) for each in self.encoded],
-            batch_examples,
+            config.optimization.batch_examples,  # type: ignore[arg-type]  # closed
             seed if self.name is None else _seed_of(self.name, seed),
             pool_batches=1 if head.packs() else POOL_BATCHES,
         )
         return head.preview(by_example, tokenizer)
 
     def _tell_of_what_is_lost(self) -> None:
-        lost, told = self.num_cut + self.num_without, "" if self.name is None else f" of {self.name}"
+        lost = self.num_cut + self.num_without
+        told, place = ("", "head") if self.name is None else (f" of {self.name}", f"beside.{self.name}.head")
         if lost:
             # a long text or two in a hundred are no reason to shorten the batches of all
             level = logging.WARNING if lost > MANY * len(self.train) else logging.INFO
             logger.log(
                 level,
                 "of %d training examples%s, %d are cut and %d are left out: they are longer than "
-                "finetuning.context_length, or their answers than finetuning.head.max_new_tokens",
-                *(len(self.train), told, self.num_cut, self.num_without),
+                "finetuning.context_length, or their answers than finetuning.%s.max_new_tokens",
+                *(len(self.train), told, self.num_cut, self.num_without, place),
             )
 
     def lost(self) -> dict[str, int]:
         """Return how many training examples are cut, and how many teach nothing because no answer fits."""
-        return {"cut_examples": self.num_cut, "left_out_examples": self.num_without}
+        before = "" if self.name is None else f"{self.name}/"
+        return {f"{before}cut_examples": self.num_cut, f"{before}left_out_examples": self.num_without}
 
     def rows(self, step: int) -> list[Encoded]:
         """Return the rows of a step, a function of the data, the seed and the step; they go round as often as asked."""

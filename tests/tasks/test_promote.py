@@ -34,10 +34,11 @@ def decide(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(LabelledData, "local", lambda self: None)
     monkeypatch.setattr(Evaluation, "local", lambda self: None)
 
-    def decide(name: str, model: Finetuned, *better: bool) -> Verdict:
+    def decide(name: str, model: Finetuned, *better: bool, incomparable: str | None = None) -> Verdict:
         figures = {"metric": "macro_f1", "difference": 0.1, "low": 0.0, "high": 0.2, "confidence": 0.95}
         found: list[dict[str, Any]] = [{"baseline": "it", "better": each, **figures} for each in better]
-        monkeypatch.setattr(promotion, "run_isolated", lambda *_, **__: found)
+        told = {"comparisons": found, "incomparable": incomparable}
+        monkeypatch.setattr(promotion, "run_isolated", lambda *_, **__: told)
         config = PromotionConfig(registered_name=name)
         return promotion.promote.fn(config, 100, model, Evaluation(**NOTHING), seed=0, run_id="none")
 
@@ -51,6 +52,14 @@ def test_a_model_that_beats_everything_becomes_the_champion_and_one_that_does_no
     assert (lost.alias, lost.champion_before, lost.champion_after) == ("challenger", "1", "1")
     assert "has not proved better" in lost.reason
     assert registry.champion("ordinary").version == "1"
+
+
+def test_a_champion_that_it_cannot_be_compared_with_stays_and_the_reason_is_kept(decide, tmp_path):
+    first, second = tuned(tmp_path, "here"), tuned(tmp_path, "there")
+    assert decide("unlike", first, True).promoted
+    found = decide("unlike", second, incomparable="It is of another kind.")
+    assert (found.alias, found.promoted, found.champion_after) == ("challenger", False, "1")
+    assert found.reason == "It is of another kind."
 
 
 def test_a_champion_that_was_rolled_back_does_not_come_back_by_itself(decide, tmp_path):

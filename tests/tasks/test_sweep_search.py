@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from configs.base import Config
+from configs.compute import DeviceConfig
 from configs.finetuning import FinetuningConfig
 from configs.tuning import Choice, TuningConfig, fixed
-from tasks.study import Trial
+from tasks.study import ENERGY, Trial
 from tasks.tune import sweep
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from quick_trials import Settings, Tasks, climb, search
+from quick_trials import Inner, Settings, Tasks, climb, search
 
 ADAPTERS = ("full", {"kind": "lora", "scale": 4.0, "rank": {"low": 4, "high": 64, "log": True, "integer": True}}, "ia3")
 
@@ -217,3 +219,35 @@ def test_hours_in_which_a_sweep_was_dead_are_nobodys(tmp_path: Path, monkeypatch
     assert result.trials[0].state == "continued"
     assert result.trials[0].seconds is not None
     assert result.trials[0].seconds < 1
+
+
+class OnDevices(Config):
+    inner: Inner = Inner()
+    compute: DeviceConfig = DeviceConfig()
+
+
+def test_costs_are_those_of_each_attempt_and_its_devices(tmp_path: Path) -> None:
+    def interrupted(trial: Trial) -> dict[str, Any]:
+        time.sleep(0.2)
+        trial.report(1, {"score": 0.1, ENERGY: 2.0})
+        raise KeyboardInterrupt
+
+    def finished(trial: Trial) -> dict[str, Any]:
+        time.sleep(0.2)
+        # a training that goes on counts on
+        trial.report(2, {"score": 0.2, ENERGY: 3.0})
+        return {}
+
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, work=interrupted, config=OnDevices(), parallel=1, trials=1)
+    config = OnDevices(compute=DeviceConfig(devices=4))
+    result = search(tmp_path, work=finished, config=config, parallel=1, trials=1)
+    assert [each.state for each in result.trials] == ["continued", "complete"]
+    assert [each.devices for each in result.trials] == [1, 4]
+    assert sum(each.kilowatt_hours or 0.0 for each in result.trials) == 3.0
+    seconds = [each.seconds or 0.0 for each in result.trials]
+    enough = seconds[0] + 4 * seconds[1]
+    again = search(tmp_path, work=finished, config=config, parallel=1, trials=2, device_seconds=enough * 0.9)
+    assert len(again.trials) == 2
+    more = search(tmp_path, work=finished, config=config, parallel=1, trials=2, device_seconds=enough * 1.1)
+    assert len(more.trials) == 3

@@ -86,7 +86,7 @@ def module_of(config: FinetuningConfig, base: Path, data: Path) -> tuple[FineTun
     main.network = config.adapter.apply(stock)
     backbone.share(stock)
     for each in (main, other):
-        each.read(tokenizer, 16, seed=0)
+        each.read(tokenizer, seed=0)
     trained = backbone.around(main.network)
     module = FineTuning(
         main.network, main.head, config.optimization, 10, 0, tokenizer.pad_token_id, trained, [other]
@@ -246,7 +246,19 @@ def test_the_weight_is_searched(sets):
     assert fixed(config, {"beside.entities.weight": 0.3}).beside["entities"].weight == 0.3
 
 
-def test_weight_and_examples_change_the_identity(sets, data, tmp_path):
+def test_another_weight_is_another_fine_tuning(bert, sets, data, tmp_path):
+    def run(weight: float) -> None:
+        entities = {**sets["beside"]["entities"], "weight": weight}
+        config = settings({**sets, "beside": {"entities": entities}}, optimization={"epochs": 1})
+        finetune(config, base=bert, data=data, workdir=tmp_path, seed=1, report=keep_going)
+
+    run(0.5)
+    run(0.5)
+    with pytest.raises(ValueError, match="other settings or data"):
+        run(0.25)
+
+
+def test_examples_beside_change_the_fingerprint(tmp_path):
     alone = save_labelled(tmp_path / "alone")
     before = fingerprint(alone)
     save_labelled(alone / "beside" / "more", seed=1)
