@@ -193,8 +193,11 @@ class Head(Component):
         """
         return encoded
 
-    def packs(self) -> bool:
-        """Return whether `collate` fits several into a row, so that batches need not be of similar lengths."""
+    def mixes_lengths(self) -> bool:
+        """Return whether batches are of all lengths, and not of similar ones with little padding.
+
+        Either `collate` fits several into a row, or batches of similar lengths are known to teach less.
+        """
         return False
 
     def num_targets(self, encoded: Sequence[Encoded]) -> int:

@@ -116,7 +116,7 @@ chat([{"role": "user", "content": "Name three rivers."}], max_new_tokens=64)"""
                 return found, end < len(messages)
         return Rendered(found.token_ids[:limit], found.is_answer[:limit]), True
 
-    def packs(self) -> bool:
+    def mixes_lengths(self) -> bool:
         """Return whether conversations share rows."""
         return self.packing
 

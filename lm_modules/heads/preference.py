@@ -150,7 +150,7 @@ class Preference(Head):
             for several in encoded
         ]
 
-    def packs(self) -> bool:
+    def mixes_lengths(self) -> bool:
         """Return whether answers share rows."""
         return self.packing
 

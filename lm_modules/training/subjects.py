@@ -86,7 +86,7 @@ class Subject:
             [len(each) for each in self.encoded],
             config.optimization.batch_examples,  # type: ignore[arg-type]  # closed
             seed if self.name is None else _seed_of(self.name, seed),
-            pool_batches=1 if head.packs() else POOL_BATCHES,
+            pool_batches=1 if head.mixes_lengths() else POOL_BATCHES,
         )
         return head.preview(by_example, tokenizer)
 
