@@ -45,12 +45,12 @@ class BesideConfig(Config):
 
 def require_names(names: Iterable[str]) -> None:
     """Raise a ValueError if a name is no plain word, or that of a figure."""
-    taken = {"loss", *members("lm_modules.evaluation.metrics")}
+    taken = {"loss", "train", "validation", "test", *members("lm_modules.evaluation.metrics")}
     for name in names:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in taken:
             raise ValueError(
                 f"what is learned beside cannot be called {name!r}; take small letters, digits and _, but no name of a "
-                "metric"
+                "metric or of a split"
             )
 
 

@@ -140,8 +140,8 @@ class FinetuningConfig(Config):
     def _labels_can_be_weighed(self) -> Self:
         if self.optimization.class_weights != "equal" and not any(map(weighs, self.heads)):
             raise ValueError(
-                f"optimization.class_weights weighs examples by their one label, and {self._kinds} has none or "
-                "several; set it to equal"
+                f"optimization.class_weights weighs examples by their one label, and {self._kinds} has none "
+                "or several; set it to equal"
             )
         return self
 

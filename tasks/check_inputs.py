@@ -12,9 +12,12 @@ def check_inputs(config: PipelineConfig, stage: str) -> None:
     """
     if config.finetuning:
         tuning = config.finetuning
-        others = [(each.head, each.data) for each in tuning.beside.values()]
-        for head, data in [(tuning.head, tuning.data), *others]:
-            data.check((*head.inputs, head.target))
+        tuning.data.check((*tuning.head.inputs, tuning.head.target))
+        for name, other in tuning.beside.items():
+            try:
+                other.data.check((*other.head.inputs, other.head.target))
+            except ValueError as error:
+                raise ValueError(f"finetuning.beside.{name}.data: {error}") from error
     # the stage finetune reads no text: with a base from elsewhere it begins, and the text may be gone
     if config.data_preparation and stage != "finetune":
         for source in config.data_preparation.sources:

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from configs.base import Config
 from configs.tuning import TuningConfig, search_space
+from lm_modules.progress import NOTICE
 from tasks import ownership, search
 from tasks.sweep_result import State, SweepResult, TrialRecord
 
@@ -253,7 +254,7 @@ class Study:
             cut_off = optuna.trial.Trial(self._study, each._trial_id)
             cut_off.set_user_attr("error", CUT_OFF)
             self._study.tell(each.number, state=TrialState.FAIL)
-            logger.info("trial %d was cut off; it is %s", each.number, "continued" if again else "given up")
+            logger.log(NOTICE, "trial %d was cut off; it is %s", each.number, "continued" if again else "given up")
 
     def restore_winner(self) -> bool:
         """Line up the best trial again if its model was deleted since; true if so."""

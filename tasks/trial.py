@@ -77,8 +77,7 @@ class Finetuning:
                 return trial.report(step, numbers(values))
 
             # the trials side by side share the cores, and so do the processes of each; that is not filed
-            cores = num_cores() // (self.config.tuning.parallel * settings.compute.devices)
-            settings = settings.with_threads(max(1, cores))
+            settings = settings.with_threads(max(1, num_cores() // (self._side_by_side() * settings.compute.devices)))
             result = run_isolated(
                 FINETUNE,
                 {
@@ -98,6 +97,10 @@ class Finetuning:
             # FINISHED either way: MLflow shows a KILLED run with the red cross of a FAILED one
             tracking.set_tags(run.id, {"optuna.state": "PRUNED" if trial.pruned else "COMPLETE"})
         return result
+
+    def _side_by_side(self) -> int:
+        tuning = self.config.tuning
+        return tuning.parallel if tuning.repeats else min(tuning.parallel, tuning.trials)
 
     def _settings(self, trial: Trial) -> FinetuningConfig:
         """Return the settings with the trial's values."""

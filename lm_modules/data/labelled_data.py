@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -45,12 +45,16 @@ def collect(
         }
         known: labelled_beside.Held = {}
         for each in (main, *others.values()):
-            each.read(seed, known)
+            with each.named(is_main=each is main):
+                each.read(seed, known)
             known = labelled_beside.latest([known, each.held()])
         sets = {each.name: each.held() for each in (main, *others.values())}
         for each in (main, *others.values()):
             each.drop_leaks(sets)
-    reports = {name: each.write(seed) for name, each in others.items()}
+    reports = {}
+    for name, each in others.items():
+        with each.named(is_main=False):
+            reports[name] = each.write(seed)
     return main.write(seed, {"beside": reports} if reports else {})
 
 
@@ -63,6 +67,14 @@ class _Set:
         self.ledger = ledgers.enter_context(Ledger(output / "ledger.jsonl"))
         self.dropped = _Dropped(member.kind, head, self.ledger)
         self.found: list[Example] = []
+
+    @contextmanager
+    def named(self, *, is_main: bool) -> Iterator[None]:
+        """Say in errors which set they are of, where it is not the one that everybody has."""
+        try:
+            yield
+        except ValueError as error:
+            raise error if is_main else ValueError(f"finetuning.{self.name}.data: {error}") from error
 
     def read(self, seed: int, known: labelled_beside.Held) -> None:
         """Read what is of use, each example with its split."""

@@ -25,7 +25,7 @@ A stock `{architecture}` with {num_parameters:,} parameters, {origin}.{labels}
 |---|---|
 {scores}
 
-Settings: adapter `{adapter}`, {epochs} epochs (best after step {best_step} of {steps}),
+Settings: adapter `{adapter}`, {epochs_done:.3g} of {epochs} epochs{early} (best after step {best_step} of {steps}),
 learning rate {learning_rate:.3g}, layer decay {layer_decay:.3g}, dropout {dropout:.3g},
 batches of {batch_examples}, at most {context_length} tokens of a text.
 
@@ -80,7 +80,9 @@ def _card(
         usage=config.head.usage_of(model, tokenizer),
         scores="\n".join(f"| {name.removeprefix('validation/')} | {value:.4f} |" for name, value in scores.items()),
         adapter=config.adapter.kind,  # type: ignore[union-attr]  # closed
+        epochs_done=result["epochs"],
         epochs=config.optimization.epochs,
+        early=", ended early," if result["epochs"] < config.optimization.epochs else "",
         learning_rate=config.optimization.learning_rate,
         layer_decay=config.optimization.layer_decay,
         dropout=config.dropout,

@@ -138,6 +138,11 @@ def _on_this_rank(
         return ranks.told({})  # when the first has summed up
 
     progress = state.progress
+    if evaluations.exhausted and progress.step < num_steps:
+        logger.info(
+            "ended early after step %d of %d: %d evaluations in a row brought nothing better",
+            *(progress.step, num_steps, evaluations.patience),
+        )
     result: dict[str, Any] = {
         **progress.best_values,
         "steps": progress.step,

@@ -42,7 +42,10 @@ class Subject:
     def __init__(
         self, config: FinetuningConfig, data: Path, base: str | Path, name: str | None = None, weight: float = 1.0
     ) -> None:
-        config.head.require_fitting(base)
+        try:
+            config.head.require_fitting(base)
+        except ValueError as error:
+            raise error if name is None else ValueError(f"finetuning.beside.{name}: {error}") from error
         self.config, self.name, self.weight = config, name, weight
         self.train, self.held_out = (read_examples(data, split) for split in ("train", "validation"))
         self.labels = read_labels(data)
@@ -150,4 +153,6 @@ def _check_context_length(context_length: int, network: PreTrainedModel) -> None
     padded = math.ceil(context_length / PAD_MULTIPLE) * PAD_MULTIPLE
     if limit is not None and padded > limit:
         largest = limit // PAD_MULTIPLE * PAD_MULTIPLE
-        raise ValueError(f"context_length {context_length} exceeds the model's {limit} positions; set it to {largest}")
+        raise ValueError(
+            f"finetuning.context_length {context_length} exceeds the model's {limit} positions; set it to {largest}"
+        )

@@ -95,5 +95,5 @@ def test_what_is_learned_beside_is_looked_at_too(files: Path) -> None:
     topics = {"head": "sequence_classification", "data": {"kind": "csv", "path": "nowhere.csv"}}
     data = {"kind": "csv", "path": "labels.csv"}
     config = PipelineConfig.model_validate({"finetuning": {"base": "base", "data": data, "beside": {"topics": topics}}})
-    with pytest.raises(ValueError, match=r"nowhere\.csv"):
+    with pytest.raises(ValueError, match=r"finetuning\.beside\.topics\.data: .*nowhere\.csv"):
         check_inputs(config, "finetune")

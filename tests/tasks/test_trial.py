@@ -131,6 +131,15 @@ def test_trials_and_their_ranks_share_cores_and_gpus(
     assert [each.result["threads"] for each in result.trials] == [[2, 2]] * 2
 
 
+def test_a_trial_that_is_alone_has_all_cores(
+    sweep_of: Callable[..., tuple[SweepResult, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.trial.num_cores", lambda: 8)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    result, _, _ = sweep_of("tell_where", trials=1, parallel=2)
+    assert [each.result["threads"] for each in result.trials] == [[8, 8]]
+
+
 def test_trial_is_never_cached() -> None:
     from prefect.cache_policies import NO_CACHE
 
