@@ -57,12 +57,17 @@ def refuse(**rest: Any) -> dict[str, Any]:
 
 def tell_where(config: FinetuningConfig, workdir: Path, report: Report, **rest: Any) -> dict[str, Any]:
     """Wait until two trials are at work, and tell what this one computes with."""
-    import torch
-
     (workdir / "here").touch()
     deadline = time.monotonic() + 60
     while len(list(workdir.parent.glob("trial-*/here"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
+    return tell_where_alone(config, report)
+
+
+def tell_where_alone(config: FinetuningConfig, report: Report, **rest: Any) -> dict[str, Any]:
+    """Tell what this trial computes with."""
+    import torch
+
     report(10, {"validation/macro_f1": 0.5})
     threads = [config.compute.threads, torch.get_num_threads()]
     return {"stopped": False, "gpus": os.environ["CUDA_VISIBLE_DEVICES"], "threads": threads}

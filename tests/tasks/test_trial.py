@@ -136,7 +136,7 @@ def test_a_trial_that_is_alone_has_all_cores(
 ) -> None:
     monkeypatch.setattr("tasks.trial.num_cores", lambda: 8)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    result, _, _ = sweep_of("tell_where", trials=1, parallel=2)
+    result, _, _ = sweep_of("tell_where_alone", trials=1, parallel=2)
     assert [each.result["threads"] for each in result.trials] == [[8, 8]]
 
 

@@ -73,13 +73,16 @@ def sweep_of(
     return run
 
 
-def processes_of_trials() -> dict[Path, set[psutil.Process]]:
-    """Return the processes that write into the log of each trial, by its directory."""
+def processes_of_trials(folder: Path) -> dict[Path, set[psutil.Process]]:
+    """Return the processes that write into the log of each trial under a folder, by its directory.
+
+    Other tests have trials at the same time.
+    """
     found: dict[Path, set[psutil.Process]] = defaultdict(set)
     for each in psutil.process_iter():
         with suppress(OSError):  # it ended meanwhile, or is another user's
             log = Path(os.readlink(f"/proc/{each.pid}/fd/1"))
-            if log.match("trial-*/log.txt"):
+            if log.match("trial-*/log.txt") and log.is_relative_to(folder):
                 found[log.parent].add(each)
     return found
 
@@ -103,11 +106,11 @@ def beside(look: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
-def test_ranks_of_a_trial_have_one_set_of_values_and_one_end(sweep_of):
+def test_ranks_of_a_trial_have_one_set_of_values_and_one_end(sweep_of, tmp_path):
     most: dict[str, int] = {}
 
     def count() -> None:
-        for trial, processes in processes_of_trials().items():
+        for trial, processes in processes_of_trials(tmp_path).items():
             most[trial.name] = max(most.get(trial.name, 0), len(processes))
 
     with beside(count):
@@ -125,7 +128,7 @@ def test_ranks_of_a_trial_have_one_set_of_values_and_one_end(sweep_of):
         assert tracking.metric_history(trial.run_id, "validation/loss") == list(trial.steps)
     assert len(most) == 2
     assert min(most.values()) >= 3, "a trial, its fork server, and its rank 1"
-    assert not processes_of_trials()
+    assert not processes_of_trials(tmp_path)
 
 
 def rank_of(process: psutil.Process) -> int | None:
@@ -141,7 +144,7 @@ def test_a_trial_that_loses_a_rank_goes_on_and_ends_with_the_same_bits(sweep_of,
     killed: list[int] = []
 
     def kill() -> None:
-        for trial, processes in processes_of_trials().items():
+        for trial, processes in processes_of_trials(tmp_path).items():
             if list(trial.glob("checkpoints/step-*")) and not killed:
                 for each in processes:
                     if rank_of(each) == victim:
@@ -162,4 +165,4 @@ def test_a_trial_that_loses_a_rank_goes_on_and_ends_with_the_same_bits(sweep_of,
         for name, found in (("whole", whole), ("cut", cut))
     )
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert not processes_of_trials()
+    assert not processes_of_trials(tmp_path)
