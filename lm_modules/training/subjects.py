@@ -24,7 +24,7 @@ from lm_modules.training.finetuning_evaluations import Validation
 
 logger = logging.getLogger(__name__)
 
-MANY = 0.1
+MANY = 0.5
 """Part of the training examples from which on it is a warning that they are too long."""
 
 
@@ -97,7 +97,7 @@ class Subject:
         lost = self.num_cut + self.num_without
         told, place = ("", "head") if self.name is None else (f" of {self.name}", f"beside.{self.name}.head")
         if lost:
-            # a long text or two in a hundred are no reason to shorten the batches of all
+            # the figures tell the number; that some texts are long is no reason to make the batches of all longer
             level = logging.WARNING if lost > MANY * len(self.train) else logging.INFO
             logger.log(
                 level,
