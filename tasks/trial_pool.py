@@ -243,6 +243,8 @@ def work(
                     if is_new:  # what lies there is of another study that had this name
                         shutil.rmtree(trial.directory, ignore_errors=True)
                     result = Finetuning(alone, base.local(), data.local(), experiment, parent).run(trial)
+                    if not _is_wanted(trial, attempt):
+                        raise Cancelled
                     _hand_over(trial, result)
             except ValueError as error:
                 trial.note(mistake=str(error))
@@ -257,6 +259,11 @@ def _require_a_lasting_home() -> None:
             f"the worker on {socket.gethostname()} has no home that lasts; set ROOTSTOCK_HOME to a folder there, by "
             "its whole path, before `prefect worker start`"
         )
+
+
+def _is_wanted(trial: Trial, attempt: str) -> bool:
+    """Whether the sweep still waits for this try at a trial."""
+    return trial.heard().get(ATTEMPT) == attempt and trial.is_open()
 
 
 def _hand_over(trial: Trial, result: dict[str, Any]) -> None:
@@ -277,7 +284,7 @@ def _heartbeat(trial: Trial, attempt: str) -> Iterator[None]:
     def beat() -> None:
         for number in itertools.count():
             try:
-                if trial.heard().get(ATTEMPT) != attempt or not trial.is_open():
+                if not _is_wanted(trial, attempt):
                     trial.cancelled.set()
                     return
                 trial.note(**{ALIVE: f"{attempt} {number}"})
