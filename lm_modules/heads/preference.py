@@ -87,6 +87,10 @@ class Preference(Head):
         """Return all that the prompt says."""
         return "\n".join(said_by(fields["prompt"], "system", "user", "assistant"))
 
+    def texts(self, fields: Fields) -> tuple[str, ...]:
+        """Return the prompt: where no splits are given, all pairs of it go to one."""
+        return (self.text(fields),)
+
     def reference(self, fields: Fields) -> list[str]:
         """Return the chosen answer, and the other."""
         return [fields["chosen"], fields["rejected"]]

@@ -214,3 +214,8 @@ def test_only_the_last_answer_counts(base):
     learned = [token for token in found.target.chosen[1] if token != -100]
     assert tokenizer.decode(learned) == "4<|im_end|>"
     assert len(found) == len(found.target.chosen[0]) + len(found.target.rejected[0])
+
+
+def test_all_pairs_of_a_prompt_go_to_one_split():
+    pairs = [Preference().checked({"prompt": "Hi", "chosen": "a", "rejected": each}) for each in ("b", "c", "d")]
+    assert len({Preference().texts(each) for each in pairs}) == 1
