@@ -27,6 +27,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.progress import Report
 from tasks.child_process import Job, main
 from tasks.home import home
@@ -267,5 +268,7 @@ def _unwrapped(outcome: dict[str, Any] | None, process: BaseProcess, name: str) 
     error = outcome["error"]
     failure = ChildFailed(name, error)
     if error["user_mistake"]:
-        raise ValueError(error["message"]) from failure
+        # values that a search tries may be too large for this machine; all other mistakes are the same for every trial
+        mistake = TooLarge if failure.type_name == TooLarge.__name__ else ValueError
+        raise mistake(error["message"]) from failure
     raise failure

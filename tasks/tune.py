@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from configs.base import Config
 from configs.tuning import TuningConfig
+from lm_modules.hardware.memory import TooLarge
 from tasks.home import optuna_storage, without_credentials
 from tasks.locks import file_lock
 from tasks.sweep_result import SweepResult, tidy
@@ -102,7 +103,7 @@ def sweep(
         tidy(study.result(), directory)
         result = study.result()
         if result.best is None:
-            raise SweepFailed(f"no trial of {study_name} was completed; give it more trials or minutes")
+            raise SweepFailed(f"no trial of {study_name} was completed; give it more trials, minutes or device_seconds")
         return result.model_copy(update={"importances": study.importances()})
 
 
@@ -195,11 +196,20 @@ class _Sweep:
             raise RuntimeError(f"{metric} was never a finite number; the training diverged")
         return max(finite) if self._tuning.direction == "maximize" else min(finite)
 
+    def _is_mistake(self, cause: Exception) -> bool:
+        """Whether all trials would fail of it.
+
+        What only some values are too large for, and what is said once after a trial has ended well, is of the values.
+        """
+        if not isinstance(cause, ValueError) or (isinstance(cause, TooLarge) and self._study.is_open):
+            return False
+        return not self._num_ended_well or str(cause) in map(str, self._failures)
+
     def _fail(self, trial: Trial, cause: Exception) -> None:
         trial.note(error=without_credentials(f"{type(cause).__name__}: {cause}")[:2000])
         self._study.tell(trial, "failed")
-        if isinstance(cause, ValueError) and (not self._num_ended_well or str(cause) in map(str, self._failures)):
-            raise cause  # once a trial has ended well, and unless it is said twice, it is of this one's values
+        if self._is_mistake(cause):
+            raise cause
         logger.warning("trial %d failed: %s", trial.number, cause)
         self._failures.append(cause)
         if self._study.num_finished() == 0 and len(self._failures) >= min(HOPELESS_FAILURES, self._budget):

@@ -19,6 +19,10 @@ TRIM_THRESHOLD, MMAP_MAX = -1, -4
 NEVER, AS_IT_WAS = {TRIM_THRESHOLD: -1, MMAP_MAX: 0}, {TRIM_THRESHOLD: 128 * 1024, MMAP_MAX: 65536}
 
 
+class TooLarge(ValueError):  # noqa: N818 (says what happened)
+    """A single row does not fit into memory, or the optimizer does not."""
+
+
 @contextmanager
 def kept_memory() -> Iterator[None]:
     """Keep in this block what is freed, for all threads of the process; afterwards it goes back to the system.

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from configs.finetuning import FinetuningOptimizationConfig
 from lm_modules.data.batches import derived_seed
 from lm_modules.data.length_grouping import LengthGroupedBatches
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.heads import Encoded, Head
 from lm_modules.training.finetuning_state import trainable
-from lm_modules.training.gradient_sum import TooLarge, is_out_of_memory
+from lm_modules.training.gradient_sum import is_out_of_memory
 from lm_modules.training.optimizers import bring_state_to_weights
 from lm_modules.training.ranks import Ranks
 from lm_modules.training.schedules import warmup_stable_decay

@@ -11,6 +11,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.model.parametrization import Scaling
 from lm_modules.objectives import Batch, Objective
 from lm_modules.training.ranks import Ranks
@@ -19,10 +20,6 @@ logger = logging.getLogger(__name__)
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """How the libraries that have no exception of their own for it say that memory has ended."""
-
-
-class TooLarge(ValueError):  # noqa: N818 (says what happened)
-    """A single row does not fit into memory, or the optimizer does not."""
 
 
 class GradientSum:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.progress import NOTICE
 
 
@@ -28,6 +29,10 @@ def count(steps: int, report: Callable[[int, dict[str, float]], bool]) -> list[b
 
 def refuse() -> None:
     raise ValueError("width 0 is below 1; raise it")
+
+
+def outgrow() -> None:
+    raise TooLarge("a single row")
 
 
 def stumble() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.progress import NOTICE
 from tasks.home import home
 from tasks.processes import Cancelled, ChildDied, ChildFailed, run_isolated
@@ -73,6 +74,11 @@ def test_users_mistake_comes_back_as_value_error_with_its_message() -> None:
         run_isolated("quick_work:refuse", {}, name="refuse")
     assert isinstance(caught.value.__cause__, ChildFailed)
     assert "in refuse" in caught.value.__cause__.traceback_text
+
+
+def test_what_is_too_large_comes_back_as_such() -> None:
+    with pytest.raises(TooLarge, match=r"^a single row$"):
+        run_isolated("quick_work:outgrow", {}, name="outgrow")
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,13 @@ from configs.tuning import fixed, search_space
 from lm_modules.data.labelled_data import collect
 from lm_modules.data.labelled_examples import fingerprint, read_examples
 from lm_modules.evaluation.predictions import predict_with_directory
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.heads.token_classification import TokenClassification
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training import trainer
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_module import FineTuning, parameter_groups
-from lm_modules.training.gradient_sum import TooLarge
 from lm_modules.training.reporting import keep_going
 from lm_modules.training.shared_backbone import SharedBackbone, depths_of
 from lm_modules.training.subjects import Subject

@@ -13,11 +13,11 @@ from torch.nn.functional import cross_entropy
 from configs.finetuning import FinetuningConfig, FinetuningOptimizationConfig
 from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_labels
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_module import FineTuning
-from lm_modules.training.gradient_sum import TooLarge
 from lm_modules.training.reporting import keep_going
 from lm_modules.training.subjects import class_weights
 

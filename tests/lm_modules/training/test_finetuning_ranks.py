@@ -24,12 +24,12 @@ from tiny_models import save_bert, save_labelled, save_llama, save_t5
 from configs.component import members
 from configs.finetuning import FinetuningConfig
 from lm_modules.data.labelled_data import collect
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.training import finetuning_evaluations
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_module import FineTuning
 from lm_modules.training.followers import FollowerDied
-from lm_modules.training.gradient_sum import TooLarge
 from lm_modules.training.ranks import Ranks
 from lm_modules.training.reporting import keep_going
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_pretraining import tiny_config
 
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.objectives.causal_lm import CausalLm
 from lm_modules.training import checkpoints
-from lm_modules.training.gradient_sum import TooLarge
 from lm_modules.training.pretraining import Interrupted, pretrain
 
 
