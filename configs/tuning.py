@@ -122,11 +122,11 @@ class TuningConfig(Config):
     """Trials, the first among them, before the sampler learns from results; the others' values are drawn at random."""
     pruner: Literal["median", "hyperband", "none"] = "median"
     """How a trial that falls behind is stopped early."""
-    warmup_trials: int = Field(default=3, ge=0)
+    warmup_trials: int = Field(default=2, ge=0)
     """Trials that run to their end before the median pruner compares."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Steps of a trial before the median pruner compares it: what it reports before may say more of how the learning
-    rate rises than of the trial."""
+    warmup_evaluations: int = Field(default=1, ge=0)
+    """Evaluations of a trial that the median pruner lets pass: what is seen so early may say more of how the learning
+    rate rises than of the trial. After equally many evaluations trials have seen equally much of the data."""
     minutes: float | None = Field(default=None, gt=0)
     """No trial begins after this many minutes; null sets no limit."""
     device_seconds: float | None = Field(default=None, gt=0)

@@ -9,6 +9,7 @@ With nothing configured everything lies under `./.rootstock` (or `ROOTSTOCK_HOME
     work/<key>/               checkpoints and logs of a piece of work, found again by what is computed
     runs/<MLflow run id>/     metrics on their way to MLflow
     reports/                  report cards
+    id                        what tells this home from others
 
 `MLFLOW_TRACKING_URI`, `PREFECT_API_URL` and `ROOTSTOCK_OPTUNA_STORAGE` point at shared servers instead.
 """
@@ -17,7 +18,9 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 MLFLOW_ENVIRONMENT = {
     # nothing is sent to anyone, and nothing is said that the user did not ask for
@@ -37,6 +40,18 @@ def home() -> Path:
     path = Path(os.environ.get("ROOTSTOCK_HOME", ".rootstock")).absolute()
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def home_id() -> str:
+    """Return what tells this home directory from all others, whatever the machine that has it now is called."""
+    path = home() / "id"
+    if not path.exists():
+        mine = path.with_name(f"id-{os.getpid()}")
+        mine.write_text(uuid4().hex)
+        with suppress(FileExistsError):  # another process was first
+            os.link(mine, path)
+        mine.unlink()
+    return path.read_text()
 
 
 def tracking_uri() -> str:

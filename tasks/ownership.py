@@ -8,9 +8,14 @@ from collections.abc import Mapping
 
 import psutil
 
+from tasks.home import home_id
+
 HOST = "rootstock.host"
 PID = "rootstock.pid"
 PROCESS_STARTED = "rootstock.process_started"
+HOME = "rootstock.home"
+FLOW_RUN = "prefect_flow_run_id"
+"""The Prefect flow run in which a worker does a trial."""
 
 CLOCK_ERROR_SECONDS = 2.0
 """Start times are counted from the boot, whose own time moves when the clock is set."""
@@ -19,7 +24,8 @@ CLOCK_ERROR_SECONDS = 2.0
 def owner_tags() -> dict[str, str]:
     """Return the tags of this process. The start time tells it from a later process with the same number."""
     started = psutil.Process().create_time()
-    return {HOST: socket.gethostname(), PID: str(os.getpid()), PROCESS_STARTED: f"{started:.2f}"}
+    process = {PID: str(os.getpid()), PROCESS_STARTED: f"{started:.2f}"}
+    return {HOST: socket.gethostname(), HOME: home_id(), **process}
 
 
 def is_here(tags: Mapping[str, str]) -> bool:

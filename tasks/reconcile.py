@@ -3,8 +3,8 @@
 - MLflow runs that are RUNNING without a living owner become FAILED, tagged `rootstock.interrupted`. The same work,
   started again, continues in them.
 - Metrics that wait on this disk are sent.
-- Prefect flow runs that such an MLflow run names and that are still Running become Crashed: a machine that lost its
-  power cannot tell Prefect, and Prefect then waits for ever.
+- Prefect flow runs that such an MLflow run names and that are still Running become Crashed, with their task runs: a
+  machine that lost its power cannot tell Prefect, and Prefect then waits for ever.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def _crash_flow_runs(dead: list[dict[str, Any]]) -> int:
 
 def _crash(flow_run_id: str, opened: float) -> bool:
     from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
     from prefect.exceptions import ObjectNotFound
     from prefect.states import Crashed
 
@@ -83,5 +84,10 @@ def _crash(flow_run_id: str, opened: float) -> bool:
         # A retry of the same flow run became Running after the dead process had opened its MLflow run: it lives.
         if state is None or not state.is_running() or state.timestamp.timestamp() > opened:
             return False
-        client.set_flow_run_state(UUID(flow_run_id), Crashed(message="its process ended without a word"), force=True)
+        crashed: Any = Crashed(message="its process ended without a word")
+        client.set_flow_run_state(UUID(flow_run_id), crashed, force=True)
+        within = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(flow_run_id)]))
+        for each in client.read_task_runs(flow_run_filter=within):
+            if each.state is not None and not each.state.is_final():
+                client.set_task_run_state(each.id, crashed, force=True)
     return True

@@ -26,7 +26,8 @@ def sampler(tuning: TuningConfig, seed: int) -> samplers.BaseSampler:
 def pruner(tuning: TuningConfig) -> pruners.BasePruner:
     """Return what stops a trial early."""
     if tuning.pruner == "median":
-        return pruners.MedianPruner(tuning.warmup_trials, n_warmup_steps=tuning.warmup_steps)
+        # what Optuna calls a step is the number of an evaluation, from 1 on; from its `n_warmup_steps` on it compares
+        return pruners.MedianPruner(tuning.warmup_trials, n_warmup_steps=tuning.warmup_evaluations + 1)
     return pruners.HyperbandPruner() if tuning.pruner == "hyperband" else pruners.NopPruner()
 
 

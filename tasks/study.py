@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from configs.base import Config
 from configs.tuning import TuningConfig, search_space
 from lm_modules.progress import NOTICE
 from tasks import ownership, search
+from tasks.home import home_id
 from tasks.sweep_result import State, SweepResult, TrialRecord
 
 logger = logging.getLogger(__name__)
@@ -45,6 +45,8 @@ FEWEST_FOR_IMPORTANCES = 4
 """Complete trials below which the importances would be noise."""
 
 
+STEPS = "steps"
+"""Attribute of a trial: after which steps it reported."""
 ENERGY = "energy/kilowatt_hours"
 """Under which name a training tells what it took so far."""
 
@@ -55,7 +57,7 @@ class Trial:
     def __init__(self, trial: optuna.Trial, study: Study, cancelled: threading.Event) -> None:
         self._trial = trial
         self._metric = str(study.tuning.metric)
-        self._reported: set[int] = set()
+        self._steps: list[int] = trial.user_attrs.get(STEPS, [])
         self._began, self._devices = time.monotonic(), study.devices
         self.study_name = study.name
         self.number: int = trial.number
@@ -86,9 +88,8 @@ class Trial:
         value = figures.get(self._metric)
         if value is None:
             return self.pruned
-        if step not in self._reported:  # a trial that is tried again repeats what came after its checkpoint
-            self._reported.add(step)
-            self._trial.report(value, step)
+        if step not in self._steps:  # a trial that is tried again repeats what came after its checkpoint
+            self._file(step, value)
             self.note(seconds=time.monotonic() - self._began, devices=self._devices, kilowatt_hours=figures.get(ENERGY))
         self.last_step = step
         # a repeat is measured against the mean of others, and for that it must come to its end
@@ -98,8 +99,13 @@ class Trial:
     def recall(self, steps: dict[int, float]) -> None:
         """Take over what the trial reported that this one continues."""
         for step, value in steps.items():
-            self._reported.add(step)
-            self._trial.report(value, step)
+            self._file(step, value)
+
+    def _file(self, step: int, value: float) -> None:
+        """Tell Optuna a figure by its number: by steps, trials with batches of other sizes could not be compared."""
+        self._steps.append(step)
+        self.note(**{STEPS: self._steps})
+        self._trial.report(value, len(self._steps))
 
     def heard(self, number: int | None = None) -> dict[str, Any]:
         """Return the attributes of this trial, or of another, as the study has them now, whoever filed them."""
@@ -126,6 +132,14 @@ def best_of_kin(storage: BaseStorage, kin: str, study: optuna.Study) -> list[dic
             sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
             found.append(dict(max(complete, key=lambda each: sign * (each.value or 0.0)).params))
     return found[:MOST_KIN]
+
+
+def _steps(trial: FrozenTrial) -> dict[int, float]:
+    """Return what a trial reported: step -> figure."""
+    figures = trial.intermediate_values
+    return {
+        step: figures[number] for number, step in enumerate(trial.user_attrs.get(STEPS, ()), 1) if number in figures
+    }
 
 
 def _seconds(trial: FrozenTrial) -> float | None:
@@ -161,6 +175,8 @@ class Study:
         self.tuning, self.name, self.directory, self.seed = tuning, name, directory, seed
         self.training_seed = seed
         self._space = search_space(config)
+        self._left: list[int] = []
+        """Trials that an earlier sweep had given to workers."""
         self.devices: int = getattr(getattr(config, "compute", None), "devices", 1)
         self._study = optuna.create_study(
             study_name=name,
@@ -195,7 +211,11 @@ class Study:
         return bool(self._space)
 
     def ask(self, cancelled: threading.Event) -> Trial:
-        """Return the next trial: one that was cut off, or new values."""
+        """Return the next trial: one that a worker was left with, one that was cut off, or new values."""
+        if self._left:
+            trial = self.join(self._left.pop(0), cancelled)
+            trial.note(**ownership.owner_tags())
+            return trial
         asked = self._study.ask()
         search.draw(asked, self._space)
         trial = Trial(asked, self, cancelled)
@@ -204,10 +224,10 @@ class Study:
             trial.recall(self.steps(trial.retry_of))
         return trial
 
-    def join(self, number: int) -> Trial:
-        """Return a trial that another process has asked for, to report what this one does for it."""
+    def join(self, number: int, cancelled: threading.Event) -> Trial:
+        """Return a trial that another process has asked for."""
         asked = optuna.trial.Trial(self._study, self._study.trials[number]._trial_id)
-        return Trial(asked, self, threading.Event())
+        return Trial(asked, self, cancelled)
 
     def tell(self, trial: Trial, state: State, value: float | None = None) -> None:
         """File how a trial ended: complete with its value, pruned or failed."""
@@ -215,7 +235,7 @@ class Study:
 
     def steps(self, number: int) -> dict[int, float]:
         """Return what a trial reported: step -> figure."""
-        return self._study.trials[number].intermediate_values
+        return _steps(self._study.trials[number])
 
     def num_finished(self) -> int:
         """Return how many trials are complete or pruned, repeats not counted."""
@@ -236,16 +256,21 @@ class Study:
                     self._study.enqueue_trial(params, user_attrs={"repeat_of": trial.first, "seed": seed})
 
     def num_waiting(self, *, repeats_too: bool = True) -> int:
-        """Return how many trials are lined up."""
-        waiting = [each for each in self._study.trials if each.state == TrialState.WAITING]
+        """Return how many trials are lined up, or are to be followed again."""
+        trials = self._study.trials
+        waiting = [each for each in trials if each.state == TrialState.WAITING or each.number in self._left]
         return sum(repeats_too or "repeat_of" not in each.user_attrs for each in waiting)
 
     def adopt_orphans(self) -> None:
-        """Line up again, with the same values, the trials whose process is gone."""
+        """Line up again, with the same values, the trials whose process is gone; follow those that workers have."""
         trials = self._study.trials
         continued = {each.user_attrs.get("retry_of") for each in trials}
         for each in trials:
-            if each.state != TrialState.RUNNING or self._lives_elsewhere(each.user_attrs):
+            if each.state != TrialState.RUNNING or self._is_at_work(each.user_attrs):
+                continue
+            if self.tuning.work_pool and ownership.FLOW_RUN in each.user_attrs:
+                self._left.append(each.number)
+                logger.log(NOTICE, "trial %d was left to a worker; it is followed again", each.number)
                 continue
             attempts = each.user_attrs.get("attempts", 1)
             again = attempts < MOST_ATTEMPTS and each.number not in continued
@@ -277,9 +302,9 @@ class Study:
         self._study.enqueue_trial(params, user_attrs=again | kept)
 
     @staticmethod
-    def _lives_elsewhere(attributes: dict[str, Any]) -> bool:
-        """Whether the trial may run on another machine; on this one the lock of the sweep says that it does not."""
-        return attributes.get(ownership.HOST, socket.gethostname()) != socket.gethostname()
+    def _is_at_work(attributes: dict[str, Any]) -> bool:
+        """Whether another sweep may have the trial; for those of this home its lock says that none has."""
+        return attributes.get(ownership.HOME) != home_id() and ownership.may_live(attributes)
 
     def decoded(self, params: dict[str, Any]) -> dict[str, Any]:
         """Return Optuna's parameters as values of the config."""
@@ -298,7 +323,7 @@ class Study:
 
     def _record(self, trial: FrozenTrial, continued: bool) -> TrialRecord:
         attributes = trial.user_attrs
-        steps = trial.intermediate_values
+        steps = _steps(trial)
         result = json.loads(attributes.get("result", "{}"))
         return TrialRecord(
             number=trial.number,

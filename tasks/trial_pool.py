@@ -35,8 +35,9 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from configs.finetuning import FinetuningConfig
+from lm_modules.hardware.memory import TooLarge
 from lm_modules.progress import NOTICE
-from tasks import filing, tracking
+from tasks import filing, ownership, tracking
 from tasks.artifacts import LabelledData, Model
 from tasks.home import home, optuna_storage
 from tasks.locks import file_lock
@@ -58,7 +59,7 @@ PATIENCE_SECONDS = 60.0
 """A trial that waits longer for a worker is spoken of."""
 MODEL = "model"
 # attributes of a trial in the study
-FLOW_RUN, ATTEMPT, ALIVE = "prefect_flow_run_id", "attempt", "alive"
+ATTEMPT, ALIVE = "attempt", "alive"
 
 
 class WorkerDied(RuntimeError):  # noqa: N818 (says what happened)
@@ -106,8 +107,6 @@ class PooledFinetuning:
         """Have a trial done, and return what its training returned, with the model fetched."""
         trial.note(prefect_task_run_id=runtime.task_run.id)
         with get_client(sync_client=True) as client:
-            if trial.retry_of is not None:  # what an earlier sweep had begun, it does not wait for
-                _call_off(client, trial.heard(trial.retry_of))
             flow_run = self._under_way(client, trial) or self._start(trial)
             state = self._followed(client, flow_run, trial)
             heard = trial.heard()
@@ -130,7 +129,7 @@ class PooledFinetuning:
 
     def _under_way(self, client: SyncPrefectClient, trial: Trial) -> UUID | None:
         """Return the flow run that an earlier try at this trial began, unless it came to nothing."""
-        known = trial.heard().get(FLOW_RUN)
+        known = trial.heard().get(ownership.FLOW_RUN)
         if known is None:
             return None
         state = client.read_flow_run(UUID(known)).state
@@ -158,7 +157,7 @@ class PooledFinetuning:
             flow_run_name=f"trial-{trial.number}",
             timeout=0,
         )
-        trial.note(**{FLOW_RUN: str(started.id)})
+        trial.note(**{ownership.FLOW_RUN: str(started.id)})
         return started.id
 
     def _followed(self, client: SyncPrefectClient, flow_run: UUID, trial: Trial) -> Any:
@@ -198,7 +197,7 @@ class PooledFinetuning:
 def _call_off(client: SyncPrefectClient, heard: dict[str, Any]) -> None:
     """Have a flow run cancelled, if there is one that has not ended."""
     with suppress(httpx.HTTPError, ObjectNotFound):
-        known = heard.get(FLOW_RUN)
+        known = heard.get(ownership.FLOW_RUN)
         state = client.read_flow_run(UUID(known)).state if known else None
         if state is not None and not state.is_final():
             client.set_flow_run_state(UUID(known), states.Cancelling(message="its sweep was called off"))
@@ -231,7 +230,7 @@ def work(
     # it has this machine to itself, as far as the sweep knows
     alone = config.model_copy(update={"tuning": config.tuning.model_copy(update={"parallel": 1})})
     with open_storage(optuna_storage()) as storage:
-        trial = Study(config, config.tuning, storage, study, directory, seed).join(number)
+        trial = Study(config, config.tuning, storage, study, directory, seed).join(number, threading.Event())
         # an attempt that the sweep has given up may still be at work here: it ends when it notices
         with _heartbeat(trial, attempt):
             try:
@@ -246,6 +245,8 @@ def work(
                     if not _is_wanted(trial, attempt):
                         raise Cancelled
                     _hand_over(trial, result)
+            except TooLarge:
+                raise  # for this machine
             except ValueError as error:
                 trial.note(mistake=str(error))
                 raise
@@ -253,9 +254,9 @@ def work(
 
 
 def _require_a_lasting_home() -> None:
-    """Raise a ValueError where the home would be a folder that Prefect makes for one flow run, and removes."""
+    """Raise an error, which no other worker need have, where Prefect makes the home for one flow run and removes it."""
     if not Path(os.environ.get("ROOTSTOCK_HOME", "")).is_absolute():
-        raise ValueError(
+        raise RuntimeError(
             f"the worker on {socket.gethostname()} has no home that lasts; set ROOTSTOCK_HOME to a folder there, by "
             "its whole path, before `prefect worker start`"
         )

@@ -6,10 +6,12 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -129,6 +131,10 @@ def test_three_kills_of_trials_and_one_of_the_sweep_lose_nothing(folder):
     assert len(runs) == len({each.first for each in found.sweep.trials if each.run_id})
     assert {each["status"] for each in runs.values()} <= {"FINISHED", "FAILED"}
     assert not [each for each in tracking.search_runs("", "sweep") if each["status"] == "RUNNING"]
+
+    with closing(sqlite3.connect(folder / "home" / "prefect" / "prefect.db")) as database:
+        shown = database.execute("SELECT state_type FROM flow_run UNION SELECT state_type FROM task_run").fetchall()
+    assert {state for (state,) in shown} <= {"COMPLETED", "FAILED", "CRASHED"}
 
     best = found.sweep.best
     assert best is not None

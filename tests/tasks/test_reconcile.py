@@ -78,19 +78,26 @@ def test_metrics_of_a_run_in_another_store_stay_on_disk(tmp_path, monkeypatch: p
 
 @pytest.mark.slow
 def test_the_flow_run_of_a_dead_process_becomes_crashed(prefect_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prefect import flow
+    from prefect import flow, task
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
-    from prefect.states import Running
+    from prefect.states import Completed, Running
 
     @flow
     def training() -> None: ...
+
+    @task
+    def trial() -> None: ...
 
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     with get_client(sync_client=True) as client:
         lost, retried = (client.create_flow_run(training).id for _ in range(2))
         for each in (lost, retried):
             client.set_flow_run_state(each, Running())
+        at_work, done = (
+            client.create_task_run(trial, lost, dynamic_key=str(number), state=state).id
+            for number, state in enumerate((Running(), Completed()))
+        )
         _killed("lost", f'{{"prefect.flow_run_id": "{lost}", "prefect.root_flow_run_id": "{UUID(int=0)}"}}')
         _killed("retried", f'{{"prefect.flow_run_id": "{retried}"}}')
         client.set_flow_run_state(retried, Running(), force=True)  # a later attempt, which lives
@@ -98,3 +105,4 @@ def test_the_flow_run_of_a_dead_process_becomes_crashed(prefect_server: None, mo
         assert reconcile()["flow_runs_crashed"] == 1
         assert client.read_flow_run(lost).state_name == "Crashed"
         assert client.read_flow_run(retried).state_name == "Running"
+        assert [client.read_task_run(each).state_name for each in (at_work, done)] == ["Crashed", "Completed"]

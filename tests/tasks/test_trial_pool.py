@@ -138,6 +138,40 @@ def test_a_killed_worker_costs_its_time_and_a_cancelled_trial_itself(client, wor
     assert client.read_flow_run(done[0]).state.is_crashed()
 
 
+def test_what_workers_do_while_the_sweep_is_dead_is_taken_by_the_next(client, worker, tmp_path):
+    from flows.finetuning import finetuning
+
+    config = settings(tmp_path, 4, trials=2)
+    (tmp_path / "sweep.json").write_text(config.model_dump_json())
+    before = {each.id for each in client.read_flow_runs()}
+    sweep = subprocess.Popen(
+        [sys.executable, "-c", SWEEP, str(tmp_path / "sweep.json")],
+        env=os.environ | {"PREFECT_API_URL": str(client.api_url), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    while len(at_work := [each.id for each in client.read_flow_runs() if of_pool(each)]) < 2:
+        assert sweep.poll() is None
+        time.sleep(0.2)
+    for each in [*psutil.Process(sweep.pid).children(recursive=True), psutil.Process(sweep.pid)]:
+        each.kill()
+    sweep.wait()
+    while not client.read_flow_run(at_work[0]).state.is_final():
+        time.sleep(0.2)
+    tuned = finetuning(config)
+    assert [each.state for each in tuned.sweep.trials] == ["complete"] * 2
+    flow_runs = [each for each in client.read_flow_runs() if each.work_pool_name == POOL and each.id not in before]
+    assert {(each.id, each.state.name) for each in flow_runs} == {(each, "Completed") for each in at_work}
+    assert tuned.model.exists()
+
+
+SWEEP = """
+import pathlib, sys
+from configs.pipeline import PipelineConfig
+from flows.finetuning import finetuning
+
+finetuning(PipelineConfig.model_validate_json(pathlib.Path(sys.argv[1]).read_text()))
+"""
+
+
 def flow_run_process(worker: int, flow_run: str) -> psutil.Process | None:
     for each in psutil.Process(worker).children(recursive=True):
         try:
@@ -162,6 +196,7 @@ def test_a_worker_that_falls_silent_is_given_up_and_gives_up_when_it_wakes(clien
 
     monkeypatch.setattr(trial_pool, "SILENCE_SECONDS", 45.0)
     slept = threading.Event()
+    before = {each.id for each in client.read_flow_runs()}
 
     def sleep() -> None:
         while not (at_work := [each for each in client.read_flow_runs() if of_pool(each) and is_heard_of()]):
@@ -171,7 +206,7 @@ def test_a_worker_that_falls_silent_is_given_up_and_gives_up_when_it_wakes(clien
         processes = [process, *process.children(recursive=True)]
         for each in processes:
             each.suspend()
-        while len([each for each in client.read_flow_runs() if each.work_pool_name == POOL]) < 2:
+        while len([each for each in client.read_flow_runs() if each.id not in before and each.work_pool_name]) < 2:
             time.sleep(0.2)  # one that wakes before the trial is begun again may still hand over what it did
         for each in processes:
             each.resume()
@@ -181,8 +216,8 @@ def test_a_worker_that_falls_silent_is_given_up_and_gives_up_when_it_wakes(clien
     tuned = finetuning(settings(tmp_path, 2, trials=1))
     assert slept.is_set()
     assert [each.state for each in tuned.sweep.trials] == ["complete"]
-    states = {each.state.name for each in client.read_flow_runs() if each.work_pool_name == POOL}
-    assert {"Crashed", "Completed"} <= states
+    flow_runs = [each for each in client.read_flow_runs() if each.id not in before and each.work_pool_name == POOL]
+    assert sorted(each.state.name for each in flow_runs) == ["Completed", "Crashed"]
 
 
 def of_pool(flow_run: Any) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import Choice, Range, TuningConfig, fixed
+from lm_modules.hardware.memory import TooLarge
 from tasks.artifacts import LabelledData, Model
 from tasks.study import Trial
 from tasks.tune import SweepFailed
@@ -131,10 +132,25 @@ def test_trials_that_fall_behind_are_pruned_and_count(
 
 
 def test_no_trial_is_pruned_before_its_warmup(tmp_path: Path) -> None:
-    result = search(tmp_path, pruner="median", sampler="random", trials=14, warmup_trials=2, warmup_steps=3, parallel=1)
+    result = search(
+        tmp_path, pruner="median", sampler="random", trials=14, warmup_trials=2, warmup_evaluations=2, parallel=1
+    )
     pruned = [each for each in result.trials if each.state == "pruned"]
     assert pruned
     assert min(each.steps[-1][0] for each in pruned) == 3
+
+
+def test_trials_whose_steps_differ_in_size_are_compared_after_equally_many_evaluations(tmp_path: Path) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        size = 7 if trial.number % 2 else 5
+        for number in range(1, 6):
+            if trial.report(number * size, {"score": -trial.number * number}):
+                break
+        return {}
+
+    result = search(tmp_path, work=work, pruner="median", trials=8, warmup_trials=2, warmup_evaluations=2, parallel=1)
+    assert [each.state for each in result.trials] == ["complete"] * 2 + ["pruned"] * 6
+    assert {each.steps[-1][0] for each in result.trials[2:]} == {3 * 5, 3 * 7}
 
 
 def test_only_so_many_run_side_by_side(tmp_path: Path) -> None:
@@ -249,6 +265,17 @@ def test_values_that_one_trial_refuses_end_that_trial_alone(tmp_path: Path) -> N
         "failed",
         "ValueError: out of memory with a single example at once",
     )
+    assert sum(each.state == "complete" for each in result.trials) == 4
+
+
+def test_values_that_are_too_large_end_their_own_trials(tmp_path: Path) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        if trial.number in (0, 1, 3):
+            raise TooLarge("out of memory with a single example at once")
+        return climb(trial)
+
+    result = search(tmp_path, work=work, parallel=1, trials=4)
+    assert [each.state for each in result.trials[:4]] == ["failed", "failed", "complete", "failed"]
     assert sum(each.state == "complete" for each in result.trials) == 4
 
 
