@@ -6,19 +6,27 @@ from its checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from prefect import State, Task, runtime, task
+import httpx
+from prefect import State, runtime, task
 from prefect.cache_policies import NO_CACHE
-from prefect.states import Completed
+from prefect.client.orchestration import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelled, Completed
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed
 from lm_modules.progress import Values, numbers
-from tasks import filing, progress, tracking
+from tasks import filing, processes, progress, tracking
 from tasks.caching import is_no_mistake
 from tasks.gpus import gpus_for
 from tasks.processes import num_cores, run_isolated
@@ -30,6 +38,8 @@ if TYPE_CHECKING:
 
 FINETUNE = "lm_modules.training.finetuning:finetune"
 """By name: importing it here would import PyTorch into the flow."""
+PREFECT_SECONDS = 2.0
+"""How often Prefect is asked whether a trial was cancelled."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class Finetuning:
             MetricSpool(run.id) as spool,
             progress.bar(f"trial {trial.number}") as bar,
             gpus_for(self.config.compute) as environment,
+            called_off(trial.cancelled) as cancelled,
         ):
             trial.note(mlflow_run_id=run.id)
             if runtime.task_run.id:  # on a worker there is none: there the trial is a flow run
@@ -78,22 +89,27 @@ class Finetuning:
 
             # the trials side by side share the cores, and so do the processes of each; that is not filed
             settings = settings.with_threads(max(1, num_cores() // (self._side_by_side() * settings.compute.devices)))
-            result = run_isolated(
-                FINETUNE,
-                {
-                    "config": settings,
-                    "base": self.base,
-                    "data": self.data,
-                    "workdir": trial.directory,
-                    "seed": trial.seed,
-                },
-                name=f"trial {trial.number}",
-                report=report,
-                threads=settings.compute.threads,
-                environment=environment,
-                log=trial.directory / "log.txt",
-                cancelled=trial.cancelled,
-            )
+            try:
+                result = run_isolated(
+                    FINETUNE,
+                    {
+                        "config": settings,
+                        "base": self.base,
+                        "data": self.data,
+                        "workdir": trial.directory,
+                        "seed": trial.seed,
+                    },
+                    name=f"trial {trial.number}",
+                    report=report,
+                    threads=settings.compute.threads,
+                    environment=environment,
+                    log=trial.directory / "log.txt",
+                    cancelled=cancelled,
+                )
+            except processes.Cancelled:
+                if trial.cancelled.is_set():
+                    raise
+                raise TrialCancelled("its task run was cancelled") from None
             # FINISHED either way: MLflow shows a KILLED run with the red cross of a FAILED one
             tracking.set_tags(run.id, {"optuna.state": "PRUNED" if trial.pruned else "COMPLETE"})
         return result
@@ -127,29 +143,60 @@ def _root_flow_run() -> str | None:
     return runtime.flow_run.root_flow_run_id or runtime.flow_run.id
 
 
-class TrialCancelled(Exception):  # noqa: N818 (says what happened)
+class TrialCancelled(CancelledError):  # noqa: N818 (says what happened)
     """Somebody cancelled this trial alone."""
 
 
-def worth_another_try(task: Task[..., Any], run: Any, state: State[Any]) -> bool:
-    """Whether trying again can help, and is wanted."""
-    error: Any = state.result(raise_on_failure=False)
-    return is_no_mistake(task, run, state) and not isinstance(error, TrialCancelled)
+@contextmanager
+def called_off(sweep: threading.Event) -> Iterator[threading.Event]:
+    """Give an event that is set with that of the sweep, or when the state of this task run is set to Cancelled."""
+    over, called = threading.Event(), threading.Event()
+    task_run = runtime.task_run.id
+
+    def watch() -> None:
+        asked_at = time.monotonic()
+        while not over.wait(0.2):
+            if task_run and time.monotonic() - asked_at > PREFECT_SECONDS:
+                asked_at = time.monotonic()
+                if _is_cancelled(task_run):
+                    called.set()
+            if sweep.is_set():
+                called.set()
+            if called.is_set():
+                return
+
+    thread = threading.Thread(target=watch, name="called off", daemon=True)
+    thread.start()
+    try:
+        yield called
+    finally:
+        over.set()
+        thread.join()
+
+
+def _is_cancelled(task_run: str) -> bool:
+    with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
+        state = client.read_task_run(UUID(task_run)).state
+        return state is not None and state.is_cancelled()
+    return False  # Prefect cannot be asked, or has not heard of the task run yet
 
 
 @task(
     name="trial",
     task_run_name="trial-{number}",
     retries=1,
-    retry_condition_fn=worth_another_try,
+    retry_condition_fn=is_no_mistake,
     cache_policy=NO_CACHE,
     persist_result=False,
 )
 def run_trial(number: int, trial: Trial, run: Callable[[Trial], dict[str, Any]]) -> dict[str, Any] | State[Any]:
-    """Run one trial; a pruned one shows as Pruned."""
+    """Run one trial; a pruned one shows as Pruned, one that was cancelled alone as Cancelled."""
     trial.begin()
     try:
         trial.result = run(trial)
+    except TrialCancelled as error:
+        trial.error = error
+        return Cancelled(message=str(error))
     except Exception as error:
         trial.error = error
         raise

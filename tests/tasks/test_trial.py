@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,29 @@ def test_trial_that_dies_is_tried_again_in_the_same_mlflow_run(
     assert [each["status"] for each in runs] == ["FINISHED", "FINISHED"]
     for each in runs:
         assert [step for step, _ in tracking.metric_history(each["id"], "validation/macro_f1")] == [10, 20, 30, 40]
+
+
+def test_a_task_run_that_is_cancelled_ends_its_trial_alone(
+    sweep_of: Callable[..., tuple[SweepResult, str, str]],
+) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Cancelled
+
+    def cancel() -> None:
+        with get_client(sync_client=True) as client:
+            while not (running := [each for each in client.read_task_runs() if each.name == "trial-0" and is_at(each)]):
+                time.sleep(0.2)
+            client.set_task_run_state(running[0].id, Cancelled(), force=True)
+
+    def is_at(task_run: Any) -> bool:
+        return task_run.state.is_running() and bool(tracking.runs_with_tag("prefect.task_run_id", str(task_run.id)))
+
+    threading.Thread(target=cancel, daemon=True).start()
+    result, flow_run_id, _ = sweep_of("first_waits", trials=2, parallel=1, pruner="none")
+    assert [each.state for each in result.trials] == ["failed", "complete", "complete"]
+    assert result.trials[0].error == "TrialCancelled: its task run was cancelled"
+    assert task_runs(flow_run_id)["trial-0"].state.name == "Cancelled"
+    assert tracking.run_info(str(result.trials[0].run_id))["status"] == "KILLED"
 
 
 def test_users_mistake_is_not_tried_again_and_ends_the_flow(
