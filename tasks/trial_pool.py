@@ -47,6 +47,7 @@ from tasks.tune import Future
 
 if TYPE_CHECKING:
     from tasks.study import Trial
+    from tasks.sweep_result import SweepResult
 
 logger = logging.getLogger(__name__)
 
@@ -230,7 +231,9 @@ def work(
     # it has this machine to itself, as far as the sweep knows
     alone = config.model_copy(update={"tuning": config.tuning.model_copy(update={"parallel": 1})})
     with open_storage(optuna_storage()) as storage:
-        trial = Study(config, config.tuning, storage, study, directory, seed).join(number, threading.Event())
+        found = Study(config, config.tuning, storage, study, directory, seed)
+        _clear_away(found.result(), directory)
+        trial = found.join(number, threading.Event())
         # an attempt that the sweep has given up may still be at work here: it ends when it notices
         with _heartbeat(trial, attempt):
             try:
@@ -251,6 +254,13 @@ def work(
                 trial.note(mistake=str(error))
                 raise
         return "pruned" if trial.pruned else "complete"
+
+
+def _clear_away(sweep: SweepResult, directory: Path) -> None:
+    """Remove what trials that have ended left on this machine: those that failed, were cancelled or went elsewhere."""
+    needed = {each.directory for each in sweep.trials if each.state in ("running", "waiting")}
+    for each in {each.directory for each in sweep.trials} - needed:
+        shutil.rmtree(directory / each, ignore_errors=True)
 
 
 def _require_a_lasting_home() -> None:

@@ -135,6 +135,7 @@ def test_a_killed_worker_costs_its_time_and_a_cancelled_trial_itself(client, wor
     assert states == ["complete"] * 3 + ["failed"]
     (failed,) = [each for each in tuned.sweep.trials if each.state == "failed"]
     assert "was cancelled" in str(failed.error)
+    assert not list((tmp_path / "elsewhere" / "trials").glob(f"*/{failed.directory}"))
     assert client.read_flow_run(done[0]).state.is_crashed()
 
 
