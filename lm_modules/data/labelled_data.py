@@ -1,14 +1,15 @@
 """A labelled set on disk: `train.jsonl`, `validation.jsonl`, `test.jsonl`, `labels.json`, `head.json`, and the ledger.
 
 A score on a test is worth what the test is worth: so copies across splits are dropped from the split that is seen
-earlier, and a label that training cannot know is not asked for.
+earlier. The labels to answer with are those of train. A held-out example with another one is dropped; of tags, and of
+several labels, the others are asked for all the same, and that one counts as missed.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import combinations
@@ -100,8 +101,8 @@ class _Set:
         """Write the directory, and return its report with `more` in it."""
         member, head, output, found, dropped = self.member, self.head, self.output, self.found, self.dropped
         counts = _counts_by_label(found, head)
-        labels = sorted(counts)
-        _require_enough(found, labels, dropped)
+        labels = sorted(label for label, of_split in counts.items() if of_split["train"])
+        _require_enough(found, counts, labels, dropped)
         (output / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
         (output / "head.json").write_text(head.model_dump_json() + "\n")
         for split in SPLITS:
@@ -114,7 +115,8 @@ class _Set:
             "num_examples": len(found),
             "num_labels": len(labels),
             "splits": {split: sum(each.split == split for each in found) for split in SPLITS},
-            "labels": {label: {split: counts[label][split] for split in SPLITS} for label in labels},
+            "labels": {label: {split: counts[label][split] for split in SPLITS} for label in sorted(counts)},
+            "with_unknown_labels": {split: dropped.num_with_unknown[split] for split in SPLITS if split != "train"},
             "dropped": dict(dropped.reasons.most_common()),
             "mended": dropped.num_mended,
             "left_out": member.left_out(),
@@ -139,6 +141,8 @@ class _Dropped:
         self.source, self.head, self.ledger = source, head, ledger
         self.reasons: Counter[str] = Counter()
         self.num_mended = 0
+        self.num_with_unknown: Counter[str] = Counter()
+        """By split, the examples that are kept though they ask for a label that train does not have, among others."""
 
     def drop(self, reason: str, example: Example) -> None:
         """Count and write down one example."""
@@ -194,7 +198,10 @@ class _Dropped:
         return [examples[index] for index in sorted(kept)]
 
     def unlearnable_labels(self, examples: list[Example]) -> list[Example]:
-        """Return the examples of which some label occurs in train and again; those without labels stay."""
+        """Return the examples without those whose one label occurs nowhere else, or not in train.
+
+        A sentence with tags, or an example of several labels, stays: what else it asks for can be answered.
+        """
         asked = [self.head.classes(each.fields) for each in examples]
         counts = Counter(label for labels in asked for label in set(labels))
         known = {
@@ -202,11 +209,13 @@ class _Dropped:
         }
         kept = []
         for each, labels in zip(examples, asked, strict=True):
-            if labels and all(counts[label] == 1 for label in labels):
+            is_one = labels and isinstance(self.head.reference(each.fields), str)
+            if is_one and counts[labels[0]] == 1:
                 self.drop("only example of its label", each)
-            elif labels and not known.intersection(labels):
+            elif is_one and labels[0] not in known:
                 self.drop("label that train does not have", each)
             else:
+                self.num_with_unknown[str(each.split)] += not known.issuperset(labels)
                 kept.append(each)
         return kept
 
@@ -249,16 +258,18 @@ def _require_unique_ids(examples: list[Example]) -> None:
         raise ValueError(f"{count} examples have the id {id!r}, so answers to them would be confused; rename a file")
 
 
-def _require_enough(examples: list[Example], labels: list[str], dropped: _Dropped) -> None:
+def _require_enough(
+    examples: list[Example], counts: Mapping[str, Any], labels: Sequence[str], dropped: _Dropped
+) -> None:
     reasons = ", ".join(f"{n} for: {reason}" for reason, n in dropped.reasons.most_common()) or "none"
-    if examples and labels and len(labels) < FEWEST_LABELS:
-        raise ValueError(
-            f"{len(labels)} labels are left where {FEWEST_LABELS} are needed (dropped: {reasons}); "
-            "check the label column, or add examples"
-        )
     for split in SPLITS:
         if not any(each.split == split for each in examples):
             raise ValueError(f"no example is left in {split} (dropped: {reasons}); add examples, or raise its fraction")
+    if counts and len(labels) < FEWEST_LABELS:
+        raise ValueError(
+            f"{len(labels)} labels are left in train where {FEWEST_LABELS} are needed (dropped: {reasons}); "
+            "check the label column, or add examples"
+        )
 
 
 def _shared_groups(examples: list[Example]) -> dict[str, int]:

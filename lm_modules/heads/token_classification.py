@@ -92,21 +92,24 @@ find("Rick and Morty met in Rome .")  # words and punctuation apart, as in train
         )
 
     def encode(self, fields: Fields, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[Encoded]:
-        """Return the windows; their target is the numbers of their words' tags, their places those of the words."""
+        """Return the windows; their target is the numbers of their words' tags, their places those of the words.
+
+        A tag that is none of the labels, as a test may have, has the number that the loss leaves out.
+        """
         tags = fields.get("tags")
         number_of = {label: number for number, label in enumerate(labels)}
         return [
             Encoded(
                 window.token_ids,
-                target=None if tags is None else [number_of[tags[word]] for _, word in window.places],
+                target=None if tags is None else [number_of.get(tags[word], IGNORED) for _, word in window.places],
                 places=window.places,
             )
             for window in windows(fields["words"], tokenizer, self.piece)
         ]
 
     def num_targets(self, encoded: Sequence[Encoded]) -> int:
-        """Return how many words are asked for."""
-        return sum(len(each.places) for each in encoded)
+        """Return how many words have a tag to learn."""
+        return sum(tag != IGNORED for each in encoded for tag in each.target)
 
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
         """Return the inputs, `asked` (a one where a tag is), and `labels` (-100 elsewhere) where all are known.
@@ -140,11 +143,14 @@ find("Rick and Morty met in Rome .")  # words and punctuation apart, as in train
         for row, asked_L in enumerate(batch["asked"].bool()):
             those_WK = log_probabilities_BLK[row, asked_L]
             best = those_WK.max(-1)
-            loss = None
+            loss, num_targets = None, len(those_WK)
             if "labels" in batch:
-                loss = -those_WK.gather(1, batch["labels"][row, asked_L][:, None]).mean().item()
+                tags_W = batch["labels"][row, asked_L]
+                known_W = tags_W != IGNORED
+                num_targets = int(known_W.sum())
+                loss = -those_WK[known_W].gather(1, tags_W[known_W, None]).sum().item() / max(num_targets, 1)
             tags = [names[index] for index in best.indices.tolist()]
-            found.append(Prediction(tags, best.values.sum().exp().item(), loss, len(tags)))
+            found.append(Prediction(tags, best.values.sum().exp().item(), loss, num_targets))
         return found
 
     def answer(
@@ -162,7 +168,7 @@ find("Rick and Morty met in Rome .")  # words and punctuation apart, as in train
         num_targets = sum(each.num_targets for each in found)
         loss = None
         if found and found[0].loss is not None:
-            loss = sum((each.loss or 0.0) * each.num_targets for each in found) / num_targets
+            loss = sum((each.loss or 0.0) * each.num_targets for each in found) / max(num_targets, 1)
         return Prediction(tags, math.prod(each.probability or 0.0 for each in found), loss, num_targets)
 
 

@@ -59,7 +59,6 @@ class Validation:
         self.head = head
         self.examples = examples
         self.tokenizer = tokenizer
-        self.labels = labels
         self.encoded = [head.encode(each.fields, tokenizer, labels) for each in examples]
         if not any(self.encoded):
             raise ValueError(
@@ -70,6 +69,8 @@ class Validation:
         if head.writes and most_answers is not None:
             self.answered = sorted(random.Random(0).sample(self.answered, min(most_answers, len(examples))))
         self.references = [head.reference(examples[place].fields) for place in self.answered]
+        asked = {label for place in self.answered for label in head.classes(examples[place].fields)}
+        self.labels = sorted(asked.union(labels))  # what training does not know counts as missed
         families = members("lm_modules.evaluation.metrics")
         self.metrics: dict[str, Metric] = {kind: families[kind](kind=kind) for kind in head.metrics}  # type: ignore[misc]
 

@@ -40,7 +40,11 @@ def _remarks(found: dict[str, Any]) -> list[Block]:
     remarks = []
     seen = {label: counts["train"] for label, counts in found["labels"].items()}
     if unseen := [label for label, number in seen.items() if not number]:
-        remarks.append(f"{len(unseen)} labels are in held-out examples only, so none is answered: {_some(unseen)}.")
+        examples = ", ".join(f"{number} in {split}" for split, number in found["with_unknown_labels"].items() if number)
+        remarks.append(
+            f"{len(unseen)} labels are in held-out examples only, so none is answered, and each counts as missed "
+            f"({examples}): {_some(unseen)}."
+        )
     if rare := [label for label, number in seen.items() if 0 < number < RAREST]:
         remarks.append(f"{len(rare)} labels have fewer than {RAREST} training examples: {_some(rare)}.")
     if shared := {pair: number for pair, number in found["shared_groups"].items() if number}:

@@ -93,6 +93,30 @@ def test_labels_that_train_does_not_have_are_not_asked_for(tmp_path) -> None:
     assert report["num_labels"] == 2
 
 
+def test_sentences_and_lists_with_labels_that_train_does_not_have_stay_and_are_counted(tmp_path) -> None:
+    tags = {
+        "train": [["B-person", "I-person", "O"], ["B-person", "O", "O"], ["O", "O", "O"]],
+        "validation": [["B-person", "O", "O"], ["I-place", "O", "O"]],
+        "test": [["B-new", "O", "O"], ["B-person", "I-new", "B-new"], ["B-new", "I-new", "I-new"], ["O", "O", "O"]],
+    }
+    for split, found in tags.items():
+        sentences = [{"words": [split, letters(n), "end"], "tags": each} for n, each in enumerate(found)]
+        write_jsonl(tmp_path / f"words.{split}.jsonl", sentences)
+        several = [{"text": f"{split} {letters(n)}", "label": sorted(set(each))} for n, each in enumerate(found)]
+        write_jsonl(tmp_path / f"texts.{split}.jsonl", several)
+    for name, head in (("words", TokenClassification()), ("texts", SequenceClassification(multi_label=True))):
+        given = {split: str(tmp_path / f"{name}.{split}.jsonl") for split in ("validation", "test")}
+        member = Jsonl(path=str(tmp_path / f"{name}.train.jsonl"), **given)
+        report = collect(member, head, tmp_path / name, seed=0)
+        assert json.loads((tmp_path / name / "labels.json").read_text()) == ["B-person", "I-person", "O"]
+        assert report["num_labels"] == 3
+        assert report["dropped"] == {}
+        assert report["with_unknown_labels"] == {"validation": 1, "test": 3}
+        assert report["labels"]["B-new"] == {"train": 0, "validation": 0, "test": 3}
+        kept = [row[head.target] for row in read(tmp_path / name, "test")]
+        assert kept == (tags["test"] if name == "words" else [sorted(set(each)) for each in tags["test"]])
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_a_fraction_beside_a_given_part_is_refused(split: str) -> None:
     with pytest.raises(ValueError, match=rf"{split}_fraction 0.3 has no effect, because '{split}' names examples"):
@@ -102,7 +126,7 @@ def test_a_fraction_beside_a_given_part_is_refused(split: str) -> None:
 
 def test_one_label_is_refused_with_the_remedy(tmp_path) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", rows(50, labels=("same",)))
-    with pytest.raises(ValueError, match=r"1 labels are left where 2 are needed.*check the label column"):
+    with pytest.raises(ValueError, match=r"1 labels are left in train where 2 are needed.*check the label column"):
         collect(Jsonl(path=str(path)), HEAD, tmp_path / "set", seed=0)
 
 

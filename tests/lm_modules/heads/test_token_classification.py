@@ -11,11 +11,15 @@ from tiny_models import save_bert, save_llama
 
 from lm_modules.data.documents import Example
 from lm_modules.evaluation.baselines import frequent_tag
+from lm_modules.evaluation.metrics.entity_f1 import EntityF1
+from lm_modules.evaluation.metrics.tag_accuracy import TagAccuracy
 from lm_modules.evaluation.predictions import predict, predict_with_directory
-from lm_modules.heads.token_classification import TokenClassification
+from lm_modules.evaluation.scores import score
+from lm_modules.heads.token_classification import IGNORED, TokenClassification
 from lm_modules.model.stock import open_tokenizer, quiet_loading
 from lm_modules.serving.entities_service import EntitiesService
 from lm_modules.serving.word_windows import word_spans
+from lm_modules.training.finetuning_evaluations import Validation
 
 torch.set_num_threads(1)
 LABELS = ["B-person", "B-place", "I-person", "O"]
@@ -45,6 +49,28 @@ def test_the_loss_is_that_of_the_stock_model(base, head):
     theirs = network(**{name: value for name, value in batch.items() if name != "asked"}).loss
     assert head.loss(network, batch).item() == pytest.approx(theirs.item(), rel=1e-6)
     assert int(batch["asked"].sum()) == head.num_targets(rows) == len(WORDS)
+
+
+def test_a_tag_that_training_does_not_know_is_missed_by_the_answer_and_left_out_of_the_loss(base, head):
+    """`I-place` is known and `B-place` is not: what is read as a place all the same is found."""
+    tokenizer, labels = open_tokenizer(base, 64), ["B-person", "I-place", "O"]
+    network = head.network(base, labels).eval()
+    words = ["Ada", "saw", "Old", "Rome"]
+    whole = Example("1", {"words": words, "tags": ["B-person", "O", "B-place", "I-place"]})
+    none = Example("2", {"words": words[:1], "tags": ["B-place"]})
+    rows = [head.encode(each.fields, tokenizer, labels) for each in (whole, none)]
+    assert [row.target for several in rows for row in several] == [[0, 2, IGNORED, 1], [IGNORED]]
+    assert [head.num_targets(several) for several in rows] == [3, 0]
+    told, empty = predict(head, network, tokenizer, [whole, none], rows)
+    assert (told.num_targets, empty.num_targets, empty.loss) == (3, 0, 0.0)
+    assert told.loss == pytest.approx(
+        head.loss(network, head.collate(rows[0], tokenizer.pad_token_id)).item(), rel=1e-5
+    )
+    values = Validation(head, [whole, none], tokenizer, labels).values(network)
+    assert values["validation/loss"] == pytest.approx(told.loss, rel=1e-5)
+    said = ["B-person", "O", "I-place", "I-place"]  # all that such a model can say
+    assert score(EntityF1(), [said], [head.reference(whole.fields)], labels) == 1.0
+    assert score(TagAccuracy(), [said], [head.reference(whole.fields)], labels) == 0.75
 
 
 @pytest.fixture

@@ -78,8 +78,10 @@ def test_the_page_and_the_markdown_hold_the_figure(facts: ReportFacts, figure: s
 
 def test_labels_that_training_lacks_are_told_apart_from_rare_ones(values: dict[str, Any]) -> None:
     values["labelled"]["labels"]["audio"] = {"train": 0, "validation": 2, "test": 1}
+    values["labelled"]["with_unknown_labels"] = {"validation": 0, "test": 3}
     text = as_markdown(ReportFacts.model_validate(values))
-    assert "1 labels are in held-out examples only, so none is answered: audio." in text
+    told = "1 labels are in held-out examples only, so none is answered, and each counts as missed (3 in test): audio."
+    assert told in text
     assert "1 labels have fewer than 5 training examples: network." in text
 
 

@@ -17,6 +17,7 @@ from transformers import pipeline
 
 from configs.compute import ComputeConfig
 from configs.finetuning import FinetuningConfig
+from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_labels
 from lm_modules.data.length_grouping import LengthGroupedBatches
 from lm_modules.evaluation.predictions import predict_with_directory
@@ -274,6 +275,21 @@ def test_nothing_reaches_the_screen(base, data, tmp_path):
         [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True, env=os.environ
     )
     assert (done.stdout.split(), done.stderr) == (["3", "6"], "")
+
+
+def test_a_label_that_training_does_not_know_counts_as_missed_in_the_validation(base):
+    head, labels, tokenizer = SequenceClassification(multi_label=True), ["a", "b"], open_tokenizer(base, 32)
+    network = head.network(base, labels).eval()
+    with torch.no_grad():  # to this text it says both labels
+        states_BLD = network.model(**tokenizer("one", return_tensors="pt")).last_hidden_state
+        network.score.weight.copy_(states_BLD[0, -1].expand(2, -1))
+    known, more = (
+        Validation(head, [Example("1", {"text": "one", "label": label})], tokenizer, labels).values(network)
+        for label in (["a", "b"], ["a", "b", "new"])
+    )
+    assert known["validation/loss"] == more["validation/loss"]
+    assert (known["validation/macro_f1"], more["validation/macro_f1"]) == (1.0, pytest.approx(2 / 3))
+    assert (known["validation/accuracy"], more["validation/accuracy"]) == (1.0, 0.0)
 
 
 def test_a_split_without_anything_to_score_is_refused(base):
