@@ -33,7 +33,8 @@ class LabelledTable(LabelledRows, LabelledFiles):
                 if isinstance(row, Unreadable):
                     yield row
                 else:
-                    yield self.example(f"{name}:{row[0]}", row[1], (*required, *optional), split)
+                    number, values = row
+                    yield self.example(f"{name}:{number}", values, (*required, *optional), split, str(file), number)
 
     def check(self, required: Sequence[str]) -> None:
         """Raise a ValueError if a file is missing, or a file has not the columns; reads the first row of each."""

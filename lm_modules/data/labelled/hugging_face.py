@@ -55,7 +55,14 @@ class HuggingFace(HubData, LabelledRows):
                     f"data set {self.dataset!r}", self.columns_of(self.required_of(required, optional)), list(row)
                 )
             values = {column: named(value, names.get(column)) for column, value in row.items()}
-            yield self.example(f"{Path(self.dataset).name}/{name}:{number}", values, (*required, *optional), split)
+            yield self.example(
+                f"{Path(self.dataset).name}/{name}:{number}",
+                values,
+                (*required, *optional),
+                split,
+                f"{self.dataset}/{name}",
+                number,
+            )
 
     def _readable(self, split: str) -> Iterator[tuple[dict[str, Any], Any]]:
         """Yield (row, features); what `datasets` cannot read ends with a ValueError that says after which row."""

@@ -94,7 +94,7 @@ def test_names_of_labels_that_a_file_carries_are_used_and_own_ones_win(tmp_path:
     path = str(tmp_path / "a.parquet")
     assert [each.fields["label"] for each in examples(Parquet(path=path))] == ["bad", "good", None]
     own = Parquet(path=path, label_names=("no", "yes"))
-    assert [each.fields["label"] for each in examples(own)] == ["no", "yes", -1]
+    assert [each.fields["label"] for each in examples(own)] == ["no", "yes", None]
     table = pyarrow.parquet.read_table(path).replace_schema_metadata({"huggingface": "not json"})
     pyarrow.parquet.write_table(table, path)
     assert [each.fields["label"] for each in examples(Parquet(path=path))] == [0, 1, -1]

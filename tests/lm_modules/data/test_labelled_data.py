@@ -117,6 +117,38 @@ def test_sentences_and_lists_with_labels_that_train_does_not_have_stay_and_are_c
         assert kept == (tags["test"] if name == "words" else [sorted(set(each)) for each in tags["test"]])
 
 
+@pytest.mark.parametrize("kind", [Csv, Jsonl])
+def test_numbers_without_a_name_are_set_aside_and_withheld_ones_are_no_label(kind, tmp_path) -> None:
+    numbers = [0, 1] * 50 + [2, 2, 3, 4321, 98765, -1, -1]
+    found = [{"text": f"text {letters(n)}", "label": number} for n, number in enumerate(numbers)]
+    path = write_jsonl(tmp_path / "a.jsonl", found)
+    if kind is Csv:
+        path = tmp_path / "a.csv"
+        path.write_text("\n".join(["text,label", *(f"{row['text']},{row['label']}" for row in found)]))
+    report = collect(kind(path=str(path), label_names=("neg", "pos")), HEAD, tmp_path / "set", seed=0)
+    assert json.loads((tmp_path / "set" / "labels.json").read_text()) == ["neg", "pos"]
+    assert report["dropped"] == {
+        "label 2 has no name in label_names": 2,
+        "label 3 has no name in label_names": 1,
+        "label 100 or more has no name in label_names": 2,
+        "field 'label' is neither a string nor a whole number": 2,
+    }
+    ledger = [json.loads(line) for line in (tmp_path / "set" / "ledger.jsonl").read_text().splitlines()]
+    first = 102 if kind is Csv else 101
+    assert [row["line"] for row in ledger[:5]] == list(range(first, first + 5))
+    assert f"text {letters(100)}" in ledger[0]["excerpt"]
+    assert len(ledger) == 7
+
+
+def test_several_numbers_in_a_cell_are_named_one_by_one(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text('text,label\na,"0, 2"\nb,[1]\nc,1\nd,"0, 3"\ne,"neg, new"\n')
+    *named, beyond, words = Csv(path=str(tmp_path / "a.csv"), label_names=("neg", "pos", "dull")).examples(FIELDS)
+    head = SequenceClassification(multi_label=True)
+    found = [head.checked(each.fields)["label"] for each in (*named, words)]
+    assert found == [["dull", "neg"], ["pos"], ["pos"], ["neg", "new"]]
+    assert beyond.reason == "label 3 has no name in label_names"
+
+
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_a_fraction_beside_a_given_part_is_refused(split: str) -> None:
     with pytest.raises(ValueError, match=rf"{split}_fraction 0.3 has no effect, because '{split}' names examples"):
