@@ -21,9 +21,9 @@ def text_of(fields: Fields, name: str) -> str:
 
 
 def label_of(value: Any, name: str) -> str:
-    """Return a label: a string or a whole number."""
-    if type(value) is int:
-        return str(value)
+    """Return a label: a string, a whole number, or true or false."""
+    if isinstance(value, int):
+        return str(value).lower()  # True is written "true", as in the files
     if not isinstance(value, str):
         raise ValueError(f"field {name!r} is neither a string nor a whole number")
     if not value.strip():

@@ -13,9 +13,11 @@ import pytest
 
 from lm_modules.data.documents import Example, Unreadable
 from lm_modules.data.labelled.hugging_face import HuggingFace
+from lm_modules.data.labelled.jsonl import Jsonl
 from lm_modules.data.labelled.parquet import Parquet
 from lm_modules.data.labelled_data import collect
 from lm_modules.heads.extractive_qa import ExtractiveQa
+from lm_modules.heads.regression import Regression
 from lm_modules.heads.sequence_classification import SequenceClassification
 
 HEAD = SequenceClassification()
@@ -70,6 +72,24 @@ def test_rows_are_examples_split_by_group(tmp_path: Path) -> None:
     assert list(report["labels"]) == ["no", "yes"]
     assert set(report["shared_groups"].values()) == {0}
     assert [each.id for each in member.examples(FIELDS)] == [f"a.parquet:{number}" for number in range(1, 201)]
+
+
+@pytest.mark.parametrize("kind", [Parquet, Jsonl])
+def test_true_and_false_are_labels_and_no_scores(kind, tmp_path: Path) -> None:
+    found = rows(200)
+    found["label"] = [bool(number) for number in found["label"]]
+    if kind is Parquet:
+        pyarrow.parquet.write_table(pyarrow.table(found), tmp_path / "a.parquet")
+    else:
+        lines = (dict(zip(found, row, strict=True)) for row in zip(*found.values(), strict=True))
+        (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    report = collect(kind(path=str(tmp_path)), HEAD, tmp_path / "set", seed=0)
+    assert report["dropped"] == {}
+    assert [(label, sum(each.values())) for label, each in report["labels"].items()] == [("false", 100), ("true", 100)]
+    several = SequenceClassification(multi_label=True).checked({"text": "a", "label": [True, "x"]})
+    assert several["label"] == ["true", "x"]
+    with pytest.raises(ValueError, match="field 'score' is no number"):
+        Regression().checked({"text": "a", "score": True})
 
 
 def test_columns_of_other_names_and_parts_that_are_given(tmp_path: Path) -> None:
