@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 
 from configs.base import Config
 from configs.component import OneOf, members
-from configs.tuning import Choice, Range, require_bounds
+from configs.tuning import Choice, Range
 
 
 class BesideConfig(Config):
@@ -36,11 +36,6 @@ class BesideConfig(Config):
     batch_examples: int | None = Field(default=None, ge=1)
     """Its examples in the batch of one step, which has those of all others besides; null takes as many as
     `optimization.batch_examples`."""
-
-    @model_validator(mode="after")
-    def _searchable(self) -> Self:
-        require_bounds("weight", self.weight, 1e-6, 1e6)
-        return self
 
 
 def require_names(names: Iterable[str]) -> None:

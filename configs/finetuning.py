@@ -10,24 +10,11 @@ from configs.base import Config
 from configs.beside import BesideConfig, require_fields, require_names, weighs
 from configs.component import OneOf
 from configs.compute import DeviceConfig
-from configs.tuning import Choice, Range, TuningConfig, require_bounds
+from configs.searchable import require_searchable
+from configs.tuning import Choice, Range, TuningConfig
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-
-
-WHOLE_NUMBERS = ("epochs", "batch_examples")
-"""Settings of the optimization whose ranges are of whole numbers."""
-BOUNDS = {
-    "learning_rate": (1e-9, 10.0),
-    "layer_decay": (1e-3, 1.0),
-    "epochs": (1, 1e6),
-    "batch_examples": (1, 1e6),
-    "weight_decay": (0.0, 1e3),
-    "warmup_fraction": (0.0, 0.99),
-    "label_smoothing": (0.0, 0.99),
-}
-"""Between what settings of the optimization may be searched."""
 
 
 class FinetuningOptimizationConfig(Config):
@@ -63,14 +50,6 @@ class FinetuningOptimizationConfig(Config):
     takes long. `validation/loss` is of all examples. Null answers all; heads that do not write always do."""
     early_stopping_patience: int | None = Field(default=4, ge=1)
     """Training ends after this many evaluations in a row without a better one; null never does."""
-
-    @model_validator(mode="after")
-    def _searchable(self) -> Self:
-        for name, bounds in BOUNDS.items():
-            require_bounds(name, value := getattr(self, name), *bounds)
-            if name in WHOLE_NUMBERS and isinstance(value, Range) and not value.integer:
-                raise ValueError(f"{name} are whole numbers; add integer: true to their range")
-        return self
 
 
 class FinetuningConfig(Config):
@@ -121,11 +100,6 @@ class FinetuningConfig(Config):
             return value
         of_family: Any = TypeAdapter(Annotated[Any, OneOf("lm_modules.adapters")])
         return value.model_copy(update={"choices": tuple(map(of_family.validate_python, value.choices))})
-
-    @model_validator(mode="after")
-    def _searchable(self) -> Self:
-        require_bounds("dropout", self.dropout, 0, 0.99)
-        return self
 
     @property
     def heads(self) -> tuple[Any, ...]:
@@ -200,6 +174,11 @@ class FinetuningConfig(Config):
     @model_validator(mode="after")
     def _besides_can_be_named(self) -> Self:
         require_names(self.beside)
+        return self
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        require_searchable(self)
         return self
 
     def of_beside(self, name: str) -> Self:

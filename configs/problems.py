@@ -26,7 +26,7 @@ def describe(error: ValidationError, data: Any, origin: Callable[[Steps], str]) 
     `data` is what was validated; `origin` says where the value at a path was written, or "" when nobody wrote it.
     """
     by_path: dict[Steps, list[str]] = {}
-    for each in _own(error.errors(include_url=False)):
+    for each in _own(error.errors(include_url=False), data):
         steps = _steps(each["loc"], data)
         if example := _example(each, steps):
             by_path.setdefault(steps, []).append(example)
@@ -38,14 +38,19 @@ def describe(error: ValidationError, data: Any, origin: Callable[[Steps], str]) 
     return ConfigError("\n".join(lines))
 
 
-def _own(errors: Sequence[Any]) -> list[Any]:
-    """Return the errors without those that follow from another: a list is too short for want of its wrong entries."""
-    return [
-        each
-        for each in errors
-        if each["type"] != "too_short"
-        or not any(len(other["loc"]) > len(each["loc"]) and _begins(other["loc"], each["loc"]) for other in errors)
-    ]
+def _own(errors: Sequence[Any], data: Any) -> list[Any]:
+    """Return the errors without those that follow from another, of which there is more to say."""
+    return [each for each in errors if not any(_follows(each, other["loc"], data) for other in errors)]
+
+
+def _follows(error: Any, other: tuple[Any, ...], data: Any) -> bool:
+    """Whether a list is too short for want of its wrong entries, or another branch of a union came further."""
+    location = error["loc"]
+    if not location or len(other) <= len(location):
+        return False
+    if error["type"] == "too_short":
+        return _begins(other, location)
+    return _begins(other, location[:-1]) and _steps(location, data) == _steps(location[:-1], data)
 
 
 def _begins(location: tuple[Any, ...], start: tuple[Any, ...]) -> bool:

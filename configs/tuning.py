@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 
 from configs.base import Config
 from configs.component import members
@@ -21,9 +21,9 @@ C = TypeVar("C", bound=Config)
 class Range(Config):
     """Numbers from `low` to `high`, both included."""
 
-    low: float
+    low: FiniteFloat
     """Smallest value."""
-    high: float
+    high: FiniteFloat
     """Largest value."""
     log: bool = False
     """Draw uniformly in the logarithm (for learning rates)."""
@@ -72,24 +72,16 @@ def search_space(config: Config, prefix: str = "") -> dict[str, Range | Choice]:
     return found
 
 
-def require_bounds(name: str, value: object, low: float, high: float) -> None:
-    """Refuse a range or a choice that leaves [low, high]: a sweep must not fail at its seventh trial."""
-    if isinstance(value, Range):
-        values: tuple[Any, ...] = (value.low, value.high)
-    elif isinstance(value, Choice):
-        values = value.choices
-    else:
-        return
-    for each in values:
-        if not isinstance(each, int | float) or not low <= each <= high:
-            raise ValueError(f"{name} may be searched from {low:g} to {high:g} only, not at {each!r}; narrow the range")
-
-
 def fixed(config: C, values: dict[str, Any]) -> C:
     """Return `config` with the values (dotted path -> value) in place of its ranges, validated again.
 
     A choice comes before what was searched inside it: `{"adapter": "lora", "adapter.rank": 8}`.
     """
+    return type(config).model_validate(with_values(config, values))
+
+
+def with_values(config: Config, values: dict[str, Any]) -> dict[str, Any]:
+    """Return what `fixed` validates."""
     data = config.model_dump(mode="json")
     for path, value in values.items():
         *parents, last = path.split(".")
@@ -99,7 +91,7 @@ def fixed(config: C, values: dict[str, Any]) -> C:
                 place[parent] = {"kind": place[parent]}
             place = place[parent]
         place[last] = dict(value) if isinstance(value, dict) else value
-    return type(config).model_validate(data)
+    return data
 
 
 class TuningConfig(Config):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from configs.tuning import Choice, Range
 from lm_modules.adapters._peft import PeftAdapter
@@ -30,13 +30,6 @@ class Lora(PeftAdapter):
     directions_apart: bool = False
     """Learn length and direction of the matrices' columns apart (DoRA: Liu et al. 2024, arXiv 2402.09353): closer to
     full training at low ranks, and slower."""
-
-    @field_validator("rank")
-    @classmethod
-    def _whole_ranks(cls, rank: Any) -> Any:
-        if isinstance(rank, Range) and not rank.integer:
-            raise ValueError("ranks are whole numbers; add integer: true to their range")
-        return rank
 
     def apply(self, model: PreTrainedModel) -> nn.Module:
         """Return the model wrapped by peft: its blocks frozen beside their products, what follows them trained."""

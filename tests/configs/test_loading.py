@@ -206,6 +206,20 @@ def test_a_value_that_fits_no_branch_of_a_union_has_one_line(folder):
     message = refused(folder, "extends: base.yaml\nfinetuning: {dropout: {low: 0.1, hihg: 0.2}}\n")
     assert "'hihg'" in message
     assert "'high'" in message
+    (line,) = refused(folder, "extends: base.yaml\n", "finetuning.adapter={kind: lora, rank: 0}").splitlines()
+    assert line.startswith("finetuning.adapter.rank: input should be greater")
+
+
+def test_what_a_sweep_would_fail_at_is_named_with_the_file_that_wrote_it(folder):
+    (folder / "open.yaml").write_text(
+        "finetuning: {adapter: {choices: [full, {kind: lora, rank: {choices: [4, 0]}}]}}\n"
+    )
+    message = refused(folder, "extends: [base.yaml, open.yaml]\n", "finetuning.dropout={low: 0, high: 1}")
+    rank, dropout = message.splitlines()
+    assert rank.startswith("finetuning.adapter.rank: a sweep would fail at 0: ")
+    assert rank.endswith("open.yaml)")
+    assert dropout.startswith("finetuning.dropout: a sweep would fail at 1.0: ")
+    assert dropout.endswith("(--set)")
 
 
 def test_an_unknown_preset_is_refused():
