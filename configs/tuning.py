@@ -136,6 +136,25 @@ class TuningConfig(Config):
     """The figure that is made best, as the trial reports it; whether the largest is best, the metric itself says. Null
     takes the first metric of the head."""
 
+    def remarks(self, is_open: bool) -> list[str]:
+        """Return a sentence for each setting that was given and has no effect; `is_open`: there is something to search.
+
+        What is as by default counts as not given: settings that come back from a server name every field.
+        """
+        not_the_median = None if self.pruner == "median" else f"with pruner {self.pruner}"
+        idle = {
+            "trials": "where nothing is left open: one trial is run" if not is_open and self.trials > 1 else None,
+            "random_trials": "with sampler random, which draws them all" if self.sampler == "random" else None,
+            "warmup_trials": not_the_median,
+            "warmup_steps": not_the_median,
+            "repeat_best": None if self.repeats else "without repeats",
+        }
+        return [
+            f"tuning.{name} {getattr(self, name)} has no effect {why}"
+            for name, why in idle.items()
+            if why and getattr(self, name) != type(self).model_fields[name].default
+        ]
+
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
         """Return whether the best figure is the largest or the smallest."""

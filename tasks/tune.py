@@ -91,6 +91,8 @@ def sweep(
     directory.mkdir(parents=True, exist_ok=True)
     with file_lock(directory / "sweep.lock"), open_storage(optuna_storage()) as storage:
         study = Study(config, tuning, storage, study_name, directory, seed, before, kin)
+        for remark in tuning.remarks(study.is_open):
+            logger.warning(remark)
         study.adopt_orphans()
         trials = (tuning.trials if study.is_open else 1) + study.restore_winner()
         # what is lined up is tried even if earlier sweeps have used more trials than this one may

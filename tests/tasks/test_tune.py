@@ -65,6 +65,15 @@ def test_only_the_winners_model_is_kept_and_the_records_of_all(tmp_path: Path) -
         assert kept == (["log.txt", "model"] if trial == result.best else ["log.txt"])
 
 
+def test_the_log_has_it_when_a_setting_has_no_effect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    search(tmp_path, config=Closed(), trials=3, warmup_steps=7)
+    said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert said == [
+        "tuning.trials 3 has no effect where nothing is left open: one trial is run",
+        "tuning.warmup_steps 7 has no effect with pruner none",
+    ]
+
+
 def test_importances_name_what_matters(tmp_path: Path) -> None:
     importances = search(tmp_path, sampler="random", trials=12).importances
     assert sum(importances.values()) == pytest.approx(1)
