@@ -146,7 +146,7 @@ class TuningConfig(Config):
             "trials": "where nothing is left open: one trial is run" if not is_open and self.trials > 1 else None,
             "random_trials": "with sampler random, which draws them all" if self.sampler == "random" else None,
             "warmup_trials": not_the_median,
-            "warmup_steps": not_the_median,
+            "warmup_evaluations": not_the_median,
             "repeat_best": None if self.repeats else "without repeats",
         }
         return [
