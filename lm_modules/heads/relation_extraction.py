@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from lm_modules.heads import Fields
+from lm_modules.heads import Encoded, Fields
 from lm_modules.heads._fields import label_of, list_of, text_of
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.serving.marked_pairs import Pair, fitting, from_tags
@@ -81,11 +84,17 @@ relation("The @ storm @ caused # floods #.", truncation=True)  # the head and th
         types = (fields["head_type"], fields["tail_type"]) if self.types else (None, None)
         return Pair(fields["text"], tuple(fields["head"]), tuple(fields["tail"]), *types)
 
-    def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
-        def fits(text: str) -> bool:
-            return len(tokenizer(text, verbose=False)["input_ids"]) <= tokenizer.model_max_length
+    def encode(self, fields: Fields, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[Encoded]:
+        """Return the marked text, or what of it fits, and the number of the label."""
+        (row,) = super().encode(fields, tokenizer, labels)
+        return [replace(row, is_cut=not _fits(self.text(fields), tokenizer))]
 
-        return tokenizer(fitting(self._pair(fields), fits), truncation=True)
+    def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
+        return tokenizer(fitting(self._pair(fields), partial(_fits, tokenizer=tokenizer)), truncation=True)
+
+
+def _fits(text: str, tokenizer: PreTrainedTokenizerBase) -> bool:
+    return len(tokenizer(text, verbose=False)["input_ids"]) <= tokenizer.model_max_length
 
 
 def _span_of(fields: Fields, name: str, text: str) -> list[int]:

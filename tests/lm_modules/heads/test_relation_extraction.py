@@ -124,6 +124,15 @@ def base(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return request.param(tmp_path / "base")
 
 
+def test_a_pair_is_cut_where_its_text_was_shortened(base):
+    text = "Ada <e1>Byron</e1> met <e2>Bo</e2> in town"
+    whole = len(open_tokenizer(base, 64)(HEAD.text(HEAD.checked({"text": text})))["input_ids"])
+    for limit, is_cut in ((whole, False), (whole - 1, True), (12, True)):
+        (row,) = HEAD.encode(HEAD.checked({"text": text}), open_tokenizer(base, limit), ["met"])
+        assert row.is_cut == is_cut
+        assert (len(row) == whole) != is_cut
+
+
 def taught(head, base: Path, directory: Path, examples: list[dict], steps: int) -> Path:
     """Save a model that knows examples by heart."""
     fields = [head.checked(each) for each in examples]
