@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from prefect import flow
@@ -16,7 +17,8 @@ from tasks.import_base import import_base
 from tasks.stage import stage
 from tasks.tune_model import tune_model
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=16)
+# A thread for each trial: the sweep begins only as many as may run side by side, and the clock of each runs from then.
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=sys.maxsize)
 
 
 @flow(

@@ -16,6 +16,7 @@ from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed, search_space
 from configs.yaml_files import read_value
 from tasks import filing, tracking
+from tasks.study import Trial
 from tasks.sweep_result import SweepResult
 from tasks.trial import Finetuning, run_trial
 
@@ -99,6 +100,37 @@ def test_trials_are_task_runs_and_mlflow_runs_that_know_each_other(
     assert result.best is not None
     assert result.best.result["values"] == result.best.values, "each trains with the values of its trial"
     assert (tmp_path / "s" / result.best.directory / "log.txt").exists()
+
+
+def test_trials_side_by_side_do_not_wait_for_a_thread(
+    tmp_path: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect import flow
+
+    from flows.finetuning import finetuning
+    from tasks.tune import sweep
+
+    monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", str(tmp_path / "optuna.journal"))
+    all_at_once = threading.Barrier(20, timeout=60)
+
+    def work(trial: Trial) -> dict[str, Any]:
+        all_at_once.wait()
+        trial.report(1, {"validation/macro_f1": 0.5})
+        return {}
+
+    @flow(task_runner=finetuning.task_runner)
+    def quick() -> SweepResult:
+        config = FinetuningConfig(base="base", tuning={"trials": 20, "parallel": 20, "pruner": "none"})  # type: ignore[arg-type]
+        return sweep(
+            config,
+            config.tuning,
+            study_name="s",
+            directory=tmp_path / "s",
+            seed=5,
+            submit=lambda trial: run_trial.submit(trial.number, trial, work),
+        )
+
+    assert {each.state for each in quick().trials} == {"complete"}
 
 
 def test_trial_that_dies_is_tried_again_in_the_same_mlflow_run(
