@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -121,19 +122,6 @@ class Trial:
             self._trial.set_user_attr(name, value)
 
 
-def best_of_kin(storage: BaseStorage, kin: str, study: optuna.Study) -> list[dict[str, Any]]:
-    """Return the best parameters of the last studies that searched the same, the newest first."""
-    found = []
-    for other in sorted(storage.get_all_studies(), key=lambda each: -each._study_id):
-        if other.study_name == study.study_name or other.user_attrs.get("kin") != kin:
-            continue
-        complete = [each for each in storage.get_all_trials(other._study_id) if each.state == TrialState.COMPLETE]
-        if complete and other.directions == study.directions:
-            sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
-            found.append(dict(max(complete, key=lambda each: sign * (each.value or 0.0)).params))
-    return found[:MOST_KIN]
-
-
 def _steps(trial: FrozenTrial) -> dict[int, float]:
     """Return what a trial reported: step -> figure."""
     figures = trial.intermediate_values
@@ -198,12 +186,24 @@ class Study:
         self._study.set_user_attr("kin", kin)
         first = [search.params(self._space, each) for each in before]
         if self.tuning.warm_start and kin:
-            first += best_of_kin(storage, kin, self._study)
+            first += self._best_of_kin(storage, kin)
         first = [each for number, each in enumerate(first) if each and each not in first[:number]]
         for params in [*first, search.middles(self._space)][: self.tuning.trials]:
             self._study.enqueue_trial(params, skip_if_exists=True)
         if first:
             logger.info("%d trials begin with what was best before", len(first))
+
+    def _best_of_kin(self, storage: BaseStorage, kin: str) -> list[dict[str, Any]]:
+        """Return the parameters that won the last studies that searched the same, the newest first."""
+        found: list[dict[str, Any]] = []
+        for each in sorted(storage.get_all_studies(), key=lambda each: -each._study_id):
+            if each.study_name == self.name or each.user_attrs.get("kin") != kin or len(found) == MOST_KIN:
+                continue
+            other = copy(self)
+            other._study = optuna.load_study(study_name=each.study_name, storage=storage)
+            if each.directions == self._study.directions and (winner := other.result().winner):
+                found.append(dict(other._study.trials[winner.number].params))
+        return found
 
     @property
     def is_open(self) -> bool:

@@ -89,14 +89,16 @@ class SweepResult(BaseModel):
     def ranked(self, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Return the trials but the repeats, the best first: by the mean of what their seeds gave, once some have more.
 
-        A trial that was not repeated, where others were, stands behind them: it was not among the best.
+        A trial that was not repeated, where others were, stands behind them: it was not among the best. One whose
+        repeats failed is ranked by what is known of it.
         """
         sign = 1 if self.direction == "maximize" else -1
+        repeated = {each.repeat_of for each in self.trials if each.state in ("complete", "failed")}
         values = {each.number: self.values_of_seeds(each) for each in trials if each.repeat_of is None}
 
         def key(each: TrialRecord) -> tuple[bool, float, int]:
             found = values[each.number]
-            return len(found) == 1, -sign * sum(found) / len(found), each.number
+            return each.first not in repeated, -sign * sum(found) / len(found), each.number
 
         return sorted((each for each in trials if each.repeat_of is None), key=key)
 

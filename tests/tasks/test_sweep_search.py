@@ -107,20 +107,33 @@ def test_the_best_are_repeated_with_other_seeds_and_the_best_on_average_wins(tmp
     assert search(tmp_path, work=work, trials=4, parallel=1, repeats=2, repeat_best=2) == result
 
 
-def test_a_repeat_that_disappoints_costs_the_lead(tmp_path: Path) -> None:
+def giving(*scores: float | None) -> Any:
+    """Return work of which each trial has the score of its number; None fails."""
+
     def work(trial: Trial) -> dict[str, Any]:
-        first = trial.number if trial.seed == 0 else {2: 0, 3: 1}[trial.number]
+        if (score := scores[trial.number]) is None:
+            raise RuntimeError("out of luck")
         trial.directory.mkdir(parents=True, exist_ok=True)
-        trial.report(
-            1, {"score": {(0, True): 1.0, (0, False): 0.0, (1, True): 0.9, (1, False): 0.9}[first, trial.seed == 0]}
-        )
+        trial.report(1, {"score": score})
         (trial.directory / "model").mkdir(exist_ok=True)
         return {"stopped": False, "model": str(trial.directory / "model")}
 
-    result = search(tmp_path, work=work, trials=2, parallel=1, repeats=1)
+    return work
+
+
+def test_a_repeat_that_disappoints_costs_the_lead(tmp_path: Path) -> None:
+    result = search(tmp_path, work=giving(1.0, 0.9, 0.0, 0.9), trials=2, parallel=1, repeats=1)
     assert result.best is not None
     assert (result.best.number, result.values_of_seeds(result.best)) == (1, [0.9, 0.9])
     assert [path.parent.name for path in (tmp_path / "study").glob("*/model")] == ["trial-1"]
+
+
+def test_repeats_that_fail_do_not_cost_it(tmp_path: Path) -> None:
+    result = search(tmp_path, work=giving(1.0, 0.9, 0.1, None, 0.8), trials=3, parallel=1, repeats=1)
+    assert [each.state for each in result.trials] == ["complete"] * 3 + ["failed", "complete"]
+    assert result.best is not None
+    assert (result.best.number, result.values_of_seeds(result.best)) == (0, [1.0])
+    assert [each.number for each in result.ranked(result.trials)] == [0, 1, 2]
 
 
 def test_a_killed_repeat_is_continued_with_its_seed(tmp_path: Path) -> None:
@@ -140,7 +153,9 @@ def test_a_killed_repeat_is_continued_with_its_seed(tmp_path: Path) -> None:
     assert sum(each.state == "complete" and each.repeat_of is None for each in result.trials) == 3
 
 
-def of_kin(directory: Path, name: str, before: list[dict[str, Any]] | None = None, **tuning: Any) -> Any:
+def of_kin(
+    directory: Path, name: str, before: list[dict[str, Any]] | None = None, work: Any = climb, **tuning: Any
+) -> Any:
     config = TuningConfig(
         **{"metric": "score", "trials": 4, "parallel": 1, "pruner": "none", "sampler": "random", **tuning}
     )
@@ -150,7 +165,7 @@ def of_kin(directory: Path, name: str, before: list[dict[str, Any]] | None = Non
         study_name=name,
         directory=directory / name,
         seed=len(name),
-        submit=Tasks().submit,
+        submit=Tasks(work).submit,
         before=before or [],
         kin="the same search",
     )
@@ -168,6 +183,12 @@ def test_a_new_study_begins_with_what_was_best_before(tmp_path: Path) -> None:
     assert first.best.values in tried[1:4]
     alone = of_kin(tmp_path, "dddd", trials=2)
     assert alone.trials[0].values == {"inner.rate": 0.01, "depth": 5, "style": "plain"}
+
+
+def test_of_a_study_with_repeats_the_winner_is_taken_over_and_not_the_luckiest_run(tmp_path: Path) -> None:
+    first = of_kin(tmp_path, "a", work=giving(1.0, 0.9, 0.0, 0.9), trials=2, repeats=1)
+    second = of_kin(tmp_path, "bb", warm_start=True, trials=2)
+    assert second.trials[0].values == first.best.values == first.trials[1].values
 
 
 def test_choices_are_components() -> None:
