@@ -66,11 +66,11 @@ def test_only_the_winners_model_is_kept_and_the_records_of_all(tmp_path: Path) -
 
 
 def test_the_log_has_it_when_a_setting_has_no_effect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    search(tmp_path, config=Closed(), trials=3, warmup_steps=7)
+    search(tmp_path, config=Closed(), trials=3, warmup_evaluations=7)
     said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert said == [
         "tuning.trials 3 has no effect where nothing is left open: one trial is run",
-        "tuning.warmup_steps 7 has no effect with pruner none",
+        "tuning.warmup_evaluations 7 has no effect with pruner none",
     ]
 
 
