@@ -12,8 +12,12 @@ def tokens_of(tokenizer: Any, text: str, text_pair: str | None = None) -> Any:
     """
     if text_pair is None:
         return tokenizer(text, truncation=True)
-    between = "" if tokenizer.sep_token_id is not None else "\n"
-    return tokenizer(text + between, text_pair, truncation=True)
+    return tokenizer(text + between(tokenizer), text_pair, truncation=True)
+
+
+def between(tokenizer: Any) -> str:
+    """Return what stands between two texts besides what the tokenizer puts there."""
+    return "" if tokenizer.sep_token_id is not None else "\n"
 
 
 def is_cut(found: Any) -> bool:

@@ -12,10 +12,30 @@ from pydantic import Field
 from lm_modules.heads import Encoded, Fields, Head, Prediction
 from lm_modules.heads._batches import inputs_of, padded
 from lm_modules.heads._fields import list_of, text_of
+from lm_modules.heads._texts import between
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+USAGE = """\
+import torch
+from transformers import {auto_class}, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(directory)
+model = {auto_class}.from_pretrained(directory).eval()
+question, context = "Who wrote it?{between}", "It was written by Ada in London."
+read = tokenizer(question, context, truncation="only_second", return_offsets_mapping=True, return_tensors="pt")
+places = read["offset_mapping"][0].tolist()
+inside = torch.tensor([each == 1 for each in read.sequence_ids()])
+with torch.inference_mode():
+    said = model(**{{name: read[name] for name in {names}}})
+start, end = {start_and_end}
+allowed = (inside[:, None] & inside).triu().tril({longest})
+score = (start[:, None] + end).where(allowed, -torch.inf)
+first, last = divmod(score.argmax().item(), len(start))
+{no_answer}context[places[first][0] : places[last][1]].strip()"""
 
 
 class ExtractiveQa(Head):
@@ -32,21 +52,14 @@ class ExtractiveQa(Head):
     metrics: ClassVar[tuple[str, ...]] = ("answer_f1", "exact_match")
     service: ClassVar[str] = "question_answering"
     pipeline_tag: ClassVar[str] = "question-answering"
-    usage: ClassVar[str] = """\
-import torch
-from transformers import AutoModelForQuestionAnswering, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained(directory)
-model = AutoModelForQuestionAnswering.from_pretrained(directory).eval()
-question, context = "Who wrote it?", "It was written by Ada in London."
-found = tokenizer(question, context, truncation="only_second", return_offsets_mapping=True, return_tensors="pt")
-places = found.pop("offset_mapping")[0].tolist()
-outside = torch.tensor([each != 1 for each in found.sequence_ids()])
-with torch.inference_mode():
-    said = model(input_ids=found["input_ids"], attention_mask=found["attention_mask"])
-start = said.start_logits[0].masked_fill(outside, -1e9).argmax()
-end = start + said.end_logits[0, start:].masked_fill(outside[start:], -1e9).argmax()
-print(context[places[start][0] : places[end][1]])"""
+    usage: ClassVar[str] = USAGE.format(
+        auto_class="AutoModelForQuestionAnswering",
+        between="",
+        names=("input_ids", "attention_mask"),
+        start_and_end="said.start_logits[0], said.end_logits[0]",
+        longest=29,
+        no_answer='"" if start[0] + end[0] - score.max() > 0.0 else ',
+    )
 
     kind: Literal["extractive_qa"] = "extractive_qa"
     overlap_tokens: int = Field(default=128, ge=0)
@@ -57,6 +70,21 @@ print(context[places[start][0] : places[end][1]])"""
     """How many spans share the probability."""
     no_answer_threshold: float | None = 0.0
     """Nothing is answered where no answer scores higher than the best span by more than this; null always answers."""
+
+    def usage_of(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+        """Return the lines for the class of this architecture, with what the tokenizer tells and the settings."""
+        auto_class = _auto_class_of(model.config).__name__
+        says_both = auto_class == "AutoModelForQuestionAnswering"
+        tells_texts = any(tokenizer("a", "b").get("token_type_ids", ()))
+        threshold = self.no_answer_threshold
+        return USAGE.format(
+            auto_class=auto_class,
+            between=between(tokenizer).replace("\n", "\\n"),
+            names=("input_ids", "attention_mask", *(["token_type_ids"] if tells_texts else [])),
+            start_and_end="said.start_logits[0], said.end_logits[0]" if says_both else "said.logits[0].unbind(-1)",
+            longest=self.max_answer_tokens - 1,
+            no_answer="" if threshold is None else f'"" if start[0] + end[0] - score.max() > {threshold} else ',
+        )
 
     def checked(self, fields: Fields) -> dict[str, Any]:
         """Return question, context, and the answers as a list of {text, start}; each must stand at its start."""
@@ -71,13 +99,14 @@ print(context[places[start][0] : places[end][1]])"""
 
     def auto_class(self, base: str | Path) -> Any:
         """Return `AutoModelForQuestionAnswering`, or `AutoModelForTokenClassification` where that has no such model."""
-        from transformers import AutoConfig, AutoModelForQuestionAnswering, AutoModelForTokenClassification
+        from transformers import AutoConfig
 
         config = AutoConfig.from_pretrained(str(base))
-        for each in (AutoModelForQuestionAnswering, AutoModelForTokenClassification):
-            if type(config) in each._model_mapping:
-                return each
-        raise ValueError(f"{base}: transformers has no {config.model_type} that points at tokens; choose another base")
+        if (found := _auto_class_of(config)) is None:
+            raise ValueError(
+                f"{base}: transformers has no {config.model_type} that points at tokens; choose another base"
+            )
+        return found
 
     def network(self, base: str | Path, labels: Sequence[str], *, from_random_weights: bool = False) -> PreTrainedModel:
         """Return the stock model with two outputs a token."""
@@ -192,6 +221,14 @@ print(context[places[start][0] : places[end][1]])"""
 
 
 NO_ANSWER = (0, 0)
+
+
+def _auto_class_of(config: Any) -> Any:
+    """Return the class that opens models of this configuration; None where there is none that points at tokens."""
+    from transformers import AutoModelForQuestionAnswering, AutoModelForTokenClassification
+
+    both = (AutoModelForQuestionAnswering, AutoModelForTokenClassification)
+    return next((each for each in both if type(config) in each._model_mapping), None)
 
 
 def _target(answers: Sequence[Mapping[str, Any]], places: Sequence[tuple[int, int] | None]) -> tuple[int, int]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.heads import Fields
-from lm_modules.heads._texts import tokens_of
+from lm_modules.heads._texts import between, tokens_of
 from lm_modules.heads.sequence_classification import SequenceClassification
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class PairClassification(SequenceClassification):
@@ -29,6 +29,11 @@ classify = pipeline("text-classification", model=directory)
 classify({"text": "A man sleeps.", "text_pair": "Somebody is awake."}, truncation=True)"""
 
     kind: Literal["pair_classification"] = "pair_classification"  # type: ignore[assignment]
+
+    def usage_of(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+        """Return the lines, with what stands between the two texts in training."""
+        lines = super().usage_of(model, tokenizer)
+        return lines.replace("A man sleeps.", "A man sleeps.\\n") if between(tokenizer) else lines
 
     def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
         return tokens_of(tokenizer, fields["text"], fields["text_pair"])

@@ -15,7 +15,7 @@ from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.serving.marked_pairs import Pair, fitting, from_tags
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class RelationExtraction(SequenceClassification):
@@ -38,6 +38,9 @@ from transformers import pipeline
 
 relation = pipeline("text-classification", model=directory)
 relation("The @ storm @ caused # floods #.", truncation=True)  # the head and the tail, marked as in training"""
+    usage_with_types: ClassVar[str] = usage.replace("@ storm @", "@ * event * storm @").replace(
+        "# floods #", "# ^ event ^ floods #"
+    )
 
     kind: Literal["relation_extraction"] = "relation_extraction"  # type: ignore[assignment]
     types: bool = False
@@ -48,6 +51,10 @@ relation("The @ storm @ caused # floods #.", truncation=True)  # the head and th
         if self.multi_label:
             raise ValueError("two entities have one relation here; set multi_label to false")
         return self
+
+    def usage_of(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+        """Return the lines, with the types of the two where the model is told them."""
+        return self.usage_with_types if self.types else self.usage
 
     def checked(self, fields: Fields) -> dict[str, Any]:
         """Return the text, the places [start, end] of head and tail in it, their types, and the label.

@@ -43,6 +43,14 @@ classify("Return the absolute path of a file.", truncation=True)"""
     multi_label: bool = False
     """A text may have several labels, or none: `label` is a list, or a string with commas between them."""
 
+    def usage_of(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+        """Return the lines, with all labels that are rather there than not where there may be several."""
+        if not self.multi_label:
+            return self.usage
+        *lines, last = self.usage.splitlines()
+        all_of_them = last.replace("truncation=True", "top_k=None, truncation=True")
+        return "\n".join([*lines, f'[each["label"] for each in {all_of_them} if each["score"] > 0.5]'])
+
     def checked(self, fields: Fields) -> dict[str, Any]:
         """Return the texts, and the label as a string, or the labels as a sorted list."""
         found: dict[str, Any] = {name: text_of(fields, name) for name in self.inputs}

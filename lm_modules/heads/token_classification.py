@@ -19,6 +19,25 @@ if TYPE_CHECKING:
 IGNORED = -100
 OUTSIDE = "O"
 
+USAGE = """\
+import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(directory)
+model = AutoModelForTokenClassification.from_pretrained(directory).eval()
+words = "Rick and Morty met in Rome .".split()  # words and punctuation apart, as in training
+read = tokenizer(" ".join(words), return_offsets_mapping=True, truncation=True, return_tensors="pt")
+places = read.pop("offset_mapping")[0].tolist()
+with torch.inference_mode():
+    said = model(input_ids=read["input_ids"], attention_mask=read["attention_mask"]).logits[0].argmax(-1).tolist()
+tags, begin = [], 0
+for word in words:
+    pieces = [at for at, (start, end) in enumerate(places) if start < begin + len(word) and end > begin]
+    tags.append(model.config.id2label[said[pieces[{place}]]])  # the {piece} piece of a word has its tag
+    begin += len(word) + 1
+list(zip(words, tags))"""
+"""The pipelines of `transformers` know the words of some tokenizers alone, and only their first pieces."""
+
 
 class TokenClassification(Head):
     """A tag for every word, by `transformers.AutoModelForTokenClassification`.
@@ -35,16 +54,16 @@ class TokenClassification(Head):
     baselines: ClassVar[tuple[str, ...]] = ("frequent_tag",)
     service: ClassVar[str] = "entities"
     pipeline_tag: ClassVar[str] = "token-classification"
-    usage: ClassVar[str] = """\
-from transformers import pipeline
-
-find = pipeline("token-classification", model=directory, aggregation_strategy="first")
-find("Rick and Morty met in Rome .")  # words and punctuation apart, as in training"""
+    usage: ClassVar[str] = USAGE.format(piece="first", place=0)
 
     kind: Literal["token_classification"] = "token_classification"
     piece: Literal["first", "last"] = "first"
     """Which piece of a word is asked for its tag. A decoder has read all of the word at its last piece only; what
     others do with the model (the pipelines of `transformers`) takes the first."""
+
+    def usage_of(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
+        """Return the lines with the piece that is asked."""
+        return USAGE.format(piece=self.piece, place=0 if self.piece == "first" else -1)
 
     def checked(self, fields: Fields) -> dict[str, Any]:
         """Return the words and as many tags: lists, lists in JSON, or strings with spaces between."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pandas
 import pytest
 import torch
 from head_examples import EXAMPLES, SETTINGS
-from tiny_models import save_bert, save_llama, save_t5
+from tiny_models import save_bert, save_gemma, save_llama, save_t5
 
 from configs.component import members
 from lm_modules.data.documents import Example
 from lm_modules.evaluation.predictions import predict
 from lm_modules.evaluation.scores import score
 from lm_modules.heads import Encoded, Head
-from lm_modules.model.stock import open_tokenizer
+from lm_modules.model.stock import open_tokenizer, quiet_loading
 
 torch.set_num_threads(1)
 FAMILY = members("lm_modules.heads")
@@ -172,3 +176,65 @@ def test_its_card_shows_python_and_its_words_name_what_there_is(head):
     compile(head.usage, head.kind, "exec")
     assert set(head.metrics) <= set(METRICS)
     assert f"{head.service}_service.py" in {path.name for path in Path("lm_modules/serving").iterdir()}
+
+
+STORM = {"text": "The <e1>storm</e1> caused <e2>floods</e2>."}
+QUESTION = {"question": "Who wrote it?", "context": "It was written by Ada in London."}
+PAIR = {"text": "A man sleeps.", "text_pair": "Somebody is awake."}
+ON_CARDS: list[tuple[str, dict[str, Any], dict[str, str]]] = [
+    ("sequence_classification", {}, {"text": "Return the absolute path of a file."}),
+    ("sequence_classification", {"multi_label": True}, {"text": "Return the absolute path of a file."}),
+    ("pair_classification", {}, PAIR),
+    ("pair_classification", {"multi_label": True}, PAIR),
+    ("token_classification", {}, {"words": "Rick and Morty met in Rome ."}),
+    ("token_classification", {"piece": "last"}, {"words": "Rick and Morty met in Rome ."}),
+    ("relation_extraction", {}, STORM),
+    ("relation_extraction", {"types": True}, {**STORM, "head_type": "event", "tail_type": "event"}),
+    ("regression", {}, {"text": "A fine film."}),
+    ("extractive_qa", {}, QUESTION),
+    ("extractive_qa", {"no_answer_threshold": None, "max_answer_tokens": 9}, QUESTION),
+    ("extractive_qa", {"no_answer_threshold": -1000.0}, QUESTION),
+]
+"""Heads and settings, with what their cards ask."""
+SAVE_FOR_CARDS: dict[str, Callable[[Path], Path]] = {
+    **BASES,
+    "encoder that is told which of two texts": partial(save_bert, tells_texts=True),
+    "decoder without a class for questions": save_gemma,
+}
+
+
+@pytest.mark.parametrize("save", SAVE_FOR_CARDS, ids=SAVE_FOR_CARDS)
+@pytest.mark.parametrize(("kind", "settings", "asked"), ON_CARDS)
+def test_the_lines_of_the_card_answer_as_the_service_does(kind, settings, asked, save, tmp_path):
+    head, base = FAMILY[kind].model_validate(settings), SAVE_FOR_CARDS[save](tmp_path / "base")
+    torch.manual_seed(0)
+    network = head.network(base, [] if kind in ("regression", "extractive_qa") else ["B-x", "I-x", "O", "y"])
+    with torch.no_grad():
+        for each in network.parameters():  # what it says hangs on every token
+            each.mul_(8 if each.ndim > 1 else 1)
+    tokenizer, directory = open_tokenizer(base, 64), tmp_path / "model"
+    with quiet_loading():
+        network.save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+    (directory / "head.json").write_text(head.model_dump_json())
+    *lines, last = head.usage_of(network, tokenizer).splitlines()
+    names: dict[str, Any] = {"directory": str(directory)}
+    exec("\n".join(lines), names)
+    said = eval(last, names)
+    module = importlib.import_module(f"lm_modules.serving.{head.service}_service")
+    service = getattr(module, "".join(word.capitalize() for word in f"{head.service}_service".split("_")))(directory)
+    if kind == "token_classification":
+        words = asked["words"].split()
+        assert said == list(zip(words, service.tags(words)[0], strict=True))
+        return
+    (answer,) = service.predict(pandas.DataFrame([asked]))
+    if kind == "regression":
+        assert said == pytest.approx(answer, rel=1e-5)
+    elif kind == "extractive_qa":
+        assert said == answer["answer"]
+    elif settings.get("multi_label"):
+        assert sorted(said) == sorted(filter(None, answer["label"].split(", ")))
+    else:
+        said = said[0] if isinstance(said, list) else said
+        assert said["label"] == answer["label"]
+        assert said["score"] == pytest.approx(answer["probability"], abs=1e-5)

@@ -11,6 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     BertConfig,
     BertModel,
+    GemmaConfig,
+    GemmaForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -52,14 +54,48 @@ def save_llama(directory: Path, *, max_position_embeddings: int = 64) -> Path:
     return _save(model, fast, directory)
 
 
-def save_bert(directory: Path) -> Path:
-    """Save a random two-block BERT encoder with a byte-level tokenizer that adds [CLS] and [SEP]."""
+def save_gemma(directory: Path) -> Path:
+    """Save a random two-block Gemma, which `transformers` has no class for questions of."""
+    torch.manual_seed(0)
+    tokenizer = _byte_tokenizer("<pad>", "<eos>")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>")
+    model = GemmaForCausalLM(
+        GemmaConfig(
+            vocab_size=tokenizer.get_vocab_size(),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            head_dim=16,
+            max_position_embeddings=64,
+            eos_token_id=fast.eos_token_id,
+            pad_token_id=fast.pad_token_id,
+        )
+    )
+    return _save(model, fast, directory)
+
+
+def save_bert(directory: Path, *, tells_texts: bool = False) -> Path:
+    """Save a random two-block BERT encoder with a byte-level tokenizer that adds [CLS] and [SEP].
+
+    With `tells_texts` it says of two texts which tokens are of which, as BERT's own does.
+    """
     torch.manual_seed(0)
     tokenizer = _byte_tokenizer("[CLS]", "[SEP]", "[PAD]")
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1" if tells_texts else None,
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
     )
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, cls_token="[CLS]", sep_token="[SEP]", pad_token="[PAD]")
+    names = ["input_ids", "attention_mask", *(["token_type_ids"] if tells_texts else [])]
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        pad_token="[PAD]",
+        model_input_names=names,
+    )
     model = BertModel(
         BertConfig(
             vocab_size=tokenizer.get_vocab_size(),

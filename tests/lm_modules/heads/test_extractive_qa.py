@@ -228,18 +228,6 @@ def test_files_of_squad_become_a_model_that_is_judged(adapter: str, tmp_path: Pa
     assert found["labels"] == []
 
 
-def test_the_lines_on_the_card_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    head = ExtractiveQa()
-    for save in (save_llama, save_bert):
-        base = save(tmp_path / save.__name__)
-        network = head.network(base, [])
-        with quiet_loading():
-            network.save_pretrained(base)
-        exec(head.usage, {"directory": str(base)})
-        said = capsys.readouterr().out.strip()
-        assert said in "It was written by Ada in London."
-
-
 def test_an_answer_that_no_window_holds_is_not_learned_but_asked_for(tmp_path: Path):
     head, tokenizer = ExtractiveQa(), open_tokenizer(save_bert(tmp_path), 32)
     fields = head.checked({"question": "q", "context": LONG, "answers": [{"text": LONG[:60], "start": 0}]})

@@ -121,16 +121,6 @@ def test_the_service_finds_the_entities_in_their_places(learned):
     assert service.predict(["", "   "]) == ["[]", "[]"]
 
 
-@pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")  # it has no tokens inside of words only
-def test_the_lines_of_the_card_find_entities(learned, head):
-    names: dict = {"directory": str(learned)}
-    exec(head.usage, names)
-    found = names["find"](TEXT[:33])
-    assert all({"entity_group", "word", "start", "end", "score"} <= set(each) for each in found)
-    if head.piece == "first":
-        assert "person" in {each["entity_group"] for each in found}
-
-
 def test_words_of_which_the_tokenizer_leaves_nothing_are_outside(base, head):
     tokenizer = open_tokenizer(base, 32)
     tokenizer.backend_tokenizer.normalizer = None
