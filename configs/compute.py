@@ -31,6 +31,17 @@ class DeviceConfig(Config):
     processes and between trials side by side."""
 
 
+class FinetuningComputeConfig(DeviceConfig):
+    """Number format, devices, threads, and how often a fine-tuning is saved."""
+
+    model_config = ConfigDict(title="Compute of the fine-tuning")
+    without_effect: ClassVar = DeviceConfig.without_effect.union({"checkpoint_every_minutes"})
+
+    checkpoint_every_minutes: float = Field(default=5.0, ge=0)
+    """Save weights and optimizer when so much time has passed since the last save, and after every evaluation; 0 saves
+    after every step. So a kill costs so much work at the most, whatever a step takes, and saving little of it."""
+
+
 class ComputeConfig(DeviceConfig):
     """Number format, threads, and the rhythm of checkpoints and progress."""
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_vali
 from configs.base import Config
 from configs.beside import BesideConfig, require_fields, require_names, weighs
 from configs.component import OneOf
-from configs.compute import DeviceConfig
+from configs.compute import FinetuningComputeConfig
 from configs.searchable import require_searchable
 from configs.tuning import Choice, Range, TuningConfig
 
@@ -44,7 +44,8 @@ class FinetuningOptimizationConfig(Config):
     clip_norm: Positive | None = 1.0
     """Longest gradient, by the 2-norm over all parameters; null does not clip."""
     evaluations_per_epoch: int = Field(default=2, ge=1)
-    """How often in an epoch the validation split is scored, reported and a checkpoint written."""
+    """How often in an epoch the validation split is scored, reported and a checkpoint written; there are more of these,
+    see compute.checkpoint_every_minutes."""
     validation_answers: int | None = Field(default=200, ge=1)
     """Validation examples, always the same ones, that a head which writes (seq2seq) answers at an evaluation: writing
     takes long. `validation/loss` is of all examples. Null answers all; heads that do not write always do."""
@@ -73,7 +74,7 @@ class FinetuningConfig(Config):
     """Longest example in tokens; what is longer is cut off at its end."""
     optimization: FinetuningOptimizationConfig = FinetuningOptimizationConfig()
     """How it learns."""
-    compute: DeviceConfig = DeviceConfig()
+    compute: FinetuningComputeConfig = FinetuningComputeConfig()
     """What each training, hence each trial, computes with."""
     tuning: TuningConfig = TuningConfig()
     """How the sweep chooses among what is left open."""

@@ -1,8 +1,8 @@
 """Teaching a pretrained model a task from labelled examples.
 
-The batch and the dropout of optimizer step t depend on the data, the seed and t alone, and the state is written at
-every evaluation: a fine-tuning that was killed goes on and ends with the same weights to the bit. Where several ranks
-train together, dropout depends on the rank as well; the first of them evaluates, reports and writes for all.
+The batch and the dropout of optimizer step t depend on the data, the seed and t alone, and the state holds the rest: a
+fine-tuning that was killed goes on from the last state written and ends with the same weights to the bit. Where several
+ranks train together, dropout depends on the rank as well; the first of them evaluates, reports and writes for all.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ import torch
 from lightning.pytorch import Callback
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from configs.compute import DeviceConfig
+from configs.compute import FinetuningComputeConfig
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed, search_space
 from lm_modules.adapters import Adapter
 from lm_modules.data.labelled_examples import BESIDE, fingerprint
 from lm_modules.model.stock import open_tokenizer
-from lm_modules.training.callbacks.ending_together import EndingTogether
+from lm_modules.training import checkpoints
+from lm_modules.training.callbacks.stopping import Interrupted, Stopping
 from lm_modules.training.finetuned_model import save_model
 from lm_modules.training.finetuning_evaluations import Evaluations, evaluation_steps
 from lm_modules.training.finetuning_module import FineTuning, Lessons
+from lm_modules.training.finetuning_saving import Saving
 from lm_modules.training.finetuning_state import FinetuningState, identity_of, trainable
 from lm_modules.training.ranks import Ranks, train_together
 from lm_modules.training.reporting import Report, keep_going
@@ -56,7 +58,8 @@ def finetune(
     `config` must have no ranges left. Run again over the same `workdir` it continues, or returns the finished result.
     With `from_random_weights` the same architecture starts anew: all weights trained, all layers at one rate.
     Each set in `data/beside` is learned beside, and its model is in `beside/<name>` of that directory.
-    A stopped fine-tuning (`report` returned true) has `stopped` true and no `model`.
+    A stop ends it in order after the step: where `report` returned true, the result has `stopped` true and no `model`;
+    SIGTERM and SIGINT raise Interrupted.
     """
     config = _closed(config, from_random_weights)
     settings = config.model_dump_json(exclude={"compute"})  # a fine-tuning may go on with another
@@ -128,12 +131,10 @@ def _on_this_rank(
     )
     first_step = state.progress.step
     if first_step < num_steps and not evaluations.exhausted:
-        _fit(
-            module.train(),
-            Lessons(main.encoded, main.batches, first_step, num_steps, besides),
-            evaluations,
-            config.compute,
-        )
+        lessons = Lessons(main.encoded, main.batches, first_step, num_steps, besides)
+        if _fit(module.train(), lessons, evaluations, config.compute):
+            step = ranks.told(state.progress.step)  # the first counts it
+            raise Interrupted(step, num_steps, workdir / "checkpoints" / checkpoints.step_name(step))
     if not ranks.leads:
         return ranks.told({})  # when the first has summed up
 
@@ -181,19 +182,27 @@ def _closed(config: FinetuningConfig, from_random_weights: bool) -> FinetuningCo
     return config
 
 
-def _fit(module: FineTuning, lessons: Lessons, evaluations: Evaluations, compute: DeviceConfig) -> None:
-    """Run the steps and nothing else: state, scores and the clock are the evaluations' work, on the first rank."""
+def _fit(module: FineTuning, lessons: Lessons, evaluations: Evaluations, compute: FinetuningComputeConfig) -> bool:
+    """Run the steps, and return whether a signal to one of the ranks ended them.
+
+    State, scores and the clock are the work of callbacks on the first rank.
+    """
     ranks, state = module.ranks, evaluations.state
     # what is timed might come out differently on each
     precision = ranks.told(resolve_precision(compute, state.precision) if ranks.leads else "")
     state.precision = precision
-    callbacks: list[Callback] = [EndingTogether(ranks, evaluations.steps)]
+    stopping = Stopping(ranks)
+    callbacks: list[Callback] = [stopping]
     if ranks.leads:
-        callbacks.insert(0, evaluations)
+        callbacks = [evaluations, stopping, Saving(evaluations, compute.checkpoint_every_minutes)]
     trainer = build_trainer(compute, precision, callbacks, ranks)
     on_cpu = trainer.strategy.root_device.type == "cpu"
     # on a CPU, flash attention's backward pass is the slower one for short texts: +35 % a step at 44 tokens
     with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH) if on_cpu else nullcontext():
         # Lightning 2.6.6 uses a class that torch 2.13 is about to drop
         warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`", category=FutureWarning)
-        fit(trainer, module, lessons)
+        try:
+            fit(trainer, module, lessons)
+        finally:
+            stopping.restore()
+    return ranks.any(stopping.wanted)

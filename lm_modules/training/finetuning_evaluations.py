@@ -1,7 +1,7 @@
-"""What happens at every evaluation of a fine-tuning: score, remember the best, report, write the state, maybe stop.
+"""What happens at every evaluation of a fine-tuning: score, remember the best, report, maybe stop.
 
-Between evaluations the training loss is reported about once a second. A stop that is asked for there waits for the next
-evaluation, because the state is written at those alone.
+Between evaluations the training loss is reported about once a second. The state is written afterwards (see
+`finetuning_saving.py`), so that a report is made twice where it was not saved, and never lost.
 """
 
 from __future__ import annotations
@@ -125,12 +125,14 @@ class Evaluations(lightning.Callback):
         return self.patience is not None and self.state.progress.evaluations_since_best >= self.patience
 
     def on_train_start(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Start the clock, which goes on where the last process stopped."""
-        self._started = time.perf_counter() - self.state.progress.seconds
+        """Go on where the last process stopped: with its clock, and with the losses since its last evaluation."""
+        progress = self.state.progress
+        self._started = time.perf_counter() - progress.seconds
         self._last_report = time.perf_counter()
-        already = self.state.progress.kilowatt_hours
         # trials share a machine
-        self.energy = EnergyMeter(module.device, self.num_devices, already, whole_machine=False)
+        self.energy = EnergyMeter(module.device, self.num_devices, progress.kilowatt_hours, whole_machine=False)
+        self._losses = list(torch.tensor(progress.losses, device=module.device))
+        self._num_told = len(self._losses)
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: Any, outputs: Any, batch: Any, batch_index: int
@@ -144,6 +146,15 @@ class Evaluations(lightning.Callback):
             loss = torch.stack(self._losses[self._num_told :]).mean().item()
             self._num_told = len(self._losses)
             self._report({"train/loss": loss})
+        trainer.should_stop = trainer.should_stop or self.stopped or self.exhausted
+
+    def take_stock(self, module: Any) -> None:
+        """Bring `progress` up to date in what is not counted with every step."""
+        progress = self.state.progress
+        progress.seconds = time.perf_counter() - self._started
+        progress.kilowatt_hours = self.energy.update()
+        progress.micro_batch_examples = module.micro_batch_examples
+        progress.losses = torch.stack(self._losses).tolist() if self._losses else []
 
     def _is_better(self, new: float, old: float) -> bool:
         """Tell whether a figure is better than one that may be no number."""
@@ -168,10 +179,6 @@ class Evaluations(lightning.Callback):
         if is_best:
             progress.best_step, progress.best_values = progress.step, values
         progress.evaluations_since_best = 0 if is_best else progress.evaluations_since_best + 1
-        progress.seconds = time.perf_counter() - self._started
-        progress.kilowatt_hours = self.energy.update()
-        progress.micro_batch_examples = module.micro_batch_examples
-        self.state.save(module.trained, trainer.optimizers[0], is_best=is_best)
+        self.take_stock(module)
         logger.info("step %d: %s", progress.step, values)
         self._report({**values, "energy/kilowatt_hours": progress.kilowatt_hours})
-        trainer.should_stop = trainer.should_stop or self.stopped or self.exhausted

@@ -1,6 +1,6 @@
 """What a fine-tuning keeps on disk, so that it can be killed at any moment.
 
-    checkpoints/step-.../    trained parameters, AdamW's moments and progress, as of the last evaluation
+    checkpoints/step-.../    trained parameters, AdamW's moments and progress, as of the last save
     best/step-.../           trained parameters of the best evaluation so far
     result.json              written last
 
@@ -34,6 +34,8 @@ class Progress:
     evaluations_since_best: int = 0
     seconds: float = 0.0
     kilowatt_hours: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    """The loss of each step since the last evaluation, which reports their mean."""
     micro_batch_examples: int | None = None
     """How many examples were in memory at once; dropout is drawn for each micro-batch."""
 
@@ -63,24 +65,25 @@ class FinetuningState:
         self.progress, self.precision = Progress(**state["progress"]), state.get("precision")
         _load(network, checkpoint)
         moments = checkpoints.read_tensors(checkpoint, "optimizer")
-        for name, parameter in trainable(network).items():
-            optimizer.state[parameter] = {
-                moment: moments[f"{moment}/{name}"] for moment in ("step", "exp_avg", "exp_avg_sq")
-            }
+        parameters = trainable(network)
+        for key, value in moments.items():  # a weight that no row has used yet has none
+            moment, _, name = key.partition("/")
+            # what was read is a map of the file, which would take up the disk for as long as it is used
+            optimizer.state[parameters[name]][moment] = value.clone()
         bring_state_to_weights([optimizer])
 
-    def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, *, is_best: bool) -> None:
-        """Write the state, and the weights beside it if they are the best so far."""
+    def save(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Write the state, and the weights beside it if the evaluation of this step is the best so far."""
         parameters = trainable(network)
         weights = {name: parameter.data for name, parameter in parameters.items()}
         moments = {
             f"{moment}/{name}": value
             for name, parameter in parameters.items()
-            for moment, value in optimizer.state[parameter].items()
+            for moment, value in optimizer.state.get(parameter, {}).items()
         }
         step = self.progress.step
         state = {"identity": self.identity, "progress": asdict(self.progress), "precision": self.precision}
-        if is_best:
+        if self.progress.best_step == step:
             checkpoints.save(self.workdir / "best", step, {"model": weights}, state)
         checkpoints.save(self.workdir / "checkpoints", step, {"model": weights, "optimizer": moments}, state)
         checkpoints.keep_newest(self.workdir / "best", 1, step=step)

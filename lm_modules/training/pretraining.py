@@ -26,7 +26,7 @@ from lm_modules.data.packed import CONCATENATE
 from lm_modules.training import checkpoints
 from lm_modules.training.callbacks.checkpointing import Checkpointing
 from lm_modules.training.callbacks.reporting import Reporting
-from lm_modules.training.callbacks.stopping import Stopping
+from lm_modules.training.callbacks.stopping import Interrupted, Stopping
 from lm_modules.training.going_back import last_good, to_leave_out
 from lm_modules.training.guessing import worse_than_guessing
 from lm_modules.training.pretraining_choices import choose
@@ -39,14 +39,6 @@ from lm_modules.training.reporting import Report, keep_going
 from lm_modules.training.trainer import fit
 
 logger = logging.getLogger(__name__)
-
-
-class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
-    """Training was asked to end before its last step; its checkpoint is saved, and the same call continues it."""
-
-    def __init__(self, step: int, steps: int, checkpoint: Path) -> None:
-        super().__init__(f"stopped in order after step {step} of {steps}; the same command continues from {checkpoint}")
-        self.step, self.steps, self.checkpoint = step, steps, checkpoint
 
 
 def pretrain(

@@ -9,6 +9,7 @@ import random
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tiny_pretraining import tiny_config
 
 from configs.component import members
 from lm_modules.training import checkpoints
+from lm_modules.training.pretraining import pretrain
 
 STEPS, SAVED_EVERY = 12, 3
 
@@ -32,6 +34,10 @@ def settings(kind, **compute):
         compute__progress_every_seconds=0.0,
         **{f"compute__{name}": value for name, value in compute.items()},
     )
+
+
+def training(config, text, workdir):
+    return partial(pretrain, config, tokens=text[0], tokenizer=text[1], workdir=workdir, seed=3)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,8 @@ def undisturbed(text, tmp_path_factory):
 
     def of(kind, devices):
         if (kind, devices) not in known:
-            done = attempt(settings(kind, devices=devices), text, tmp_path_factory.mktemp(f"{kind}-whole"))
+            workdir = tmp_path_factory.mktemp(f"{kind}-whole")
+            done = attempt(training(settings(kind, devices=devices), text, workdir), workdir)
             known[kind, devices] = Whole(done, end_of(done))
         return known[kind, devices]
 
@@ -91,7 +98,7 @@ def assert_killed_runs_end_alike(kind, kills, text, workdir, undisturbed, *, dev
     seed = int(os.environ.get("KILL_SEED", 0)) or random.SystemRandom().randrange(1, 2**31)
     draw, whole, story = random.Random(seed), undisturbed(kind, devices), [f"KILL_SEED={seed}"]
     before = children_of_the_fork_server()
-    config = settings(kind, devices=devices, data_workers=data_workers)
+    train = training(settings(kind, devices=devices, data_workers=data_workers), text, workdir)
     left, too_late = kills, 0
     try:
         while left:
@@ -99,13 +106,13 @@ def assert_killed_runs_end_alike(kind, kills, text, workdir, undisturbed, *, dev
             while left and (saved_step := saved_step_of(workdir)) < STEPS:
                 kill = a_kill(draw, saved_step, whole)
                 story.append(f"from step {saved_step}: {kill}")
-                if attempt(config, text, workdir, kill).result is None:
+                if attempt(train, workdir, kill).result is None:
                     left -= 1
                 else:  # it ended before its moment came
                     too_late += 1
                     story.append("ended before that")
                     assert too_late <= 10 * kills, "most runs end before they are killed"
-            assert end_of(attempt(config, text, workdir)) == whole.state
+            assert end_of(attempt(train, workdir)) == whole.state
     except BaseException as error:
         error.add_note("\n".join(story))
         raise
@@ -130,6 +137,7 @@ def test_a_kill_before_everything_that_a_save_does_to_its_files(text, tmp_path, 
     assert whole.events_of_a_save >= 8
     for event in range(1, whole.events_of_a_save + 1):
         workdir = tmp_path / str(event)
-        assert attempt(settings("causal_lm"), text, workdir, Kill(2 * SAVED_EVERY, before_event=event)).result is None
+        train = training(settings("causal_lm"), text, workdir)
+        assert attempt(train, workdir, Kill(2 * SAVED_EVERY, before_event=event)).result is None
         assert saved_step_of(workdir) in (SAVED_EVERY, 2 * SAVED_EVERY)
-        assert end_of(attempt(settings("causal_lm"), text, workdir)) == whole.state, event
+        assert end_of(attempt(train, workdir)) == whole.state, event

@@ -19,11 +19,12 @@ import pytest
 import yaml
 from tiny_models import WORDS, save_labelled, save_llama
 
+from lm_modules.training.finetuning_evaluations import evaluation_steps
 from tasks import logged_models, tracking
 from tasks.artifacts import Finetuned
 from tasks.digests import digest_directory
 
-TRIALS = 12
+TRIALS, EPOCHS = 12, 6
 
 
 @pytest.fixture
@@ -43,11 +44,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "data": {"kind": "jsonl", "path": str(tmp_path / "labels.jsonl")},
             "context_length": 32,
             "adapter": "full",
+            "compute": {"checkpoint_every_minutes": 0.01},
             "dropout": {"low": 0.0, "high": 0.5},
             "optimization": {
                 "learning_rate": {"low": 1e-4, "high": 3e-2, "log": True},
                 "layer_decay": 1.0,
-                "epochs": 6,
+                "epochs": EPOCHS,
                 "batch_examples": 4,
                 "early_stopping_patience": None,
             },
@@ -135,6 +137,14 @@ def test_three_kills_of_trials_and_one_of_the_sweep_lose_nothing(folder):
     with closing(sqlite3.connect(folder / "home" / "prefect" / "prefect.db")) as database:
         shown = database.execute("SELECT state_type FROM flow_run UNION SELECT state_type FROM task_run").fetchall()
     assert {state for (state,) in shown} <= {"COMPLETED", "FAILED", "CRASHED"}
+
+    # each evaluation of a trial was told once, also of one that went on between two of them
+    for each in found.sweep.trials:
+        if each.state == "complete":
+            steps = each.result["steps"]
+            due = sorted(evaluation_steps(steps, steps // EPOCHS, 2))
+            history = tracking.metric_history(each.run_id, found.sweep.metric)
+            assert [step for step, _ in history] == [step for step, _ in each.steps] == due
 
     best = found.sweep.best
     assert best is not None

@@ -9,13 +9,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from configs.pretraining import PretrainingConfig
 from lm_modules.training.followers import fork_server
 
 AUDITED = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree")
@@ -39,24 +39,31 @@ class Attempt:
     seconds_per_step: float
     events: int
     """What it did to files in its checkpoints directory."""
+    reports: list[tuple[int, dict[str, float]]]
+    """What it reported, each with its step."""
 
 
-def attempt(config: PretrainingConfig, text: tuple[Path, Path], workdir: Path, kill: Kill | None = None) -> Attempt:
-    """Train in a process of its own until the end, or until it is killed; then `result` is None."""
+def attempt(train: Callable[..., dict[str, Any]], workdir: Path, kill: Kill | None = None) -> Attempt:
+    """Call `train(report=...)`, which works in `workdir`, in a process of its own until its end or its kill.
+
+    If it was killed, `result` is None.
+    """
     context = fork_server()
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_train, args=(theirs, config, text, workdir, kill))
+    process = context.Process(target=_train, args=(theirs, train, workdir, kill))
     process.start()
     theirs.close()
-    stamps, done = [], None
+    stamps, reports, done = {}, [], None
     try:
         while done is None:
             message = ours.recv()
             if isinstance(message, dict):
                 done = message
-            else:
-                stamps.append(time.perf_counter())
-                if kill and kill.before_event is None and message >= kill.step:
+                continue
+            reports.append(message)
+            if (step := message[0]) not in stamps:
+                stamps[step] = time.perf_counter()
+                if kill and kill.before_event is None and step >= kill.step:
                     time.sleep(kill.delay_seconds)
                     process.kill()
     except EOFError:  # it was killed
@@ -68,22 +75,22 @@ def attempt(config: PretrainingConfig, text: tuple[Path, Path], workdir: Path, k
     if done is None:
         assert kill is not None, f"training ended with exit code {code}"
         assert code == -signal.SIGKILL, f"training ended with exit code {code} before {kill}"
-        return Attempt(None, 0.0, 0)
-    seconds = (stamps[-1] - stamps[0]) / (len(stamps) - 1) if len(stamps) > 1 else 0.0
-    return Attempt(done["result"], seconds, done["events"])
+        return Attempt(None, 0.0, 0, reports)
+    times = list(stamps.values())
+    seconds = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+    return Attempt(done["result"], seconds, done["events"], reports)
 
 
-def _train(
-    pipe: Connection, config: PretrainingConfig, text: tuple[Path, Path], workdir: Path, kill: Kill | None
-) -> None:
+def _train(pipe: Connection, train: Callable[..., dict[str, Any]], workdir: Path, kill: Kill | None) -> None:
     import torch
 
-    from lm_modules.training.pretraining import pretrain
+    from lm_modules.training import finetuning_evaluations
 
     # The makers of batches and other ranks come from the server that is there; a second one would import torch again.
     forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
     torch.set_num_threads(1)
-    inside, step, events, written = str(workdir / "checkpoints"), 0, 0, 0
+    finetuning_evaluations.SECONDS_BETWEEN_REPORTS = 0.0
+    inside, step, events, written = (str(workdir / "checkpoints"), str(workdir / "best")), 0, 0, 0
 
     def watch(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal events, written
@@ -96,11 +103,10 @@ def _train(
 
     def report(now: int, values: dict[str, float]) -> bool:
         nonlocal step
-        if now > step:
-            step = now
-            pipe.send(now)
+        step = max(step, now)
+        pipe.send((now, {name: value for name, value in values.items() if not isinstance(value, str)}))
         return False
 
     sys.addaudithook(watch)
-    result = pretrain(config, tokens=text[0], tokenizer=text[1], workdir=workdir, seed=3, report=report)
+    result = train(report=report)
     pipe.send({"result": result, "events": events})

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from configs.compute import ComputeConfig
+from configs.finetuning import FinetuningConfig
 from configs.model import ModelConfig
 from configs.optimization import OptimizationConfig
 from configs.pretraining import PretrainingConfig
@@ -67,3 +69,11 @@ def test_key_follows_settings_digests_and_code_alone() -> None:
     assert key() != key(ComputeConfig(precision="bf16"))
     assert key() != key(digest="b")
     assert key() != key(width=128)
+
+
+def test_how_often_a_fine_tuning_is_saved_changes_no_key() -> None:
+    def key(**compute: Any) -> str:
+        return content_key("finetune", {"config": FinetuningConfig(compute=compute)}, ())
+
+    assert key() == key(checkpoint_every_minutes=1, devices=2)
+    assert key() != key(precision="bf16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -12,6 +13,14 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lm_modules.training.ranks import Ranks
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(Exception):  # noqa: N818 (nothing went wrong)
+    """Training was asked to end before its work was done; its state is saved, and the same call continues it."""
+
+    def __init__(self, step: int, steps: int, checkpoint: Path) -> None:
+        super().__init__(f"stopped in order after step {step} of {steps}; the same command continues from {checkpoint}")
+        self.step, self.steps, self.checkpoint = step, steps, checkpoint
 
 
 class Stopping(Callback):

@@ -196,7 +196,7 @@ def test_a_killed_fine_tuning_of_two_heads_ends_with_the_same_weights_to_the_bit
         seed=3,
         report=lambda step, values: "validation/loss" in values and bool(steps.append(step)),  # type: ignore[func-returns-value]
     )
-    assert steps[0] > killed_at
+    assert steps[0] == killed_at  # it was killed before it had saved what it reported
     for place in (".", "beside/entities"):
         first, second = (load_file(Path(each["model"]) / place / "model.safetensors") for each in (whole, resumed))
         assert all(torch.equal(first[name], second[name]) for name in first)

@@ -23,7 +23,8 @@ from lm_modules.data.length_grouping import LengthGroupedBatches
 from lm_modules.evaluation.predictions import predict_with_directory
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.model.stock import open_tokenizer
-from lm_modules.training import finetuning_evaluations, trainer
+from lm_modules.training import checkpoints, finetuning_evaluations, trainer
+from lm_modules.training.callbacks.stopping import Interrupted
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
 from lm_modules.training.finetuning_module import FineTuning, Lessons, parameter_groups
@@ -118,7 +119,7 @@ def test_ends_in_order_when_the_report_says_stop(base, data, tmp_path):
     assert "model" not in result
 
 
-def test_reports_between_evaluations_change_nothing_and_their_stop_waits_for_one(base, data, tmp_path, monkeypatch):
+def test_reports_between_evaluations_change_nothing(base, data, tmp_path, monkeypatch):
     quiet = finetune(settings(), base=base, data=data, workdir=tmp_path / "quiet", seed=0, report=keep_going)
     monkeypatch.setattr(finetuning_evaluations, "SECONDS_BETWEEN_REPORTS", 0.0)
     seen = {}
@@ -135,10 +136,86 @@ def test_reports_between_evaluations_change_nothing_and_their_stop_waits_for_one
     losses = [seen[step]["train/loss"] for step in (4, 5)]
     assert min(losses) != max(losses)  # each is the loss of its own step, not the mean since the evaluation
 
-    stopped = finetune(
-        settings(), base=base, data=data, workdir=tmp_path / "stopped", seed=0, report=lambda step, _: step == 4
+
+def scores(reports: list[tuple[int, dict[str, float]]]) -> dict[int, dict[str, float]]:
+    return {
+        step: {name: value for name, value in values.items() if name == "train/loss" or "validation" in name}
+        for step, values in reports
+        if "validation/loss" in values
+    }
+
+
+@pytest.mark.parametrize("stop", ["the answer to a report", signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_after_the_step_and_what_follows_is_as_if_nothing_had_been(base, data, tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(trainer, "WORTHWHILE_SPEEDUP", 1e9)
+    monkeypatch.setattr(finetuning_evaluations, "SECONDS_BETWEEN_REPORTS", 0.0)
+    common = {"base": base, "data": data, "seed": 3}
+    undisturbed, heard = [], []
+    whole = finetune(
+        settings(),
+        workdir=tmp_path / "whole",
+        report=lambda step, values: bool(undisturbed.append((step, values))),  # type: ignore[func-returns-value]
+        **common,
     )
-    assert (stopped["stopped"], stopped["steps"]) == (True, 6)
+
+    def stop_at_4(step: int, values: dict[str, float]) -> bool:
+        heard.append((step, values))
+        if step == 4 and isinstance(stop, signal.Signals):
+            signal.raise_signal(stop)
+        return step == 4 and not isinstance(stop, signal.Signals)
+
+    before = [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)]
+    if isinstance(stop, signal.Signals):
+        with pytest.raises(Interrupted, match="in order after step 4 of 18") as stopped:
+            finetune(settings(), workdir=tmp_path / "cut", report=stop_at_4, **common)
+        assert checkpoints.find_damage(stopped.value.checkpoint) is None
+    else:
+        result = finetune(settings(), workdir=tmp_path / "cut", report=stop_at_4, **common)
+        assert (result["stopped"], result["steps"], "model" in result) == (True, 4, False)
+    assert [signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)] == before
+    resumed = finetune(
+        settings(),
+        workdir=tmp_path / "cut",
+        report=lambda step, values: bool(heard.append((step, values))),  # type: ignore[func-returns-value]
+        **common,
+    )
+    assert [step for step, _ in heard] == list(range(1, 19))
+    assert scores(heard) == scores(undisturbed)
+    first, second = (load_file(Path(each["model"]) / "model.safetensors") for each in (whole, resumed))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(("minutes", "saved"), [(5.0, []), (0.0, [1, 2, 4, 5])])
+def test_the_state_is_saved_between_evaluations_when_it_is_time(base, data, tmp_path, monkeypatch, minutes, saved):
+    seen = []
+    save = FinetuningState.save
+
+    def note(state: FinetuningState, *arguments: object) -> None:
+        save(state, *arguments)
+        seen.append([checkpoints.step_of(each) for each in checkpoints.listed(tmp_path / "checkpoints")])
+
+    monkeypatch.setattr(FinetuningState, "save", note)
+    config = settings(optimization={"epochs": 1}, compute={"checkpoint_every_minutes": minutes})
+    finetune(config, base=base, data=data, workdir=tmp_path, seed=3, report=keep_going)
+    assert seen == [[step] for step in sorted([*saved, 3, 6])]  # one copy, of the newest
+
+
+def test_a_weight_without_moments_is_saved_and_restored_without_them(tmp_path):
+    def begin() -> tuple[torch.nn.ModuleDict, torch.optim.Optimizer]:
+        network = torch.nn.ModuleDict({"used": torch.nn.Linear(2, 2), "unused": torch.nn.Linear(2, 2)})
+        return network, torch.optim.AdamW(network.parameters())
+
+    (network, optimizer), state = begin(), FinetuningState(tmp_path, "test")
+    network["used"](torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    state.progress.step = 1
+    state.save(network, optimizer)
+    again, restored = begin()
+    FinetuningState(tmp_path, "test").restore(again, restored)
+    assert set(restored.state) == set(again["used"].parameters())
+    for first, second in zip(network["used"].parameters(), again["used"].parameters(), strict=True):
+        assert torch.equal(first, second)
+        assert torch.equal(optimizer.state[first]["exp_avg"], restored.state[second]["exp_avg"])
 
 
 def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, tmp_path, monkeypatch):
@@ -158,7 +235,7 @@ def test_a_killed_fine_tuning_ends_with_the_same_weights_to_the_bit(base, data, 
         seed=3,
         report=lambda step, values: "validation/loss" in values and bool(steps.append(step)),  # type: ignore[func-returns-value]
     )
-    assert steps == [9, 12, 15, 18]
+    assert steps == [6, 9, 12, 15, 18]  # it was killed before it had saved what it reported
     first, second = (load_file(Path(each["model"]) / "model.safetensors") for each in (whole, resumed))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert {k: v for k, v in whole.items() if "/" in k} == {k: v for k, v in resumed.items() if "/" in k}

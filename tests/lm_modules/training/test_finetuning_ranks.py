@@ -27,6 +27,7 @@ from lm_modules.data.labelled_data import collect
 from lm_modules.hardware.memory import TooLarge
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.training import finetuning_evaluations
+from lm_modules.training.callbacks.stopping import Interrupted
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_module import FineTuning
 from lm_modules.training.followers import FollowerDied
@@ -155,16 +156,38 @@ def test_what_ranks_drop_is_their_own_and_one_process_drops_what_it_did(base):
     assert len({seed_of(step, rank, 4) for step in (7, 8) for rank in range(4)}) == 8
 
 
-def test_a_stop_ends_all_ranks_at_the_evaluation_and_another_number_goes_on(base, data, tmp_path, monkeypatch):
+def test_a_stop_ends_all_ranks_after_the_step_and_another_number_goes_on(base, data, tmp_path, monkeypatch):
     monkeypatch.setattr(finetuning_evaluations, "SECONDS_BETWEEN_REPORTS", 0.0)
     whole = run(settings(ONE), base, data, tmp_path / "whole")
     stopped = run(settings(TWO), base, data, tmp_path / "cut", lambda step, values: step == 4)
-    assert (stopped["stopped"], stopped["steps"]) == (True, 6)
+    assert (stopped["stopped"], stopped["steps"]) == (True, 4)
     steps: list[int] = []
     resumed = run(settings(ONE), base, data, tmp_path / "cut", lambda step, values: bool(steps.append(step)))  # type: ignore[func-returns-value]
-    assert min(steps) == 7
+    assert min(steps) == 5
     assert resumed["validation/loss"] == pytest.approx(whole["validation/loss"], rel=1e-5)
     assert_same(tmp_path / "whole", tmp_path / "cut", atol=1e-5, rtol=0.0)
+
+
+def test_a_signal_ends_all_ranks_after_the_step_and_the_next_try_ends_with_the_same_bits(
+    base, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(finetuning_evaluations, "SECONDS_BETWEEN_REPORTS", 0.0)
+    config = settings(TWO, dropout=0.1)
+    run(config, base, data, tmp_path / "whole")
+    before = started_here()
+
+    def be_stopped(step: int, values: dict[str, float]) -> bool:
+        if step == 4:
+            signal.raise_signal(signal.SIGTERM)
+        return False
+
+    with pytest.raises(Interrupted, match="in order after step 4 of 18"):
+        run(config, base, data, tmp_path / "cut", be_stopped)
+    assert started_here() == before
+    steps: list[int] = []
+    run(config, base, data, tmp_path / "cut", lambda step, values: bool(steps.append(step)))  # type: ignore[func-returns-value]
+    assert min(steps) == 5
+    assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
 def test_all_ranks_stop_early_with_the_first(base, data, tmp_path):
@@ -222,7 +245,7 @@ def test_a_rank_that_dies_is_named_and_the_next_try_ends_as_if_nothing_had_been(
     assert not (tmp_path / "cut" / "result.json").exists()
     steps: list[int] = []
     run(config, base, data, tmp_path / "cut", lambda step, values: bool(steps.append(step)))  # type: ignore[func-returns-value]
-    assert min(steps) > 9
+    assert min(steps) == 9  # what it reported was not saved
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
@@ -269,7 +292,7 @@ def test_nothing_outlives_a_killed_fine_tuning_and_the_next_ends_with_the_same_b
     assert not psutil.wait_procs(others, timeout=10)[1]
     steps: list[int] = []
     run(config, base, data, tmp_path / "cut", lambda step, values: bool(steps.append(step)))  # type: ignore[func-returns-value]
-    assert min(steps) > 6
+    assert min(steps) == 6  # what it reported was not saved
     assert_same(tmp_path / "whole", tmp_path / "cut")
 
 
