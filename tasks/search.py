@@ -11,6 +11,7 @@ from typing import Any
 from optuna import Trial, pruners, samplers
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from configs.base import Config
 from configs.component import Component
 from configs.tuning import Choice, Range, TuningConfig, search_space
 
@@ -85,25 +86,32 @@ def _without(brief: str | dict[str, Any], opened: Mapping[str, Any]) -> str | di
     return rest if rest.keys() - {"kind"} else rest["kind"]
 
 
-def params(space: Mapping[str, Range | Choice], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values of a config as they are stored, as far as they lie in what is searched: the inverse of `values`."""
+def params(space: Mapping[str, Range | Choice], settings: Config) -> dict[str, Any]:
+    """Return what settings have where something is searched, as it is stored, as far as it lies in what is searched."""
     found: dict[str, Any] = {}
     for path, each in space.items():
-        if path not in values:
+        value = _at(settings, path)
+        if isinstance(each, Range):
+            if isinstance(value, int | float) and distribution(each)._contains(value):
+                found[path] = value
             continue
-        value = values[path]
-        if isinstance(each, Choice):
-            for choice in each.choices:
-                opened = search_space(choice) if isinstance(choice, Component) else {}
-                brief = _without(choice.brief(), opened) if isinstance(choice, Component) else choice
-                if brief == value:
+        for choice in each.choices:
+            if isinstance(choice, Component) and isinstance(value, Component):
+                opened = search_space(choice)
+                if _without(choice.brief(), opened) == _without(value.brief(), opened):
                     found[path] = _encoded(choice)
-                    within = {f"{path}.{choice.kind}.{name}": opened[name] for name in opened} if opened else {}
-                    own = {f"{path}.{choice.kind}.{name}": values.get(f"{path}.{name}") for name in opened}
-                    found |= params(within, {name: value for name, value in own.items() if value is not None})
-        elif isinstance(value, int | float) and each.low <= value <= each.high:
-            found[path] = value
+                    found |= {f"{path}.{choice.kind}.{name}": own for name, own in params(opened, value).items()}
+            elif choice == value:
+                found[path] = _encoded(choice)
     return found
+
+
+def _at(settings: Config, path: str) -> Any:
+    """Return the value of a dotted path, None if there is no such."""
+    value: Any = settings
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else getattr(value, step, None)
+    return value
 
 
 def middles(space: Mapping[str, Range | Choice]) -> dict[str, Any]:

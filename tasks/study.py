@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def _repeats(trial: FrozenTrial, first: int) -> bool:
 
 
 class Study:
-    """An Optuna study over the open fields of a config; `before` are values to try first if it is new."""
+    """An Optuna study over the open fields of a config; `before` are settings to try first if it is new."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class Study:
         name: str,
         directory: Path,
         seed: int,
-        before: Sequence[Mapping[str, Any]] = (),
+        before: Sequence[Config] = (),
         kin: str = "",
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the sweep says itself what came of each trial
@@ -178,12 +178,13 @@ class Study:
         if self._space and not self._study.trials:
             self._begin(storage, before, kin)
 
-    def _begin(self, storage: BaseStorage, before: Sequence[Mapping[str, Any]], kin: str) -> None:
+    def _begin(self, storage: BaseStorage, before: Sequence[Config], kin: str) -> None:
         """Line up what is tried first: what was best before, and the middle of all that is open.
 
         By chance alone a short sweep may miss a whole part of it.
         """
         self._study.set_user_attr("kin", kin)
+        self._study.set_user_attr("warm_start", self.tuning.warm_start)
         first = [search.params(self._space, each) for each in before]
         if self.tuning.warm_start and kin:
             first += self._best_of_kin(storage, kin)
@@ -209,6 +210,15 @@ class Study:
     def is_open(self) -> bool:
         """Whether there is anything to search."""
         return bool(self._space)
+
+    def remarks(self) -> list[str]:
+        """Return a sentence for each setting of the sweep that has no effect on this study."""
+        found = self.tuning.remarks(self.is_open)
+        if self.tuning.warm_start and not self._study.user_attrs.get("warm_start", True):
+            found.append(
+                "tuning.warm_start has no effect: this sweep began without it, and goes on; change seed for a new one"
+            )
+        return found
 
     def ask(self, cancelled: threading.Event) -> Trial:
         """Return the next trial: one that a worker was left with, one that was cut off, or new values."""

@@ -18,7 +18,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,7 +64,7 @@ def sweep(
     directory: Path,
     seed: int,
     submit: Submit,
-    before: Sequence[Mapping[str, Any]] = (),
+    before: Sequence[Config] = (),
     kin: str = "",
 ) -> SweepResult:
     """Search what is left open in `config`; return all trials, and through them the best.
@@ -76,7 +76,7 @@ def sweep(
         directory: Where the trials keep checkpoints, one directory each. Of two sweeps with one directory the second
             waits for the first.
         seed: Of the sampler.
-        before: Values (dotted path -> value) that a new study tries first, as far as they lie in what is open.
+        before: Settings that a new study tries first, as far as they lie in what is open.
         kin: What studies have in common from which a new one may learn; empty for none.
         submit: Starts a trial and returns its future; `tasks.trial.Finetuning.submit` does it for fine-tuning.
 
@@ -91,7 +91,7 @@ def sweep(
     directory.mkdir(parents=True, exist_ok=True)
     with file_lock(directory / "sweep.lock"), open_storage(optuna_storage()) as storage:
         study = Study(config, tuning, storage, study_name, directory, seed, before, kin)
-        for remark in tuning.remarks(study.is_open):
+        for remark in study.remarks():
             logger.warning(remark)
         study.adopt_orphans()
         trials = (tuning.trials if study.is_open else 1) + study.restore_winner()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from hashlib import sha256
 from pkgutil import iter_modules
-from typing import Any
 
 import lm_modules.serving
 from configs.finetuning import FinetuningConfig
+from configs.pipeline import PipelineConfig
 from configs.tuning import search_space
+from configs.yaml_files import read_value
 from tasks import filing, registry
 from tasks.artifacts import Finetuned, LabelledData, Model
 from tasks.caching import cached_task, content_key, work_directory
@@ -19,6 +21,9 @@ from tasks.trial import Finetuning
 from tasks.trial_pool import PooledFinetuning, limit_of
 from tasks.tune import sweep
 
+logger = logging.getLogger(__name__)
+
+CONFIG = "config.yaml"
 TRAINING = ("lm_modules.training.finetuning",)
 SERVING = tuple(
     f"lm_modules.serving.{each.name}" for each in iter_modules(lm_modules.serving.__path__) if each.name != "__main__"
@@ -54,7 +59,7 @@ def tune_model(
             directory=directory,
             seed=seed,
             submit=trials.submit,
-            before=_champions_values(registered_name) if config.tuning.warm_start else (),
+            before=_champions_settings(registered_name) if config.tuning.warm_start else (),
             kin=_kin(config, base),
         )
         filing.log_table(run_id, found.table(), "trials.json")
@@ -85,11 +90,24 @@ def _trials(
     return Finetuning(config=config, base=base.local(), data=data.local(), experiment=experiment, parent=run_id)
 
 
-def _champions_values(registered_name: str | None) -> list[dict[str, Any]]:
-    """Return the hyperparameters of the champion, if there is one that a sweep has found."""
+def _champions_settings(registered_name: str | None) -> list[FinetuningConfig]:
+    """Return the settings of the champion, found by its sweep or fixed, if there is one that a sweep has found."""
     champion = registry.champion(registered_name) if registered_name else None
-    filed = filing.read_text(champion.run_id, RESULT) if champion else None
-    return [json.loads(filed)["values"]] if filed else []
+    result = filing.read_text(champion.run_id, RESULT) if champion else None
+    config = filing.read_text(champion.run_id, CONFIG) if champion else None
+    if not result or not config:
+        return []
+    try:
+        tuned = Finetuned.model_validate_json(result)
+        finetuning = PipelineConfig.model_validate(read_value(config, CONFIG)).finetuning
+    except ValueError:
+        logger.warning(
+            "the settings of the champion of %s are not tried first: they are of another version of Rootstock",
+            registered_name,
+        )
+        return []
+    assert finetuning is not None
+    return [tuned.settings(finetuning)]
 
 
 def _kin(config: FinetuningConfig, base: Model) -> str:

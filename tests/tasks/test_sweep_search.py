@@ -153,9 +153,7 @@ def test_a_killed_repeat_is_continued_with_its_seed(tmp_path: Path) -> None:
     assert sum(each.state == "complete" and each.repeat_of is None for each in result.trials) == 3
 
 
-def of_kin(
-    directory: Path, name: str, before: list[dict[str, Any]] | None = None, work: Any = climb, **tuning: Any
-) -> Any:
+def of_kin(directory: Path, name: str, before: list[Config] | None = None, work: Any = climb, **tuning: Any) -> Any:
     config = TuningConfig(
         **{"metric": "score", "trials": 4, "parallel": 1, "pruner": "none", "sampler": "random", **tuning}
     )
@@ -175,7 +173,8 @@ def test_a_new_study_begins_with_what_was_best_before(tmp_path: Path) -> None:
     first, second = of_kin(tmp_path, "a"), of_kin(tmp_path, "bb")
     time.sleep(0.01)
     champion = {"inner.rate": 0.25, "depth": 1, "style": {"kind": "lora", "rank": 4}}
-    third = of_kin(tmp_path, "ccc", before=[champion, {"inner.rate": 7.0}], warm_start=True, trials=6)
+    before = [fixed(Settings(), champion), Settings(inner=Inner(rate=7.0))]
+    third = of_kin(tmp_path, "ccc", before=before, warm_start=True, trials=6)
     tried = [each.values for each in third.trials]
     assert tried[0] == champion
     assert tried[1]["depth"] in (1, 5), "of what lies outside, the rest is drawn"
@@ -183,6 +182,16 @@ def test_a_new_study_begins_with_what_was_best_before(tmp_path: Path) -> None:
     assert first.best.values in tried[1:4]
     alone = of_kin(tmp_path, "dddd", trials=2)
     assert alone.trials[0].values == {"inner.rate": 0.01, "depth": 5, "style": "plain"}
+
+
+def test_a_study_that_began_without_a_warm_start_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    of_kin(tmp_path, "a")
+    of_kin(tmp_path, "bb", trials=2)
+    of_kin(tmp_path, "ccc", trials=2, warm_start=True)
+    of_kin(tmp_path, "ccc", warm_start=True)
+    assert "warm_start" not in caplog.text
+    assert len(of_kin(tmp_path, "bb", trials=2, warm_start=True).trials) == 2
+    assert "tuning.warm_start has no effect: this sweep began without it" in caplog.text
 
 
 def test_of_a_study_with_repeats_the_winner_is_taken_over_and_not_the_luckiest_run(tmp_path: Path) -> None:
