@@ -27,6 +27,7 @@ class Saving(lightning.Callback):
         state = self._evaluations.state
         was_evaluated = state.progress.step in self._evaluations.steps
         if was_evaluated or trainer.should_stop or time.perf_counter() - self._saved_at >= self._every_seconds:
-            self._evaluations.take_stock(module)
+            if not was_evaluated:  # the evaluation has, and reported what it found
+                self._evaluations.take_stock(module)
             state.save(module.trained, trainer.optimizers[0])
             self._saved_at = time.perf_counter()
