@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,13 @@ def predict(
     rows = [each for several in encoded for each in several]
     is_asked = [answered is None or number in answered for number, several in enumerate(encoded) for _ in several]
     found: dict[int, Prediction] = {}
-    for ask, wanted in ((head.predict, True), (head.losses, False)):
-        chosen = [row for row, asked in enumerate(is_asked) if asked == wanted]
+    for (ask, wanted), has_target in product(((head.predict, True), (head.losses, False)), (True, False)):
+        # a batch tells losses only where all of it has targets
+        chosen = [
+            row
+            for row, asked in enumerate(is_asked)
+            if asked == wanted and (rows[row].target is not None) == has_target
+        ]
         waiting = _batches([len(rows[row]) for row in chosen])
         while waiting:
             places = waiting.pop(0)

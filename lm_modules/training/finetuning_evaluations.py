@@ -59,12 +59,17 @@ class Validation:
         self.head = head
         self.examples = examples
         self.tokenizer = tokenizer
-        self.encoded = [head.encode(each.fields, tokenizer, labels) for each in examples]
-        if not any(self.encoded):
+        known = [head.encode(each.fields, tokenizer, labels) for each in examples]
+        if not any(known):
             raise ValueError(
                 f"none of the {len(examples)} validation examples can be scored: there are none, or nothing of their "
                 "answers fits; add some, or raise finetuning.context_length"
             )
+        # what teaches nothing is asked all the same, as at the test, and has no loss
+        self.encoded = [
+            rows or head.encode(head.asked(each.fields), tokenizer, labels)
+            for each, rows in zip(examples, known, strict=True)
+        ]
         self.answered = list(range(len(examples)))
         if head.writes and most_answers is not None:
             self.answered = sorted(random.Random(0).sample(self.answered, min(most_answers, len(examples))))

@@ -36,6 +36,7 @@ from lm_modules.model.stock import open_tokenizer, quiet_loading
 from lm_modules.serving.question_answering_service import QuestionAnsweringService
 from lm_modules.serving.spans import Spans, answer, best_spans, windows
 from lm_modules.training.finetuning import finetune
+from lm_modules.training.finetuning_evaluations import Validation
 from lm_modules.training.reporting import keep_going
 
 torch.set_num_threads(1)
@@ -235,6 +236,30 @@ def test_an_answer_that_no_window_holds_is_not_learned_but_asked_for(tmp_path: P
     nothing = head.answer(fields, [], [], tokenizer)
     assert (nothing.value, nothing.loss) == ("", None)
     assert len(head.encode({"question": "q", "context": LONG}, tokenizer, [])) > 4
+
+
+def test_the_validation_asks_what_no_window_holds_whole_as_the_test_does(tmp_path: Path):
+    head, base = ExtractiveQa(no_answer_threshold=None), save_bert(tmp_path / "base")
+    tokenizer = open_tokenizer(base, 32)
+    torch.manual_seed(0)
+    network = head.network(base, [])
+    fitting = {"question": "q", "context": LONG[:8], "answers": [{"text": LONG[:2], "start": 0}]}
+    too_long = {"question": "q", "context": LONG, "answers": [{"text": LONG[:60], "start": 0}]}
+    examples = [Example(str(place), head.checked(each)) for place, each in enumerate((fitting, too_long))]
+    with quiet_loading():
+        network.save_pretrained(tmp_path / "model")
+    tokenizer.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "head.json").write_text(head.model_dump_json())
+    validation = Validation(head, examples, tokenizer, [])
+    at_the_validation = predict(head, network, tokenizer, examples, validation.encoded)
+    at_the_test = predict_with_directory(tmp_path / "model", examples)
+    assert [each.value for each in at_the_validation] == [each.value for each in at_the_test]
+    assert all(each.value for each in at_the_test)
+    assert [each.loss is None for each in at_the_validation] == [False, True]
+    (alone,) = predict(head, network, tokenizer, examples[:1], validation.encoded[:1])
+    assert validation.values(network)["validation/loss"] == pytest.approx(alone.loss)
+    with pytest.raises(ValueError, match="none of the 1 validation examples can be scored"):
+        Validation(head, examples[1:], tokenizer, [])
 
 
 def test_a_question_longer_than_the_window_leaves_half_of_it_to_the_context(tmp_path: Path):
