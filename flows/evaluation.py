@@ -70,13 +70,20 @@ def evaluation(
             settings, data = tuned.settings(config.finetuning), tuned.data
             head = settings.head
             data.used_by(run_id, "test")
+            other = settings.data.split_otherwise() if config.evaluation.also_split_by else None
             fit = partial(
-                finetune.submit, settings, tuned.base, seed=config.seed, experiment=config.name, run_id=run_id
+                finetune.submit,
+                settings,
+                tuned.base,
+                seed=config.seed,
+                experiment=config.name,
+                run_id=run_id,
+                side_by_side=2 if other else 1,
             )
             if head.answers_untuned:
                 models[UNTUNED] = tuned.base
             models["random_weights"] = fit(data=data, title="random weights", from_random_weights=True)
-            if config.evaluation.also_split_by and (other := settings.data.split_otherwise()):
+            if other:
                 other_data = labelled_data(settings, config.seed, run_id, other)
                 other_models["tuned"] = fit(data=other_data, title="other split")
             models["tuned"] = tuned.model

@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NOT_PART_OF_THE_KEY = frozenset({"run_id", "experiment", "engine"})
-"""Where a result is filed, and who does the work, does not change what it is."""
+NOT_PART_OF_THE_KEY = frozenset({"run_id", "experiment", "engine", "side_by_side"})
+"""Where a result is filed, who does the work and what is done beside it, does not change what it is."""
 
 
 def content_key(name: str, inputs: Mapping[str, Any], code: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from tasks import filing, progress, tracking
 from tasks.artifacts import LabelledData, Model
 from tasks.caching import cached_task, own_work_directory
 from tasks.gpus import gpus_for
-from tasks.processes import run_isolated
+from tasks.processes import num_cores, run_isolated
 from tasks.spool import MetricSpool
 from tasks.tune_model import CODE
 
@@ -25,8 +25,9 @@ def finetune(
     run_id: str,
     title: str,
     from_random_weights: bool = False,
+    side_by_side: int = 1,
 ) -> Model:
-    """Train in an MLflow run of its own under `run_id`, and log the model."""
+    """Train in an MLflow run of its own under `run_id`, and log the model; so many fits share the cores."""
     with (
         own_work_directory() as directory,
         tracking.open_run(
@@ -37,7 +38,8 @@ def finetune(
         gpus_for(config.compute) as environment,
     ):
         filing.log_config(run.id, config)
-        config = config.with_threads(1)
+        # as in a sweep, the processes of each share its part, and that is not filed
+        config = config.with_threads(max(1, num_cores() // (side_by_side * config.compute.devices)))
         data.used_by(run.id, "train", "validation")
 
         def report(step: int, values: Values) -> bool:
