@@ -151,6 +151,7 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "curve": each.steps,
             "error": each.error,
             "repeat_of": each.repeat_of,
+            "retry_of": each.retry_of,
         }
         for each in sweep.trials
     ]

@@ -66,7 +66,8 @@ def _history(result: SweepResult) -> Figure:
         if some:
             axes.scatter([each.number for each in some], [_value(each) for each in some], color=colour, label=state)
     better: Callable[..., float] = max if result.direction == "maximize" else min
-    complete = [each for each in result.trials if each.state == "complete"]
+    # a repeat may by its seed lie above the trial that wins
+    complete = [each for each in result.trials if each.state == "complete" and each.repeat_of is None]
     best = list(accumulate((_value(each) for each in complete), better))
     axes.step([each.number for each in complete], best, where="post", color=COLOURS["complete"], label="best so far")
     axes.set_xlabel("trial")

@@ -154,6 +154,8 @@ class TrialFacts(Facts):
     error: str | None = None
     repeat_of: int | None = None
     """The trial whose values this one repeats with another seed."""
+    retry_of: int | None = None
+    """The trial that was cut off, and that this one went on with."""
 
 
 class SweepFacts(Facts):

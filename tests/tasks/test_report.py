@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 from tasks import filing, tracking
-from tasks.artifacts import Corpus, PreparedData, Tokens
-from tasks.report import stages_of_run
+from tasks.artifacts import Corpus, Finetuned, LabelledData, Model, PreparedData, Tokens
+from tasks.report import _tuned, stages_of_run
 from tasks.stage import RESULT, STAGE
+from tasks.sweep_result import SweepResult, TrialRecord
 
 
 def test_every_stage_is_summed_up_with_its_run_its_uris_and_its_metrics() -> None:
@@ -24,3 +25,19 @@ def test_every_stage_is_summed_up_with_its_run_its_uris_and_its_metrics() -> Non
         "metrics": {"documents": 3.0},
     }
     assert (stages["evaluate"]["uris"], stages["evaluate"]["metrics"]) == ({}, {})
+
+
+def test_the_card_is_told_which_trial_went_on_with_another() -> None:
+    none = dict.fromkeys(("value", "seconds", "run_id", "task_run_id", "retry_of", "error"))
+    both = {**none, "values": {}, "steps": (), "result": {}, "kept": True, "first": 0}
+    cut_off = TrialRecord(**both | {"number": 0, "state": "continued", "error": "its process was ended"})
+    trials = (cut_off, TrialRecord(**both | {"number": 1, "state": "complete", "value": 0.5, "retry_of": 0}))
+    artifact = {"uri": "runs:/a/b", "digest": "1", "run_id": "a"}
+    tuned = Finetuned(
+        model=Model(**artifact),
+        data=LabelledData(**artifact),
+        base=Model(**artifact),
+        values={},
+        sweep=SweepResult(study="s", metric="m", direction="maximize", trials=trials),
+    )
+    assert [each["retry_of"] for each in _tuned(tuned)["sweep"]["trials"]] == [None, 0]

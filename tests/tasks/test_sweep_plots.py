@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from quick_trials import Closed, search
 
 from configs.finetuning import FinetuningConfig
+from tasks.study import Trial
 from tasks.sweep_plots import _positions, draw, figures
 
 
@@ -38,6 +40,17 @@ def test_best_so_far_never_falls(tmp_path: Path) -> None:
     assert best == sorted(best)
     assert result.best is not None
     assert best[-1] == result.best.value
+
+
+def test_a_repeat_is_no_best_so_far(tmp_path: Path) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        trial.report(1, {"score": trial.number})
+        return {"stopped": False}
+
+    result = search(tmp_path, work=work, trials=3, parallel=1, repeats=2)
+    assert [each.value for each in result.trials if each.repeat_of is not None] == [3, 4, 5, 6]
+    axes = figures(result)["sweep_history.png"].axes[0]
+    assert list(axes.lines[0].get_ydata()) == [0, 1, 2]  # type: ignore[arg-type]
 
 
 def test_single_trial_has_a_history_only(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lm_modules.reporting.blocks import Badge, Block, Cell, Drawing, Drawings, Link, Paragraph, Section, Table, Tone
 from lm_modules.reporting.charts import Series, bar, line_chart
 from lm_modules.reporting.facts import ReportFacts, SweepFacts, TrialFacts
@@ -24,7 +26,7 @@ def sweep(facts: ReportFacts) -> Section:
     blocks: list[Block] = [Paragraph(_in_words(sweep)), _trials(sweep)]
     if any(trial.curve for trial in sweep.trials):
         blocks.append(Drawings([_curves(sweep)]))
-    blocks += [Paragraph(f"Trial {each.number} failed: {each.error}", "bad") for each in sweep.trials if each.error]
+    blocks += _not_ended_well(sweep)
     if sweep.importance:
         blocks.append(_importance(sweep.importance))
     return Section("Fine-tuning sweep", blocks)
@@ -43,6 +45,16 @@ def _in_words(sweep: SweepFacts) -> str:
         )
         text += " on average, the best of those that were repeated."
     return text
+
+
+def _not_ended_well(sweep: SweepFacts) -> Iterator[Paragraph]:
+    """Say why trials failed, and which others went on with those that were cut off."""
+    continued_as = {trial.retry_of: trial.number for trial in sweep.trials}
+    for trial in sweep.trials:
+        if trial.number in continued_as:
+            yield Paragraph(f"Trial {trial.number} was cut off and continued as trial {continued_as[trial.number]}.")
+        elif trial.error:
+            yield Paragraph(f"Trial {trial.number} failed: {trial.error}", "bad")
 
 
 def _trials(sweep: SweepFacts) -> Table:

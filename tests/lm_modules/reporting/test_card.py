@@ -103,6 +103,15 @@ def test_every_link_of_the_page_leads_to_a_section_or_to_a_run(facts: ReportFact
         assert target.removeprefix("#") in anchors or target.startswith("http://127.0.0.1:5000/")
 
 
+def test_a_trial_that_another_went_on_with_has_not_failed(values: dict[str, Any]) -> None:
+    values["sweep"]["trials"][1] |= {"state": "continued", "error": "its process was ended"}
+    values["sweep"]["trials"][3]["retry_of"] = 1
+    text = Page(as_html(ReportFacts.model_validate(values))).text
+    assert "Trial 1 was cut off and continued as trial 3." in text
+    assert "Trial 1 failed" not in text
+    assert "Trial 2 failed: Loss is not finite at step 40" in text
+
+
 def test_hostile_text_stays_text(values: dict[str, Any]) -> None:
     values["samples"] = [{"prompt": HOSTILE, "text": HOSTILE}]
     values["pipeline"] = values["config_yaml"] = HOSTILE
