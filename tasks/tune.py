@@ -186,7 +186,7 @@ class _Sweep:
     def _value(self, result: dict[str, Any], steps: dict[int, float]) -> float:
         """Return the figure by which a trial is judged: that of the weights that it kept, the best that it reported.
 
-        Its own word comes first: a kill between the saving of the best and its report leaves that unheard.
+        Its own word comes first: it knows what it kept.
         """
         metric = self._tuning.metric
         if math.isfinite(told := result.get(str(metric), math.nan)):
