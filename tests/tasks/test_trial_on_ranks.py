@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from tiny_models import save_labelled, save_llama
 
 from configs.finetuning import FinetuningConfig
+from configs.tuning import fixed
 from tasks import tracking
 from tasks.sweep_result import SweepResult
 from tasks.trial import Finetuning
@@ -44,7 +45,8 @@ def sweep_of(
         monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", str(tmp_path / f"{name}.journal"))
         learning_rate = {"low": 1e-9, "high": 1e-2, "log": True}
         optimization |= {"layer_decay": 1.0, "batch_examples": 16, "early_stopping_patience": None}
-        tuning = {"trials": len(rates), "parallel": 1, "metric": "validation/loss", "warmup_trials": 1}
+        warmup = {"warmup_trials": 1, "warmup_evaluations": 0}
+        tuning = {"trials": len(rates), "parallel": 1, "metric": "validation/loss", **warmup}
         config = FinetuningConfig(
             dropout=0.1,
             context_length=32,
@@ -64,7 +66,7 @@ def sweep_of(
                     directory=tmp_path / name,
                     seed=5,
                     submit=work.submit,
-                    before=[{RATE: rate} for rate in rates],
+                    before=[fixed(config, {RATE: rate}) for rate in rates],
                 )
                 return result, stage.id
 

@@ -90,7 +90,7 @@ def test_a_restored_finetuning_has_all_its_state_beside_the_weights(tmp_path, la
 
     network, module = finetuning("cpu")
     moved(network, [module.optimizer])
-    FinetuningState(tmp_path, "same").save(network, module.optimizer, is_best=False)
+    FinetuningState(tmp_path, "same").save(network, module.optimizer)
     elsewhere, other = finetuning("meta")
     if late:
         for here, there in zip(network.parameters(), elsewhere.parameters(), strict=True):
