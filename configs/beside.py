@@ -57,8 +57,3 @@ def require_fields(where: str, head: Any, data: Any) -> None:
             f"{where}.head {head.kind} reads {', '.join(wanted)}, and {where}.data {data.kind} gives "
             f"{', '.join(data.gives)} only; choose another of the two"
         )
-
-
-def weighs(head: Any) -> bool:
-    """Return whether class weights have an effect on a head: every example has one label."""
-    return head.weighs_labels and not getattr(head, "multi_label", False)

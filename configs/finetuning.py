@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from configs.base import Config
-from configs.beside import BesideConfig, require_fields, require_names, weighs
+from configs.beside import BesideConfig, require_fields, require_names
 from configs.component import OneOf
 from configs.compute import FinetuningComputeConfig
 from configs.searchable import require_searchable
@@ -113,10 +113,9 @@ class FinetuningConfig(Config):
 
     @model_validator(mode="after")
     def _labels_can_be_weighed(self) -> Self:
-        if self.optimization.class_weights != "equal" and not any(map(weighs, self.heads)):
+        if self.optimization.class_weights != "equal" and not any(head.weighs_labels for head in self.heads):
             raise ValueError(
-                f"optimization.class_weights weighs examples by their one label, and {self._kinds} has none "
-                "or several; set it to equal"
+                f"optimization.class_weights has no effect on {self._kinds}, which has no labels; set it to equal"
             )
         return self
 

@@ -187,8 +187,13 @@ def _signature(service: Service) -> Any:
         second = ColSpec("string", "text_pair", required=False)
         return ModelSignature(Schema([ColSpec("string", "text"), second]), Schema([ColSpec("double")]))
     if service == "question_answering":
-        outputs = Schema([ColSpec("string", "answer"), ColSpec("double", "probability")])
-        return ModelSignature(Schema([ColSpec("string", "question"), ColSpec("string", "context")]), outputs)
+        said = {"answer": DataType.string, "probability": DataType.double}
+        place = Property("start", DataType.long, required=False)
+        several = Array(Object([*(Property(name, kind) for name, kind in said.items()), place]))
+        columns = [ColSpec(kind, name) for name, kind in said.items()]
+        outputs = Schema([*columns, ColSpec(several, "answers", required=False)])
+        inputs = Schema([ColSpec("string", "question"), ColSpec("string", "context")])
+        return ModelSignature(inputs, outputs, ParamSchema([ParamSpec("n_best", "long", 1)]))
     if service == "seq2seq":
         fewer = ParamSchema([ParamSpec("max_new_tokens", "long", 0)])  # 0: as many as the model was taught to write
         return ModelSignature(Schema([ColSpec("string")]), Schema([ColSpec("string")]), fewer)

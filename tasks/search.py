@@ -92,7 +92,7 @@ def params(space: Mapping[str, Range | Choice], settings: Config) -> dict[str, A
     for path, each in space.items():
         value = _at(settings, path)
         if isinstance(each, Range):
-            if isinstance(value, int | float) and distribution(each)._contains(value):
+            if isinstance(value, int | float) and _lies_in(each, value):
                 found[path] = value
             continue
         for choice in each.choices:
@@ -104,6 +104,13 @@ def params(space: Mapping[str, Range | Choice], settings: Config) -> dict[str, A
             elif choice == value:
                 found[path] = _encoded(choice)
     return found
+
+
+def _lies_in(space: Range, value: float) -> bool:
+    """Return whether a range has a value, on one of its steps."""
+    step = space.step or (1 if space.integer else None)
+    num_steps = (value - space.low) / step if step else 0
+    return space.low <= value <= space.high and math.isclose(num_steps, round(num_steps), abs_tol=1e-8)
 
 
 def _at(settings: Config, path: str) -> Any:

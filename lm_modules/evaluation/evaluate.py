@@ -159,7 +159,7 @@ def doubted_labels(head: Head, examples: Sequence[Example], answers: Sequence[Re
 
     Such disagreements are where wrong labels are found most often (Northcutt et al. 2021, arXiv 1911.00068).
     """
-    texts = {each.id: head.text(each.fields) for each in examples if head.weighs_labels}
+    texts = {each.id: head.text(each.fields) for each in examples if head.answers == "labels"}
     doubts = [
         each
         for each in answers

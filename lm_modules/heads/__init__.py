@@ -41,8 +41,8 @@ class Encoded:
     """Which of two texts each token is of, for models that ask; None where all are of the first."""
     places: Any = None
     """Where in the example the tokens stand, for heads whose answers are places."""
-    weight: float = 1.0
-    """What its loss counts, where labels are weighed."""
+    weights: Any = None
+    """What each of its targets counts in the loss, in the shape of `target`, where labels are weighed."""
     num_more_tokens: int = 0
     """Tokens that the model writes or reads besides `token_ids`."""
     is_cut: bool = False
@@ -80,7 +80,7 @@ class Head(Component):
     of_examples: ClassVar[tuple[str, ...]] = ()
     """Settings that say what an example looks like: models that differ in them are asked for different things."""
     weighs_labels: ClassVar[bool] = False
-    """Whether its loss heeds `Encoded.weight`; then every example has one label."""
+    """Whether labels can be balanced."""
     smooths_labels: ClassVar[bool] = True
     """Whether its loss heeds `label_smoothing`."""
     gives_probability: ClassVar[bool] = True
@@ -192,6 +192,10 @@ class Head(Component):
         A fine-tuning that goes on asks again, so the answer must depend on the base alone.
         """
         return encoded
+
+    def balanced(self, encoded: Sequence[Sequence[Encoded]]) -> Sequence[Sequence[Encoded]]:
+        """Return what is learned from with weights by which all labels count the same together, 1 on average."""
+        raise NotImplementedError(f"{self.kind} weighs no labels")
 
     def mixes_lengths(self) -> bool:
         """Return whether batches are of all lengths, and not of similar ones with little padding.

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def padded(rows: Sequence[Sequence[int]], fill: int, *, on_the_left: bool = False) -> Tensor:
-    """Return rows of whole numbers, [rows, the longest rounded up to a multiple of `PAD_MULTIPLE`]."""
+def padded(rows: Sequence[Sequence[float]], fill: float, *, on_the_left: bool = False) -> Tensor:
+    """Return rows of numbers of the type of `fill`, [rows, the longest rounded up to a multiple of `PAD_MULTIPLE`]."""
     import torch
 
     longest = math.ceil(max(map(len, rows)) / PAD_MULTIPLE) * PAD_MULTIPLE
     found_BL = torch.full((len(rows), longest), fill)
     for number, row in enumerate(rows):
         place = slice(longest - len(row), longest) if on_the_left else slice(len(row))
-        found_BL[number, place] = torch.tensor(row, dtype=torch.long)
+        found_BL[number, place] = torch.tensor(row, dtype=found_BL.dtype)
     return found_BL
 
 

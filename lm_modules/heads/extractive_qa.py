@@ -67,7 +67,7 @@ class ExtractiveQa(Head):
     max_answer_tokens: int = Field(default=30, ge=1)
     """Longest answer that is given."""
     num_best: int = Field(default=20, ge=1)
-    """How many spans share the probability."""
+    """How many spans share the probability, and can be asked for."""
     no_answer_threshold: float | None = 0.0
     """Nothing is answered where no answer scores higher than the best span by more than this; null always answers."""
 
@@ -207,9 +207,9 @@ class ExtractiveQa(Head):
         tokenizer: PreTrainedTokenizerBase,
     ) -> Prediction:
         """Return the text of the best span over all windows, "" for no answer."""
-        from lm_modules.serving.spans import answer
+        from lm_modules.serving.spans import best_answers
 
-        text, probability = answer(
+        best, *_ = best_answers(
             fields["context"],
             [each.places for each in encoded],
             [each.value for each in found],
@@ -217,7 +217,9 @@ class ExtractiveQa(Head):
             no_answer_threshold=self.no_answer_threshold,
         )
         losses = [each.loss for each in found if each.loss is not None]
-        return Prediction(text, probability, sum(losses) / len(losses) if losses else None, max(len(losses), 1))
+        return Prediction(
+            best.text, best.probability, sum(losses) / len(losses) if losses else None, max(len(losses), 1)
+        )
 
 
 NO_ANSWER = (0, 0)

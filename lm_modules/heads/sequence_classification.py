@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from lm_modules.heads import Encoded, Fields, Head, Prediction
 from lm_modules.heads._batches import inputs_of, outputs_of
 from lm_modules.heads._fields import label_of, list_of, text_of
+from lm_modules.heads._label_weights import balanced_weights
 from lm_modules.heads._texts import is_cut, tokens_of
 
 if TYPE_CHECKING:
@@ -105,33 +107,49 @@ classify("Return the absolute path of a file.", truncation=True)"""
     def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
         return tokens_of(tokenizer, fields["text"])
 
+    def balanced(self, encoded: Sequence[Sequence[Encoded]]) -> Sequence[Sequence[Encoded]]:
+        """Return the rows with the weights of their labels; of several, each counts as often there as not there."""
+        targets = [row.target for (row,) in encoded]
+        if not self.multi_label:
+            weight_of = balanced_weights(targets)
+            return [[replace(row, weights=weight_of[row.target])] for (row,) in encoded]
+        weights_of = [balanced_weights(each) for each in zip(*targets, strict=True)]
+        return [
+            [replace(row, weights=[of[there] for of, there in zip(weights_of, row.target, strict=True)])]
+            for (row,) in encoded
+        ]
+
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
-        """Return the inputs, and `labels`, [batch] or [batch, labels], where all are known."""
+        """Return the inputs, and `labels` and their `weights`, [batch] or [batch, labels], where all are known."""
         import torch
 
         batch = inputs_of(encoded, pad_token_id)
         if all(each.target is not None for each in encoded):
             batch["labels"] = torch.tensor([each.target for each in encoded])
-        if any(each.weight != 1 for each in encoded):
-            batch["weights"] = torch.tensor([each.weight for each in encoded])
+        if all(each.weights is not None for each in encoded):
+            batch["weights"] = torch.tensor([each.weights for each in encoded])
         return batch
 
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy in nats; of several labels the binary ones of each."""
         from lm_modules.model.stock import labels_of
 
-        losses_B = self.row_losses(outputs_of(network, batch), batch["labels"], labels_of(network), label_smoothing)
-        return (losses_B * batch["weights"] if "weights" in batch else losses_B).mean()
+        logits_BK, names = outputs_of(network, batch), labels_of(network)
+        losses = self.row_losses(logits_BK, batch["labels"], names, label_smoothing)
+        return (losses * batch["weights"] if "weights" in batch else losses).mean()
 
     def row_losses(
         self, logits_BK: Tensor, labels: Tensor, names: Sequence[str], label_smoothing: float = 0.0
     ) -> Tensor:
-        """Return the loss of each row, [batch]; `labels` are those of `collate`, `names` those of the K outputs."""
+        """Return the loss of each row, [batch], or of each of its labels, [batch, labels], where there are several.
+
+        `labels` are those of `collate`, `names` those of the K outputs.
+        """
         from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
         if self.multi_label:
             smoothed_BK = labels * (1 - label_smoothing) + label_smoothing / 2
-            return binary_cross_entropy_with_logits(logits_BK, smoothed_BK, reduction="none").mean(-1)
+            return binary_cross_entropy_with_logits(logits_BK, smoothed_BK, reduction="none")
         return cross_entropy(logits_BK, labels, label_smoothing=label_smoothing, reduction="none")
 
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
@@ -145,7 +163,7 @@ classify("Return the absolute path of a file.", truncation=True)"""
         names = labels_of(network)
         losses: list[float] | list[None] = [None] * len(logits_BK)
         if "labels" in batch:
-            losses = self.row_losses(logits_BK, batch["labels"], names).tolist()
+            losses = self.row_losses(logits_BK, batch["labels"], names).reshape(len(logits_BK), -1).mean(-1).tolist()
         answers = _several(logits_BK, names) if self.multi_label else _one(logits_BK, names)
         return [Prediction(*answer, loss) for answer, loss in zip(answers, losses, strict=True)]
 

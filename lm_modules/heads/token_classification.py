@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from lm_modules.heads import Encoded, Fields, Head, Prediction
 from lm_modules.heads._batches import inputs_of, outputs_of, padded
 from lm_modules.heads._fields import label_of, list_of
+from lm_modules.heads._label_weights import balanced_weights
 from lm_modules.serving.word_windows import windows
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+N = TypeVar("N", int, float)
 
 IGNORED = -100
 OUTSIDE = "O"
@@ -48,6 +52,7 @@ class TokenClassification(Head):
     """
 
     inputs: ClassVar[tuple[str, ...]] = ("words",)
+    weighs_labels: ClassVar[bool] = True
     target: ClassVar[str] = "tags"
     answers: ClassVar[str] = "tags"
     metrics: ClassVar[tuple[str, ...]] = ("entity_f1", "tag_accuracy")
@@ -126,29 +131,44 @@ class TokenClassification(Head):
             for window in windows(fields["words"], tokenizer, self.piece)
         ]
 
+    def balanced(self, encoded: Sequence[Sequence[Encoded]]) -> Sequence[Sequence[Encoded]]:
+        """Return the windows with the weight of each word's tag."""
+        tags = [tag for rows in encoded for row in rows for tag in row.target if tag != IGNORED]
+        weight_of = {**balanced_weights(tags), IGNORED: 0.0}
+        return [[replace(row, weights=[weight_of[tag] for tag in row.target]) for row in rows] for rows in encoded]
+
     def num_targets(self, encoded: Sequence[Encoded]) -> int:
         """Return how many words have a tag to learn."""
         return sum(tag != IGNORED for each in encoded for tag in each.target)
 
     def collate(self, encoded: Sequence[Encoded], pad_token_id: int) -> dict[str, Tensor]:
-        """Return the inputs, `asked` (a one where a tag is), and `labels` (-100 elsewhere) where all are known.
+        """Return the inputs, `asked` (a one where a tag is), and where all are known `labels` (-100 elsewhere).
 
-        All are [batch, length].
+        With their `weights`, where they are weighed; all are [batch, length].
         """
         batch = inputs_of(encoded, pad_token_id)
         batch["asked"] = padded([_at_places(each, [1] * len(each.places), 0) for each in encoded], 0)
         if all(each.target is not None for each in encoded):
             batch["labels"] = padded([_at_places(each, each.target, IGNORED) for each in encoded], IGNORED)
+        if all(each.weights is not None for each in encoded):
+            batch["weights"] = padded([_at_places(each, each.weights, 0.0) for each in encoded], 0.0)
         return batch
 
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
         """Return the mean cross-entropy in nats over the words."""
         from torch.nn.functional import cross_entropy
 
-        logits_BLK = outputs_of(network, batch)
-        return cross_entropy(
-            logits_BLK.flatten(0, 1), batch["labels"].flatten(), ignore_index=IGNORED, label_smoothing=label_smoothing
+        logits_BLK, labels_BL = outputs_of(network, batch), batch["labels"]
+        losses_BL = cross_entropy(
+            logits_BLK.transpose(1, 2),
+            labels_BL,
+            ignore_index=IGNORED,
+            label_smoothing=label_smoothing,
+            reduction="none",
         )
+        if "weights" in batch:
+            losses_BL = losses_BL * batch["weights"]
+        return losses_BL.sum() / (labels_BL != IGNORED).sum()
 
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
         """Return the most probable tags of the words of each row, with the probability that all of them are right."""
@@ -191,7 +211,7 @@ class TokenClassification(Head):
         return Prediction(tags, math.prod(each.probability or 0.0 for each in found), loss, num_targets)
 
 
-def _at_places(encoded: Encoded, values: Sequence[int], fill: int) -> list[int]:
+def _at_places(encoded: Encoded, values: Sequence[N], fill: N) -> list[N]:
     """Return a value at the place of each word, and `fill` at all other tokens."""
     row = [fill] * len(encoded.token_ids)
     for (place, _), value in zip(encoded.places, values, strict=True):

@@ -45,26 +45,39 @@ class QuestionAnsweringService:
     def predict(self, rows: Any, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return `{"answer", "probability"}` for each row of a table with the columns `question` and `context`.
 
-        The answer is "" where the context has none. There are no params.
+        The answer is "" where the context has none. Where `params` has an `n_best` above 1, each has also so many
+        `answers`, the best first (fewer where the context or the head's `num_best` has fewer):
+        `{"answer", "probability", "start"}`, which begins at that character of the context; no answer has no start.
         """
+        n_best = int((params or {}).get("n_best", 1))
+        if n_best < 1:
+            raise ValueError(f"n_best {n_best} asks for no answer; give at least 1")
         return [
-            self._answer(str(question), str(context))
+            self._answers(str(question), str(context), n_best)
             for question, context in zip(rows["question"], rows["context"], strict=True)
         ]
 
-    def _answer(self, question: str, context: str) -> dict[str, Any]:
+    def _answers(self, question: str, context: str, n_best: int) -> dict[str, Any]:
         read = spans.windows(self._tokenizer, question, context, self._settings["overlap_tokens"])
         said: list[spans.Spans] = []
         for start in range(0, len(read), WINDOWS_AT_ONCE):
             said += self._said(read[start : start + WINDOWS_AT_ONCE])
-        text, probability = spans.answer(
+        best = spans.best_answers(
             context,
             [each.places for each in read],
             said,
             num_best=self._settings["num_best"],
             no_answer_threshold=self._settings["no_answer_threshold"],
         )
-        return {"answer": text, "probability": probability}
+        first = {"answer": best[0].text, "probability": best[0].probability}
+        if n_best == 1:
+            return first
+        starts: list[dict[str, Any]] = [{} if each.start is None else {"start": each.start} for each in best]
+        answers = [
+            {"answer": each.text, "probability": each.probability, **start}
+            for each, start in zip(best, starts, strict=True)
+        ]
+        return {**first, "answers": answers[:n_best]}
 
     def _said(self, read: list[spans.Window]) -> list[spans.Spans]:
         import torch

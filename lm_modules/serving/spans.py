@@ -125,31 +125,50 @@ def best_spans(
     ]
 
 
-def answer(
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a context is said to answer."""
+
+    text: str
+    """Without white space around it; "" is no answer."""
+    start: int | None
+    """Where it stands in the context, in characters from 0; None where there is no answer."""
+    probability: float
+    """Among the best ones."""
+
+
+def best_answers(
     context: str,
     places: Sequence[Sequence[tuple[int, int] | None]],
     said: Sequence[Spans],
     *,
     num_best: int,
     no_answer_threshold: float | None,
-) -> tuple[str, float]:
-    """Return the text of the best span over all windows, "" for no answer, and its probability among the best.
+) -> list[Answer]:
+    """Return the best spans over all windows, the best first, with no answer in the place that the threshold gives it.
 
-    The score of no answer is the lowest that any window gives: where one of them has the answer, there is one.
+    The score of no answer is the lowest that any window gives: where one of them has the answer, there is one. Without
+    a threshold it is no choice, but where there is no other.
     """
-    scores: dict[tuple[int, int], float] = {}
+    scores: dict[tuple[int, int] | None, float] = {}
     for window, spans in zip(places, said, strict=True):
         for score, first, last in spans.best:
             start, end = window[first][0], window[last][1]  # type: ignore[index]  # spans lie in the context
             if context[start:end].strip():
                 scores[start, end] = max(score, scores.get((start, end), -math.inf))
     best = sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:num_best]
-    none = min((each.none for each in said), default=0.0)
-    chosen, text = none, ""
-    if best and (no_answer_threshold is None or none - best[0][1] <= no_answer_threshold):
-        (start, end), chosen = best[0]
-        text = context[start:end].strip()
-    among = [score for _, score in best]
     if no_answer_threshold is not None or not best:
-        among.append(none)
-    return text, 1 / sum(math.exp(min(each - chosen, 700.0)) for each in among)
+        none = min((each.none for each in said), default=0.0)
+        behind = sum(none - (no_answer_threshold or 0.0) <= score for _, score in best)
+        best.insert(behind, (None, none))
+    highest = max(score for _, score in best)
+    parts = [math.exp(score - highest) for _, score in best]
+    return [
+        Answer("", None, part / sum(parts)) if place is None else _answer(context, *place, part / sum(parts))
+        for (place, _), part in zip(best, parts, strict=True)
+    ]
+
+
+def _answer(context: str, start: int, end: int, probability: float) -> Answer:
+    text = context[start:end]
+    return Answer(text.strip(), start + len(text) - len(text.lstrip()), probability)

@@ -5,17 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from configs.beside import weighs
 from configs.finetuning import FinetuningConfig
-from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_labels
 from lm_modules.data.length_grouping import POOL_BATCHES, LengthGroupedBatches
 from lm_modules.heads import PAD_MULTIPLE, Encoded
@@ -72,12 +67,9 @@ class Subject:
         by_example, self.validation.encoded = (
             head.prepare(self.network, each, tokenizer.pad_token_id) for each in (by_example, self.validation.encoded)
         )
-        weights = class_weights(config, self.train)
-        self.encoded = [
-            row if weights is None else replace(row, weight=weights[head.classes(each.fields)[0]])
-            for each, rows_of_it in zip(self.train, by_example, strict=True)
-            for row in rows_of_it
-        ]
+        if config.optimization.class_weights == "balanced" and head.weighs_labels:
+            by_example = head.balanced(by_example)
+        self.encoded = [row for rows_of_it in by_example for row in rows_of_it]
         if not self.encoded:
             raise ValueError(
                 f"no training example fits in {config.context_length} tokens; raise finetuning.context_length"
@@ -130,17 +122,6 @@ class Subject:
         }
         rest = {key: value for key, value in result.items() if not key.startswith("validation/")}
         return {**figures, **rest, "validation_answers": len(self.validation.answered)}
-
-
-def class_weights(config: FinetuningConfig, train: Sequence[Example]) -> dict[str, float] | None:
-    """Return what the loss of each label counts, 1 on average over the examples; None where all count alike.
-
-    Balanced, all labels count the same together: n / (k n_label), as scikit-learn has it.
-    """
-    if config.optimization.class_weights == "equal" or not weighs(config.head):
-        return None
-    counts = Counter(config.head.classes(each.fields)[0] for each in train)
-    return {label: len(train) / (len(counts) * count) for label, count in counts.items()}
 
 
 def _seed_of(name: str, seed: int) -> int:

@@ -205,6 +205,11 @@ def test_a_registered_model_answers_questions_as_its_head_does(directories: dict
     for answer, expected in zip(answers, predict_with_directory(tmp_path, examples), strict=True):
         assert answer["answer"] == expected.value != ""
         assert answer["probability"] == pytest.approx(expected.probability, abs=1e-6)
+    ranked = mlflow.pyfunc.load_model(uri).predict(pandas.DataFrame(rows), params={"n_best": 3})
+    for row, first, answer in zip(rows, answers, ranked, strict=True):
+        assert {name: answer[name] for name in first} == {name: answer["answers"][0][name] for name in first} == first
+        assert len(answer["answers"]) == 3
+        assert all(row["context"].startswith(each["answer"], each["start"]) for each in answer["answers"])
 
 
 @pytest.mark.usefixtures("no_pickle")

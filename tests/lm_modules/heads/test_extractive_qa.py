@@ -34,7 +34,7 @@ from lm_modules.evaluation.predictions import predict, predict_with_directory
 from lm_modules.heads.extractive_qa import NO_ANSWER, ExtractiveQa
 from lm_modules.model.stock import open_tokenizer, quiet_loading
 from lm_modules.serving.question_answering_service import QuestionAnsweringService
-from lm_modules.serving.spans import Spans, answer, best_spans, windows
+from lm_modules.serving.spans import Answer, Spans, best_answers, best_spans, windows
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_evaluations import Validation
 from lm_modules.training.reporting import keep_going
@@ -294,13 +294,27 @@ SAID = [Spans(2.0, [(1.0, 1, 1), (0.0, 1, 2)]), Spans(-1.0, [(0.5, 2, 2), (3.0, 
 
 def test_the_best_span_of_all_windows_answers_if_it_beats_no_answer_by_the_threshold():
     def said(threshold: float | None):
-        return answer("The fox!!", PLACES, SAID, num_best=20, no_answer_threshold=threshold)
+        return best_answers("The fox!!", PLACES, SAID, num_best=20, no_answer_threshold=threshold)
 
     scores = torch.tensor([3.0, 1.0, 0.5, 0.0])
-    assert said(None) == ("fox", pytest.approx(scores.softmax(0)[0].item()))
+    assert said(None)[0] == Answer("fox", 4, pytest.approx(scores.softmax(0)[0].item()))
     with_none = torch.cat([scores, torch.tensor([-1.0])])  # the lowest of the two
-    assert said(0.0) == ("fox", pytest.approx(with_none.softmax(0)[0].item()))
-    assert said(-5.0) == ("", pytest.approx(with_none.softmax(0)[4].item()))
+    assert said(0.0)[0] == Answer("fox", 4, pytest.approx(with_none.softmax(0)[0].item()))
+    assert said(-5.0)[0] == Answer("", None, pytest.approx(with_none.softmax(0)[4].item()))
+    assert best_answers("", [], [], num_best=20, no_answer_threshold=None) == [Answer("", None, 1.0)]
+
+
+@pytest.mark.parametrize(("threshold", "place_of_none"), [(None, None), (0.0, 4), (-1.2, 3), (-2.5, 1), (-5.0, 0)])
+def test_the_best_answers_come_in_order_and_no_answer_where_the_threshold_sets_it(threshold, place_of_none):
+    found = best_answers("The fox!!", PLACES, SAID, num_best=20, no_answer_threshold=threshold)
+    spans = [each for each in found if each.start is not None]
+    assert [each.probability for each in spans] == sorted((each.probability for each in spans), reverse=True)
+    assert all("The fox!!"[each.start :].startswith(each.text) for each in spans)
+    assert len(spans) == len({(each.start, each.text) for each in spans}) == 4
+    assert [place for place, each in enumerate(found) if each.start is None] == (
+        [] if place_of_none is None else [place_of_none]
+    )
+    assert sum(each.probability for each in found) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

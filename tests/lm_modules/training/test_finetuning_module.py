@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_sample_weight
 from tiny_models import save_labelled, save_llama
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from configs.finetuning import FinetuningConfig, FinetuningOptimizationConfig
-from lm_modules.data.documents import Example
 from lm_modules.data.labelled_examples import read_examples, read_labels
 from lm_modules.hardware.memory import TooLarge
+from lm_modules.heads import Encoded
 from lm_modules.heads.sequence_classification import SequenceClassification
+from lm_modules.heads.token_classification import TokenClassification
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_module import FineTuning
 from lm_modules.training.reporting import keep_going
-from lm_modules.training.subjects import class_weights
 
 torch.set_num_threads(1)
 HEAD = SequenceClassification()
@@ -48,7 +50,7 @@ def rows_of(base: Path, data: Path, weigh: bool = False) -> list:
     tokenizer, labels = open_tokenizer(base, 32), read_labels(data)
     examples = read_examples(data, "train")
     rows = [row for each in examples for row in HEAD.encode(each.fields, tokenizer, labels)]
-    return [replace(row, weight=0.5 + row.target) for row in rows] if weigh else rows
+    return [replace(row, weights=0.5 + row.target) for row in rows] if weigh else rows
 
 
 @pytest.mark.parametrize("at_once", [1, 5, 24, 100])
@@ -75,13 +77,51 @@ def test_weighed_labels_count_as_those_of_torch(base, data):
 
 
 def test_balanced_labels_count_the_same_together():
-    examples = [Example(str(n), {"text": "a", "label": "often" if n % 4 else "rare"}) for n in range(40)]
-    config = FinetuningConfig(optimization={"class_weights": "balanced"})
-    assert class_weights(config, examples) == pytest.approx({"rare": 2.0, "often": 2 / 3})
-    assert class_weights(FinetuningConfig(), examples) is None
-    with pytest.raises(ValueError, match=r"weighs examples by their one label"):
+    classes = np.random.default_rng(0).choice(3, 200, p=[0.7, 0.25, 0.05])
+    rows = SequenceClassification().balanced([[Encoded([1], target=int(each))] for each in classes])
+    assert [row.weights for (row,) in rows] == pytest.approx(compute_sample_weight("balanced", classes))
+
+
+def test_each_of_several_labels_counts_as_often_there_as_not_there(base):
+    head = SequenceClassification(multi_label=True)
+    there = (np.random.default_rng(0).random((60, 3)) < [0.5, 0.1, 1.0]).astype(float)
+    rows = [row for (row,) in head.balanced([[Encoded([1, 2], target=each)] for each in there.tolist()])]
+    for label in range(3):
+        expected = compute_sample_weight("balanced", there[:, label])
+        assert [row.weights[label] for row in rows] == pytest.approx(expected)
+    network = head.network(base, ["a", "b", "c"]).eval()
+    batch = head.collate(rows, 0)
+    logits = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    stock = binary_cross_entropy_with_logits(
+        logits, torch.tensor(there, dtype=torch.float32), torch.tensor([row.weights for row in rows])
+    )
+    torch.testing.assert_close(head.loss(network, batch), stock)
+
+
+def test_balanced_tags_count_the_same_together_over_all_words(base):
+    head, tokenizer = TokenClassification(), open_tokenizer(base, 16)
+    tags = [["O", "O", "B-person"], ["O"] * 30, ["B-place", "O"]]
+    encoded = [
+        head.encode({"words": [f"w{n}" for n in range(len(each))], "tags": each}, tokenizer, ["O", "B-person"])
+        for each in tags
+    ]
+    assert len(encoded[1]) > 1  # windows
+    rows = [row for each in head.balanced(encoded) for row in each]
+    weighed = [pair for row in rows for pair in zip(row.target, row.weights, strict=True)]
+    total = {tag: sum(weight for each, weight in weighed if each == tag) for tag in (0, 1, -100)}
+    assert total == pytest.approx({0: 17, 1: 17, -100: 0})  # 33 words, one, and one whose tag is no label
+    network = head.network(base, ["O", "B-person"]).eval()
+    batch = head.collate(rows, 0)
+    logits = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    of_tag = torch.tensor([34 / (2 * 33), 34 / 2])
+    stock = cross_entropy(logits.flatten(0, 1), batch["labels"].flatten(), of_tag, reduction="sum")
+    torch.testing.assert_close(head.loss(network, batch), stock / 34)
+
+
+def test_class_weights_are_refused_where_there_are_no_labels():
+    with pytest.raises(ValueError, match=r"class_weights has no effect on regression"):
         FinetuningConfig(
-            head={"kind": "sequence_classification", "multi_label": True}, optimization={"class_weights": "balanced"}
+            head="regression", data={"kind": "jsonl", "path": "a.jsonl"}, optimization={"class_weights": "balanced"}
         )
 
 
