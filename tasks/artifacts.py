@@ -154,6 +154,8 @@ class Evaluation(Artifact):
         found: dict[str, float | str] = {}
         for name, model in self.facts["models"].items():
             found |= {f"{metric} of {name}": score["value"] for metric, score in model["metrics"].items()}
+            if raw := model.get("raw_texts"):
+                found[f"f1_in_raw_texts of {name}"] = raw["f1"]["value"]
         for name, judged in self.facts.get("beside", {}).items():
             of_tuned = judged["models"].get("tuned", {"metrics": {}})
             found |= {f"beside/{name}/{metric}": score["value"] for metric, score in of_tuned["metrics"].items()}

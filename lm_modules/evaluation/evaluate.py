@@ -16,6 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from configs.evaluation import EvaluationConfig, LanguageModelEvaluationConfig
 from configs.promotion import UNTUNED
 from lm_modules.data.documents import Example
@@ -25,6 +27,7 @@ from lm_modules.evaluation import baselines
 from lm_modules.evaluation.confidence import interval, paired_difference
 from lm_modules.evaluation.likelihood import bits_per_byte, xz_bits_per_byte
 from lm_modules.evaluation.metrics import Metric
+from lm_modules.evaluation.metrics.entity_f1 import EntityF1
 from lm_modules.evaluation.predictions import predict_with_base, predict_with_directory, records
 from lm_modules.evaluation.scores import statistics
 from lm_modules.heads import Head
@@ -124,7 +127,12 @@ def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path,
         seconds = time.perf_counter() - started
         _write_records(output / "predictions" / f"{name}.jsonl", answers[name])
         scores = {metric.kind: score_with_interval(answers[name], metric, config, seed) for metric in metrics}
-        entries[name] = {"title": TITLES.get(name, name), "metrics": scores, "seconds": round(seconds, 3)}
+        entries[name] = {
+            "title": TITLES.get(name, name),
+            "metrics": scores,
+            "seconds": round(seconds, 3),
+            "raw_texts": judge_in_raw_texts(config, models[name], head, examples, seed),
+        }
     challenger = answers.get(CHALLENGER)
     comparisons = [
         {
@@ -152,6 +160,31 @@ def judge(config: EvaluationConfig, *, data: Path, models: Models, output: Path,
         "comparisons": comparisons,
         "doubted_labels": doubted_labels(head, examples, challenger or []),
     }
+
+
+def judge_in_raw_texts(
+    config: EvaluationConfig, directory: Path | None, head: Head, examples: Sequence[Example], seed: int
+) -> dict[str, Any] | None:
+    """Return how much of what a model finds in raw texts is right, and of what is there is found; None if it cannot.
+
+    F1 is of all texts together, with its interval over them.
+    """
+    found = head.in_raw_texts(directory, [each.fields for each in examples]) if directory is not None else {}
+    if not found:
+        return None
+    groups = {head.texts(each.fields)[0]: each for each in examples}
+    records = [{"id": groups[text].id, "group": groups[text].group} for text in found]
+    rows = np.array([[len(said & true), len(said), len(true)] for said, true in found.values()], dtype=np.float64)
+    f1 = interval(
+        EntityF1(),
+        rows,
+        _groups(records),
+        confidence=config.confidence,
+        replicates=config.bootstrap_replicates,
+        seed=seed,
+    )
+    right, num_found, num_true = (int(each) for each in rows.sum(axis=0))
+    return {"num_texts": len(rows), "right": right, "found": num_found, "true": num_true, "f1": asdict(f1)}
 
 
 def doubted_labels(head: Head, examples: Sequence[Example], answers: Sequence[Record]) -> list[dict[str, Any]]:

@@ -238,6 +238,13 @@ class Head(Component):
         (only,) = found
         return only
 
+    def in_raw_texts(self, directory: str | Path, examples: Sequence[Fields]) -> dict[str, tuple[set[Any], set[Any]]]:
+        """Return for each raw text what the saved model finds in it and what its examples say is there.
+
+        For heads that are told places in a text, and models that have learned beside to find these; others give none.
+        """
+        return {}
+
     def preview(self, encoded: Sequence[Sequence[Encoded]], tokenizer: PreTrainedTokenizerBase) -> str | None:
         """Return a page (HTML) that shows what is learned from some of the examples; None where there is none."""
         return None

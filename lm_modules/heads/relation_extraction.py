@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
@@ -13,6 +14,8 @@ from lm_modules.heads import Encoded, Fields
 from lm_modules.heads._fields import label_of, list_of, text_of
 from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.serving.marked_pairs import Pair, fitting, from_tags
+from lm_modules.serving.relation_service import RelationService
+from lm_modules.serving.relations_in_text import DIRECTIONS, NO_RELATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -91,6 +94,21 @@ relation("The @ storm @ caused # floods #.", truncation=True)  # the head and th
         types = (fields["head_type"], fields["tail_type"]) if self.types else (None, None)
         return Pair(fields["text"], tuple(fields["head"]), tuple(fields["tail"]), *types)
 
+    def in_raw_texts(self, directory: str | Path, examples: Sequence[Fields]) -> dict[str, tuple[set[Any], set[Any]]]:
+        """Return the relations (label, head, tail) of each text, of models that have learned entities beside.
+
+        Types are passed over, as in the setting "boundaries" of Bekoulis et al. 2018 (arXiv 1804.07847, section 4.2).
+        """
+        service = RelationService(directory)
+        if service.entities is None:
+            return {}
+        true: dict[str, set[Any]] = {}
+        for each in examples:
+            said = true.setdefault(each["text"], set())
+            if each[self.target] not in NO_RELATION:
+                said.add(_directed(each[self.target], each["head"], each["tail"]))
+        return {text: (set(map(_found, service.relations(text))), said) for text, said in true.items()}
+
     def encode(self, fields: Fields, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[Encoded]:
         """Return the marked text, or what of it fits, and the number of the label."""
         (row,) = super().encode(fields, tokenizer, labels)
@@ -98,6 +116,19 @@ relation("The @ storm @ caused # floods #.", truncation=True)  # the head and th
 
     def _tokens(self, fields: Fields, tokenizer: PreTrainedTokenizerBase) -> Any:
         return tokenizer(fitting(self._pair(fields), partial(_fits, tokenizer=tokenizer)), truncation=True)
+
+
+def _found(relation: Mapping[str, Any]) -> tuple[Any, ...]:
+    head, tail = ((relation[end]["start"], relation[end]["end"]) for end in ("head", "tail"))
+    return _directed(relation["label"], head, tail)
+
+
+def _directed(label: str, head: Sequence[int], tail: Sequence[int]) -> tuple[Any, ...]:
+    """Return a relation so that it is the same whichever of the two was marked first."""
+    along, against = DIRECTIONS
+    if label.endswith(against):
+        label, head, tail = label.removesuffix(against) + along, tail, head
+    return label, tuple(head), tuple(tail)
 
 
 def _fits(text: str, tokenizer: PreTrainedTokenizerBase) -> bool:

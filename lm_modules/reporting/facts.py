@@ -40,12 +40,23 @@ class Interval(Facts):
     high: float
 
 
+class RawTextScore(Facts):
+    """What a model finds in raw texts by itself, for example relations of entities that it finds as well."""
+
+    num_texts: int
+    right: int
+    found: int
+    true: int
+    f1: Interval
+
+
 class ModelScore(Facts):
     """One model on the held-out examples."""
 
     title: str
     metrics: dict[str, Interval]
     seconds: float | None = None
+    raw_texts: RawTextScore | None = None
 
 
 class Comparison(Facts):

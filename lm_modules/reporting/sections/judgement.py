@@ -74,7 +74,21 @@ def _scores(split: SplitScore) -> list[Block]:
     blocks: list[Block] = [Paragraph(text), *(_models(split, key) for key in keys)]
     if split.comparisons:
         blocks.append(_comparisons(split.comparisons, titles))
-    return blocks
+    return blocks + _raw_texts(split)
+
+
+def _raw_texts(split: SplitScore) -> list[Block]:
+    """Return what the models find that are told nothing but the text."""
+    rows: list[list[Cell]] = []
+    for model in split.models.values():
+        if found := model.raw_texts:
+            rows.append([model.title, interval(found.f1), *map(count, (found.right, found.found, found.true))])
+    caption = (
+        "What the models find in the same texts when they are told nothing else: entities, then relations between "
+        "these. Right is what has the label and both places of an example; what no example tells of counts as wrong."
+    )
+    columns = ["model", "F1 in raw texts", "right", "found", "in the examples"]
+    return [Table(columns, rows, caption, numeric=frozenset(columns[2:]))] if rows else []
 
 
 def _models(split: SplitScore, key: str) -> Table:

@@ -112,6 +112,21 @@ def test_two_heads_on_one_backbone_end_in_scores_and_relations_of_a_raw_text(tmp
     assert (tmp_path / "evaluation" / "beside" / "entities" / "predictions" / "tuned.jsonl").is_file()
     filed = Evaluation(uri="", digest="", run_id="", facts=judged).figures()
     assert filed["beside/entities/entity_f1"] == score["value"]
+    raw = judged["models"]["tuned"]["raw_texts"]
+    assert judged["models"]["majority"]["raw_texts"] is None
+    asked_for = {each["text"]: each for each in map(json.loads, (data / "test.jsonl").read_text().splitlines())}
+    in_text, right = RelationsInText(model / "beside" / "entities", model), 0
+    relations = {text: in_text.find(text) for text in asked_for}
+    for text, found in relations.items():
+        said = {(each["head"]["text"], each["tail"]["text"]) for each in found}
+        ends = tuple(text[slice(*asked_for[text][end])] for end in ("head", "tail"))
+        right += asked_for[text]["label"] == LIVES and ends in said
+    assert raw["num_texts"] == len(asked_for)
+    assert (raw["right"], raw["found"]) == (right, sum(map(len, relations.values())))
+    assert raw["true"] == sum(each["label"] == LIVES for each in asked_for.values())
+    assert 0 < raw["right"] < raw["true"]  # who stands behind the place is asked for the other way round
+    assert raw["f1"]["value"] == pytest.approx(2 * raw["right"] / (raw["found"] + raw["true"]))
+    assert filed["f1_in_raw_texts of tuned"] == raw["f1"]["value"]
     assert filed["relation_f1 of tuned"] == judged["models"]["tuned"]["metrics"]["relation_f1"]["value"]
 
     with tracking.open_run("make", experiment="beside", key="make") as run:

@@ -195,6 +195,20 @@ def test_relations_are_told_of_the_entities_that_were_found(base, tmp_path):
         service.predict(list(table["text"]))
 
 
+def test_relations_of_raw_texts_are_told_whichever_entity_is_marked_first(base, tmp_path):
+    text = "Ada saw Rome and Bo"
+    tagged = {"words": text.split(), "tags": ["B-person", "O", "B-place", "O", "B-person"]}
+    told = [([0, 3], [8, 12], "saw(e1,e2)"), ([0, 3], [17, 19], "Other"), ([8, 12], [17, 19], "saw(e2,e1)")]
+    examples = [{"text": text, "head": head, "tail": tail, "label": label} for head, tail, label in told]
+    model = taught(HEAD, base, tmp_path / "model", examples, 200)
+    assert HEAD.in_raw_texts(model, examples) == {}
+    taught(TokenClassification(piece="last"), base, model / "beside" / "entities", [tagged], 100)
+    true = {("saw(e1,e2)", (0, 3), (8, 12)), ("saw(e1,e2)", (17, 19), (8, 12))}
+    turned = [{**examples[0], "head": [8, 12], "tail": [0, 3], "label": "saw(e2,e1)"}, *examples[1:]]
+    for each in (examples, turned):
+        assert HEAD.in_raw_texts(model, each) == {text: (true, true)}
+
+
 def test_labels_without_directions_are_asked_for_both_ways(tmp_path):
     base = save_bert(tmp_path / "base")
     tagged = {"words": ["Ada", "Bo"], "tags": ["B-person", "B-person"]}

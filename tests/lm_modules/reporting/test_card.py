@@ -68,6 +68,7 @@ def test_both_files_are_written_and_the_page_is_returned(facts: ReportFacts, tmp
         "pruned",
         "Loss is not finite at step 40",
         "c0c0c0c0c0c0",  # digest
+        "0.357 (0.300 to 0.400)",  # of raw texts
         "AMD EPYC",
     ],
 )
