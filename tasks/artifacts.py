@@ -268,7 +268,7 @@ class Finetuned(BaseModel):
             self.sweep.metric: best.value,
             **({"mean over seeds": sum(seeds) / len(seeds)} if len(seeds) > 1 else {}),
             "best trial": best.number,
-            "trials": len(self.sweep.trials),
+            "trials": len({each.first for each in self.sweep.trials}),
             "pruned": sum(each.state == "pruned" for each in self.sweep.trials),
             "device seconds": round(sum((each.seconds or 0.0) * each.devices for each in self.sweep.trials), 1),
             "kilowatt hours": sum(each.kilowatt_hours or 0.0 for each in self.sweep.trials),

@@ -115,11 +115,10 @@ class Link:
 
     def report(self, step: int, values: Values) -> bool:
         """Tell the parent what was seen at `step`; true asks to end in order."""
-        if self._stop:
-            return True
         plain = {name: value if isinstance(value, str) else float(value) for name, value in values.items()}
         self.send(report=[int(step), plain])
-        return self._answers.get() or self._stop
+        # what was found goes out even after a stop: the checkpoint may lie behind it, and then it is not found again
+        return self._stop or self._answers.get() or self._stop
 
     def interrupted(self, number: int, frame: FrameType | None) -> None:
         """Take SIGTERM: the next report, and the one that is waiting now, says stop."""

@@ -156,7 +156,7 @@ def run_isolated(
         outcome = _listen(process, connection, report, cancelled, name)
         process.join(EXIT_SECONDS)
     except BaseException:
-        _end_in_order(process, connection, grace_seconds)
+        _end_in_order(process, connection, report, grace_seconds)
         raise
     finally:
         _kill(process)
@@ -236,7 +236,9 @@ def _log(name: str, level: int, text: str) -> None:
     logging.getLogger(name).log(level, "%s", text)
 
 
-def _end_in_order(process: BaseProcess, connection: pipes.Connection, grace_seconds: float) -> None:
+def _end_in_order(
+    process: BaseProcess, connection: pipes.Connection, report: Report | None, grace_seconds: float
+) -> None:
     """Ask the child to save and end, and hear it out meanwhile (a child that cannot send cannot end)."""
     assert process.pid is not None
     with suppress(ProcessLookupError):
@@ -244,11 +246,26 @@ def _end_in_order(process: BaseProcess, connection: pipes.Connection, grace_seco
     deadline = time.monotonic() + grace_seconds
     while time.monotonic() < deadline and process.is_alive():
         pipes.wait([connection, process.sentinel], POLL_SECONDS)
-        message = _received(connection)
-        if message and "report" in message:
+        _hear_out(connection, report)
+    _hear_out(connection, report)
+
+
+def _hear_out(connection: pipes.Connection, report: Report | None) -> None:
+    """Take all that has been said; the answer to every report is to stop."""
+    while message := _received(connection):
+        if "report" in message:
             _answer(connection, True)
-        elif message and "log" in message:
+            _pass_on(report, *message["report"])
+        elif "log" in message:
             _log(*message["log"])
+
+
+def _pass_on(report: Report | None, step: int, values: Any) -> None:
+    assert report is not None
+    try:
+        report(step, values)
+    except Exception as error:  # the child is being ended for another reason, which is the one to tell
+        logger.warning("what was found at step %d is not filed: %s", step, error)
 
 
 def _kill(process: BaseProcess) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from copy import copy
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +29,10 @@ from lm_modules.progress import NOTICE
 from tasks import ownership, search
 from tasks.home import home_id
 from tasks.sweep_result import State, SweepResult, TrialRecord
+from tasks.tune import MOST_ATTEMPTS
 
 logger = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 3
-"""A trial that ended with its whole process this often is not tried again: it may be what ends it."""
 STATES: dict[TrialState, State] = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -131,13 +133,14 @@ def _steps(trial: FrozenTrial) -> dict[int, float]:
 
 
 def _seconds(trial: FrozenTrial) -> float | None:
-    """Return how long a trial that has ended took; one that was cut off, as far as it was heard of."""
-    if trial.duration is None:
+    """Return how long a trial took or has taken; one that was cut off, as far as it was heard of."""
+    if trial.datetime_start is None:
         return None
     # of a trial that waited for a worker, and of one that was cut off, what it said itself
     says = "attempt" in trial.user_attrs or trial.user_attrs.get("error") == CUT_OFF
-    known = trial.user_attrs.get("seconds", 0.0) if says else None
-    return trial.duration.total_seconds() if known is None else known
+    if says:
+        return float(trial.user_attrs.get("seconds", 0.0))
+    return ((trial.datetime_complete or datetime.now()) - trial.datetime_start).total_seconds()
 
 
 def _repeats(trial: FrozenTrial, first: int) -> bool:
@@ -160,6 +163,7 @@ class Study:
         kin: str = "",
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the sweep says itself what came of each trial
+        warnings.filterwarnings("ignore", "All-NaN slice encountered")  # the pruner, of a trial that diverged
         self.tuning, self.name, self.directory, self.seed = tuning, name, directory, seed
         self.training_seed = seed
         self._space = search_space(config)
@@ -253,17 +257,18 @@ class Study:
         return sum(each.state in ended and "repeat_of" not in each.user_attrs for each in self._study.trials)
 
     def seconds_used(self) -> float:
-        """Return how long all trials that have ended took together, a second of each of their devices for one."""
+        """Return how long all trials have taken together, a second of each of their devices for one."""
         return sum((_seconds(each) or 0.0) * each.user_attrs.get("devices", 1) for each in self._study.trials)
 
     def line_up_repeats(self) -> None:
-        """Line up the best trials again, each with as many other seeds as it still lacks."""
-        for trial in self.result().leading()[: self.tuning.repeat_best]:
-            params = self._study.trials[trial.number].params
-            done = {each.user_attrs.get("seed") for each in self._study.trials if _repeats(each, trial.first)}
-            for number in range(1, self.tuning.repeats + 1):
-                if (seed := self.training_seed + number) not in done:
-                    self._study.enqueue_trial(params, user_attrs={"repeat_of": trial.first, "seed": seed})
+        """Line up the best trials again with as many other seeds as they still lack, all with one before the next."""
+        leading = self.result().leading()[: self.tuning.repeat_best]
+        trials = self._study.trials
+        for seed in range(self.training_seed + 1, self.training_seed + 1 + self.tuning.repeats):
+            for each in leading:
+                if seed not in {other.user_attrs.get("seed") for other in trials if _repeats(other, each.first)}:
+                    again = {"repeat_of": each.first, "seed": seed}
+                    self._study.enqueue_trial(trials[each.number].params, user_attrs=again)
 
     def num_waiting(self, *, repeats_too: bool = True) -> int:
         """Return how many trials are lined up, or are to be followed again."""
@@ -333,7 +338,8 @@ class Study:
 
     def _record(self, trial: FrozenTrial, continued: bool) -> TrialRecord:
         attributes = trial.user_attrs
-        steps = _steps(trial)
+        # what diverged has no figure: NaN is neither drawn nor read back from JSON
+        steps = {step: value for step, value in _steps(trial).items() if math.isfinite(value)}
         result = json.loads(attributes.get("result", "{}"))
         return TrialRecord(
             number=trial.number,
@@ -341,7 +347,7 @@ class Study:
             value=trial.value if trial.value is not None or not steps else steps[max(steps)],
             values=self.decoded(trial.params),
             steps=tuple(sorted(steps.items())),
-            seconds=_seconds(trial),
+            seconds=_seconds(trial) if trial.state.is_finished() else None,
             devices=attributes.get("devices", 1),
             # the training that went on with it has counted on
             kilowatt_hours=None if continued else attributes.get("kilowatt_hours"),

@@ -90,10 +90,14 @@ class SweepResult(BaseModel):
         """Return the trials but the repeats, the best first: by the mean of what their seeds gave, once some have more.
 
         A trial that was not repeated, where others were, stands behind them: it was not among the best. One whose
-        repeats failed is ranked by what is known of it.
+        repeats failed is ranked by what is known of it. While one of the best still waits for its repeat, nothing is
+        known of the others' chances, and all are ranked by what they gave.
         """
         sign = 1 if self.direction == "maximize" else -1
+        asked = {each.repeat_of for each in self.trials}
         repeated = {each.repeat_of for each in self.trials if each.state in ("complete", "failed")}
+        if asked != repeated | {None}:
+            repeated = set()
         values = {each.number: self.values_of_seeds(each) for each in trials if each.repeat_of is None}
 
         def key(each: TrialRecord) -> tuple[bool, float, int]:

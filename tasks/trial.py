@@ -24,14 +24,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed
 
 from configs.finetuning import FinetuningConfig
-from configs.tuning import fixed
+from configs.tuning import fixed, search_space
 from lm_modules.progress import Values, numbers
 from tasks import filing, processes, progress, tracking
 from tasks.caching import is_no_mistake
 from tasks.gpus import gpus_for
 from tasks.processes import num_cores, run_isolated
 from tasks.spool import MetricSpool
-from tasks.tune import Future
+from tasks.tune import MOST_ATTEMPTS, Future
 
 if TYPE_CHECKING:
     from tasks.study import Trial
@@ -116,6 +116,8 @@ class Finetuning:
 
     def _side_by_side(self) -> int:
         tuning = self.config.tuning
+        if not search_space(self.config):
+            return 1
         return tuning.parallel if tuning.repeats else min(tuning.parallel, tuning.trials)
 
     def _settings(self, trial: Trial) -> FinetuningConfig:
@@ -184,7 +186,7 @@ def _is_cancelled(task_run: str) -> bool:
 @task(
     name="trial",
     task_run_name="trial-{number}",
-    retries=1,
+    retries=MOST_ATTEMPTS - 1,
     retry_condition_fn=is_no_mistake,
     cache_policy=NO_CACHE,
     persist_result=False,

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_ATTEMPTS = 3
+"""A trial that ended with its process this often is not tried again: it may be what ends it."""
 HOPELESS_FAILURES = 3
 """When so many trials failed and none succeeded, the fault is not in their values."""
 

@@ -88,6 +88,16 @@ def survive(pid_file: Path, report: Callable[[int, dict[str, float]], bool]) -> 
     pid_file.with_suffix(".saved").write_text(str(step))
 
 
+def say_to_the_end(file: Path, patience: float, report: Callable[[int, dict[str, float]], bool]) -> None:
+    """Report, also once after it was told to stop."""
+    said = 0
+    while not report(said, {}):
+        said += 1
+        time.sleep(patience)  # the wish to stop may come before a report, or while it waits for an answer
+    report(said + 1, {})
+    file.write_text(" ".join(map(str, range(said + 2))))
+
+
 def ignore_everything(pid_file: Path) -> None:
     """Work on, whatever the parent asks."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -180,6 +180,23 @@ def test_exception_in_the_parent_lets_the_child_save_first(tmp_path: Path) -> No
     assert not lives(pids(tmp_path / "pid")[0])
 
 
+@pytest.mark.parametrize("patience", [0.0, 0.3])
+def test_what_a_child_finds_while_it_ends_is_heard(tmp_path: Path, patience: float) -> None:
+    heard, cancelled = [], threading.Event()
+
+    def listen(step: int, values: dict[str, float]) -> bool:
+        heard.append(step)
+        if step == 3:
+            cancelled.set()
+        return False
+
+    arguments = {"file": tmp_path / "said", "patience": patience}
+    with pytest.raises(Cancelled):
+        run_isolated("quick_work:say_to_the_end", arguments, name="it", report=listen, cancelled=cancelled)
+    assert heard == [int(each) for each in (tmp_path / "said").read_text().split()]
+    assert heard[-1] > 3
+
+
 def test_event_cancels_from_another_thread_and_the_child_saves(tmp_path: Path) -> None:
     cancelled = threading.Event()
     arguments = {"pid_file": tmp_path / "pid"}

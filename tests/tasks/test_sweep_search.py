@@ -92,13 +92,13 @@ def test_the_best_are_repeated_with_other_seeds_and_the_best_on_average_wins(tmp
         trial.values["inner.rate"] = (0.9, 0.1, 0.2, 0.8)[trial.number % 4] if trial.seed == 0 else rates[trial.number]
         return luck(trial)
 
-    rates: dict[int, float] = {4: 0.2, 5: 0.2, 6: 0.1, 7: 0.1}
+    rates: dict[int, float] = {4: 0.2, 5: 0.1, 6: 0.2, 7: 0.1}
     once = search(tmp_path, "once", work=work, trials=4, parallel=1)
     result = search(tmp_path, work=work, trials=4, parallel=1, repeats=2, repeat_best=2)
     assert once.best is not None
     assert once.best.number == 2, "1.2: the luckiest"
     repeats = [each for each in result.trials if each.repeat_of is not None]
-    assert [each.repeat_of for each in repeats] == [2, 2, 1, 1]
+    assert [each.repeat_of for each in repeats] == [2, 1, 2, 1]
     assert result.best is not None
     assert result.best.number == 2
     assert result.values_of_seeds(result.best) == pytest.approx([1.2, 0.2, 0.2])
@@ -126,6 +126,21 @@ def test_a_repeat_that_disappoints_costs_the_lead(tmp_path: Path) -> None:
     assert result.best is not None
     assert (result.best.number, result.values_of_seeds(result.best)) == (1, [0.9, 0.9])
     assert [path.parent.name for path in (tmp_path / "study").glob("*/model")] == ["trial-1"]
+
+
+def test_a_repeat_that_is_still_to_come_costs_nobody_the_lead(tmp_path: Path) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        if trial.number == 3:
+            raise KeyboardInterrupt  # the sweep ends before the second of the best has its repeat
+        return scores(trial)
+
+    scores = giving(0.9, 0.89, 0.4, 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, work=work, trials=2, parallel=1, repeats=1)
+    result = search(tmp_path, work=scores, trials=2, parallel=1, repeats=0, minutes=1e-9)
+    assert [each.state for each in result.trials if each.repeat_of is not None] == ["complete", "continued", "waiting"]
+    assert result.best is not None
+    assert result.best.number == 1, "0.89, where the first gave 0.9 and 0.4"
 
 
 def test_repeats_that_fail_do_not_cost_it(tmp_path: Path) -> None:

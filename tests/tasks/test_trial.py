@@ -197,6 +197,12 @@ def test_a_trial_that_is_alone_has_all_cores(
     assert [each.result["threads"] for each in result.trials] == [[8, 8]]
 
 
+def test_a_fine_tuning_in_which_nothing_is_open_has_all_cores(tmp_path: Path) -> None:
+    one = {"learning_rate": 1e-3, "layer_decay": 1.0, "epochs": 1}
+    closed = FinetuningConfig(optimization=one, dropout=0.1, tuning={"trials": 8, "parallel": 2})  # type: ignore[arg-type]
+    assert Finetuning(closed, tmp_path, tmp_path, experiment="", parent="")._side_by_side() == 1
+
+
 def test_trial_is_never_cached() -> None:
     from prefect.cache_policies import NO_CACHE
 

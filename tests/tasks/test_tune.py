@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -18,6 +19,8 @@ from configs.tuning import Choice, Range, TuningConfig, fixed
 from lm_modules.hardware.memory import TooLarge
 from tasks.artifacts import LabelledData, Model
 from tasks.study import Trial
+from tasks.sweep_plots import figures
+from tasks.sweep_result import SweepResult
 from tasks.tune import SweepFailed
 from tasks.tune_model import _study_key
 from tests.support.postgresql import postgresql_server
@@ -311,6 +314,32 @@ def test_diverged_trial_fails_and_does_not_win(tmp_path: Path) -> None:
     result = search(tmp_path, work=work)
     assert result.trials[0].state == "failed"
     assert "diverged" in str(result.trials[0].error)
+
+
+@pytest.mark.parametrize("pruner", ["median", "none"])
+def test_what_diverged_is_drawn_and_filed_without_a_figure(tmp_path: Path, pruner: str) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        if trial.number == 3:
+            return {"stopped": any(trial.report(step, {"score": float("nan")}) for step in (1, 2, 3))}
+        if trial.number == 4:
+            trial.report(1, {"score": float("nan")})
+        return climb(trial)
+
+    result = search(tmp_path, work=work, pruner=pruner, parallel=1)
+    assert (result.trials[3].value, result.trials[3].steps) == (None, ())
+    assert result.trials[3].state == ("pruned" if pruner == "median" else "failed")
+    assert SweepResult.model_validate_json(result.model_dump_json()) == result
+    json.loads(json.dumps(result.table(), allow_nan=False))
+    assert figures(result)
+
+
+def test_what_runs_counts_against_the_budget_of_device_seconds(tmp_path: Path) -> None:
+    def work(trial: Trial) -> dict[str, Any]:
+        time.sleep(1.0)
+        return climb(trial)
+
+    result = search(tmp_path, work=work, trials=8, parallel=4, device_seconds=2.0)
+    assert len(result.trials) == 4, "when the first of them ended, the others had used up the rest"
 
 
 def test_interrupted_sweep_leaves_its_trials_to_the_next_one(tmp_path: Path) -> None:
