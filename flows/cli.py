@@ -203,6 +203,29 @@ def rollback(
 
 
 @app.command()
+def cancel(
+    run: Annotated[str, typer.Argument(metavar="ID", help="The id in Prefect of a run, or of a trial's task run.")],
+    json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Cancel a run, or one trial of a sweep.
+
+    The run ends in order and can be continued. Without one of its trials a sweep goes on.
+
+    Example: rootstock cancel 0198c6f2-7d7e-7c60-8a3c-2f6f1f3f9d11
+    """
+    with _prepared(json, verbose) as current:
+        from flows.services import configured_prefect
+
+        with configured_prefect():
+            from flows.interruption import cancel as end
+
+            log_to_file()  # once more: importing Prefect has set up logging to the screen
+            name = end(run)
+        current.finish({"id": run, "name": name}, [f"{name} is being cancelled."])
+
+
+@app.command()
 def kinds(
     family: Annotated[
         str | None, typer.Argument(metavar="FAMILY", help="Show the members of this family only, with their fields.")

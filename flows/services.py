@@ -83,6 +83,15 @@ def local_prefect(meanwhile: Callable[[], object] = lambda: None) -> Iterator[st
         yield f"{url}/api"
 
 
+@contextmanager
+def configured_prefect() -> Iterator[None]:
+    """Let this process speak to the Prefect server that others use; a ValueError says that there is none."""
+    if not os.environ.get("PREFECT_API_URL") and living_servers() is None:
+        raise ValueError("no Prefect server is running; start one with `rootstock up`, or set PREFECT_API_URL")
+    with local_prefect():
+        yield
+
+
 def prefect_command(url: str) -> list[str]:
     """Return the command that runs a Prefect server at an address."""
     port = url.rpartition(":")[2]

@@ -79,7 +79,7 @@ def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, ve
     with session(as_json, verbose) as current:
         current.log = log_to_file()
         from configs.loading import load
-        from flows.interruption import cancelled_by_ctrl_c
+        from flows.interruption import stoppable
         from flows.screen import screen
         from flows.services import living_servers, local_prefect
 
@@ -87,7 +87,7 @@ def run_flow(flow: str, preset: str, overrides: Sequence[str], as_json: bool, ve
         module, _, function = flow.partition(":")
         with screen(), local_prefect(meanwhile=lambda: import_module(module)):
             current.log = log_to_file()  # once more: importing Prefect has set up logging to the screen
-            result = cancelled_by_ctrl_c(getattr(import_module(module), function))(config, **arguments)
+            result = stoppable(getattr(import_module(module), function))(config, **arguments)
         servers = living_servers()
         where = (
             f"{servers.prefect_url} and {servers.mlflow_url}/#/experiments" if servers else shlex.join(_program("up"))

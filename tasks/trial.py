@@ -18,10 +18,12 @@ from uuid import UUID
 
 import httpx
 from prefect import State, runtime, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed
+from prefect.transactions import CommitMode, transaction
 
 from configs.finetuning import FinetuningConfig
 from configs.tuning import fixed, search_space
@@ -58,7 +60,7 @@ class Finetuning:
 
     def submit(self, trial: Trial) -> Future:
         """Start a trial on the task runner of the flow."""
-        return run_trial.submit(trial.number, trial, self.run)
+        return submit_trial(trial, self.run)
 
     def run(self, trial: Trial) -> dict[str, Any]:
         """Train with the trial's values; return what `finetune` returns."""
@@ -78,6 +80,7 @@ class Finetuning:
             trial.note(mlflow_run_id=run.id)
             if runtime.task_run.id:  # on a worker there is none: there the trial is a flow run
                 trial.note(prefect_task_run_id=runtime.task_run.id)
+            create_markdown_artifact(_where(trial, run.id), description=f"Trial {trial.number} elsewhere")
             settings = self._settings(trial)
             filing.file_config(run.id, settings)
             filing.log_params(run.id, trial.values)
@@ -123,6 +126,13 @@ class Finetuning:
     def _settings(self, trial: Trial) -> FinetuningConfig:
         """Return the settings with the trial's values."""
         return fixed(self.config, trial.values).without_budget()
+
+
+def _where(trial: Trial, run_id: str) -> str:
+    """Return where the trial is in Optuna and MLflow, for its page in Prefect."""
+    url = tracking.run_url(run_id)
+    run = f"[MLflow run {run_id}]({url})" if url else f"MLflow run `{run_id}`"
+    return f"Trial {trial.number} of the Optuna study `{trial.study_name}`; {run}"
 
 
 def _ids(trial: Trial) -> dict[str, str]:
@@ -181,6 +191,16 @@ def _is_cancelled(task_run: str) -> bool:
         state = client.read_task_run(UUID(task_run)).state
         return state is not None and state.is_cancelled()
     return False  # Prefect cannot be asked, or has not heard of the task run yet
+
+
+def submit_trial(trial: Trial, run: Callable[[Trial], dict[str, Any]]) -> Future:
+    """Start a trial as a task run whose state is final when it ends.
+
+    Prefect rolls back what has ended within a task that fails, or in which another fails: complete trials would be
+    shown as "RolledBack".
+    """
+    with transaction(commit_mode=CommitMode.EAGER):
+        return run_trial.submit(trial.number, trial, run)
 
 
 @task(

@@ -42,7 +42,7 @@ from tasks.artifacts import LabelledData, Model
 from tasks.home import home, optuna_storage
 from tasks.locks import file_lock
 from tasks.processes import Cancelled
-from tasks.trial import Finetuning, TrialCancelled, run_trial
+from tasks.trial import Finetuning, TrialCancelled, submit_trial
 from tasks.tune import Future
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class PooledFinetuning:
 
     def submit(self, trial: Trial) -> Future:
         """Start a trial; the task that is returned follows it."""
-        return run_trial.submit(trial.number, trial, self.run)
+        return submit_trial(trial, self.run)
 
     def run(self, trial: Trial) -> dict[str, Any]:
         """Have a trial done, and return what its training returned, with the model fetched."""

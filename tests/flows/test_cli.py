@@ -15,12 +15,12 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.interruption import MESSAGE
+from flows.interruption import CTRL_C, IN_PREFECT
 from lm_modules.objectives.masked_lm import MaskedLm
 from lm_modules.objectives.mixture import Mixture
 
 VERBS = [
-    *("run", "prepare", "pretrain", "finetune", "evaluate", "promote", "report", "generate", "rollback"),
+    *("run", "prepare", "pretrain", "finetune", "evaluate", "promote", "report", "generate", "rollback", "cancel"),
     *("coordinate-check", "kinds", "presets", "show", "up", "doctor"),
 ]
 
@@ -54,9 +54,14 @@ def refuse():
 def break_down():
     raise ZeroDivisionError("division by zero")
 
+@task
+def rest():
+    Path("resting").write_text(str(os.getpid()))
+    time.sleep(60)
+
 @flow
 def inner(config):
-    {"mistake": refuse, "failure": break_down, "sleep": lambda: time.sleep(60)}.get(config.name, lambda: None)()
+    {"mistake": refuse, "failure": break_down, "sleep": rest}.get(config.name, lambda: None)()
 
 @flow
 def outer(config):
@@ -107,10 +112,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(workplace: Path, *arguments: str) -> subprocess.Popen:
+def start(workplace: Path, *arguments: str, api: str | None = None) -> subprocess.Popen:
     hidden = ("PREFECT_", "MLFLOW_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
     environment |= {"ROOTSTOCK_HOME": str(workplace / "home"), "PYTHONPATH": str(workplace)}
+    if api:
+        environment["PREFECT_API_URL"] = api
     return subprocess.Popen(
         [sys.executable, "-c", CALL, *arguments],
         env=environment,
@@ -282,7 +289,7 @@ def test_a_failure_ends_with_1_and_the_log_that_has_the_traceback(workplace):
 
 def test_ctrl_c_ends_in_order_with_the_command_that_continues(workplace):
     process = start(workplace, "sleep.yaml")
-    wait_for(lambda: "'inner'" in logs_of(workplace, process.pid))
+    wait_for(lambda: rests(workplace, process))
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -295,7 +302,38 @@ def test_ctrl_c_ends_in_order_with_the_command_that_continues(workplace):
             "join flow on flow.id = flow_run.flow_id join flow_run_state on flow_run_state.id = flow_run.state_id "
             "order by flow_run.created desc limit 2"
         ).fetchall()
-    assert {name: each for name, *each in states} == {key: ["Cancelled", MESSAGE] for key in ("outer", "inner")}
+        tasks = database.execute("select name, state_name from task_run order by created desc limit 1").fetchall()
+    assert {name: each for name, *each in states} == {key: ["Cancelled", CTRL_C] for key in ("outer", "inner")}
+    assert [(name.partition("-")[0], state) for name, state in tasks] == [("rest", "Cancelled")]
+
+
+@pytest.mark.parametrize("which", ["outer", "inner"])
+def test_a_run_of_a_terminal_is_cancelled_in_prefect(workplace, prefect_server, monkeypatch, which):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.settings import PREFECT_API_URL
+
+    monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
+    process = start(workplace, "sleep.yaml", api=PREFECT_API_URL.value())
+    wait_for(lambda: rests(workplace, process))
+    with get_client(sync_client=True) as client:
+        running = FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING"]}}})
+        flows = {
+            each.id: client.read_flow(each.flow_id).name for each in client.read_flow_runs(flow_run_filter=running)
+        }
+        runs = {name: number for number, name in flows.items() if name in ("outer", "inner")}
+        assert call("cancel", str(runs[which]))[0] == 0
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "sleep.yaml" in err
+        for each in (runs["outer"], runs["inner"]):
+            state = client.read_flow_run(each).state
+            assert (state.name, state.message) == ("Cancelled", IN_PREFECT)
+    code, _, err = call("cancel", str(runs["outer"]))
+    assert (code, "has ended: it is Cancelled" in err) == (2, True)
+    for unknown, said in (("abc", "is no id of a run"), ("0198c6f2-7d7e-7c60-8a3c-2f6f1f3f9d11", "knows no run")):
+        code, _, err = call("cancel", unknown)
+        assert (code, said in err) == (2, True)
 
 
 def test_ctrl_c_ends_also_the_trainings_that_threads_wait_for(workplace):
@@ -306,6 +344,11 @@ def test_ctrl_c_ends_also_the_trainings_that_threads_wait_for(workplace):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert not any(psutil.pid_exists(int(each.read_text())) for each in files)
+
+
+def rests(workplace: Path, process: subprocess.Popen) -> bool:
+    file = workplace / "resting"
+    return file.exists() and file.read_text() == str(process.pid)
 
 
 def logs_of(workplace: Path, pid: int) -> str:

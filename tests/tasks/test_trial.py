@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,16 @@ def task_runs(flow_run_id: str) -> dict[str, Any]:
     return {each.name: each for each in runs}
 
 
+def told_on_the_page_of(task_run: Any) -> str:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter
+
+    with get_client(sync_client=True) as client:
+        only = ArtifactFilter.model_validate({"task_run_id": {"any_": [task_run.id]}})
+        (artifact,) = client.read_artifacts(artifact_filter=only)
+    return str(artifact.data)
+
+
 def test_trials_are_task_runs_and_mlflow_runs_that_know_each_other(
     sweep_of: Callable[..., tuple[SweepResult, str, str]], tmp_path: Path
 ) -> None:
@@ -86,6 +97,10 @@ def test_trials_are_task_runs_and_mlflow_runs_that_know_each_other(
         task_run, run = shown[f"trial-{trial.number}"], children[trial.run_id]
         assert task_run.state.name == STATES[trial.state]
         assert str(task_run.id) == trial.task_run_id == run["tags"]["prefect.task_run_id"]
+        assert (
+            told_on_the_page_of(task_run)
+            == f"Trial {trial.number} of the Optuna study `s`; MLflow run `{trial.run_id}`"
+        )
         assert run["name"] == f"trial-{trial.number}"
         assert run["status"] == "FINISHED"
         assert run["tags"]["optuna.state"] == trial.state.upper()
@@ -100,6 +115,42 @@ def test_trials_are_task_runs_and_mlflow_runs_that_know_each_other(
     assert result.best is not None
     assert result.best.result["values"] == result.best.values, "each trains with the values of its trial"
     assert (tmp_path / "s" / result.best.directory / "log.txt").exists()
+
+
+def test_what_has_ended_keeps_its_state_when_the_sweep_fails(
+    tmp_path: Path, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect import flow, runtime, task
+
+    from tasks.trial import submit_trial
+    from tasks.tune import sweep
+
+    monkeypatch.setenv("ROOTSTOCK_OPTUNA_STORAGE", str(tmp_path / "optuna.journal"))
+    ids = []
+
+    def work(trial: Trial) -> dict[str, Any]:
+        trial.report(1, {"validation/macro_f1": 0.5})
+        if trial.number == 1:
+            raise RuntimeError("once")
+        return {}
+
+    @task
+    def tune() -> None:
+        config = FinetuningConfig(base="base", tuning={"trials": 2, "parallel": 1, "pruner": "none"})  # type: ignore[arg-type]
+        directory = tmp_path / "s"
+        submit = partial(submit_trial, run=work)
+        sweep(config, config.tuning, study_name="s", directory=directory, seed=5, submit=submit)
+        raise RuntimeError("what comes after the sweep fails")
+
+    @flow
+    def finetuning() -> None:
+        ids.append(runtime.flow_run.id)
+        tune()
+
+    with pytest.raises(RuntimeError, match="after the sweep"):
+        finetuning()
+    states = {name: each.state.name for name, each in task_runs(ids[0]).items() if name.startswith("trial-")}
+    assert states == {"trial-0": "Completed", "trial-1": "Failed", "trial-2": "Completed"}
 
 
 def test_trials_side_by_side_do_not_wait_for_a_thread(
