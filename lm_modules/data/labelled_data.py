@@ -8,8 +8,9 @@ several labels, the others are asked for all the same, and that one counts as mi
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import combinations
@@ -25,7 +26,11 @@ from lm_modules.data.labelled_examples import BESIDE
 from lm_modules.data.split import position, split_at
 from lm_modules.heads import Head
 
+logger = logging.getLogger(__name__)
+
 FEWEST_LABELS = 2
+FEW_GROUPS = 50
+"""With fewer groups than this a split may get none by chance: of 50, one tenth is empty once in 200 times."""
 
 
 def collect(
@@ -68,6 +73,8 @@ class _Set:
         self.ledger = ledgers.enter_context(Ledger(output / "ledger.jsonl"))
         self.dropped = _Dropped(member.kind, head, self.ledger)
         self.found: list[Example] = []
+        self.given: set[str | None] = set()
+        """The splits that the source gives."""
 
     @contextmanager
     def named(self, *, is_main: bool) -> Iterator[None]:
@@ -82,6 +89,8 @@ class _Set:
         read = self.member.examples((*self.head.inputs, self.head.target), self.head.optional)
         found = self.dropped.unreadable_and_unfit(read)
         _require_unique_ids(found)
+        self.given = {each.split for each in found if each.split}
+        found = _without_one_group(found, self.name, self.member)
         self.found = self.dropped.conflicting_copies(_with_splits(found, self.member, self.head, seed, known))
 
     def held(self) -> labelled_beside.Held:
@@ -102,7 +111,8 @@ class _Set:
         member, head, output, found, dropped = self.member, self.head, self.output, self.found, self.dropped
         counts = _counts_by_label(found, head)
         labels = sorted(label for label, of_split in counts.items() if of_split["train"])
-        _require_enough(found, counts, labels, dropped)
+        _require_splits(found, member, self.given, dropped)
+        _require_labels(counts, labels, dropped)
         (output / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
         (output / "head.json").write_text(head.model_dump_json() + "\n")
         for split in SPLITS:
@@ -143,6 +153,10 @@ class _Dropped:
         self.num_mended = 0
         self.num_with_unknown: Counter[str] = Counter()
         """By split, the examples that are kept though they ask for a label that train does not have, among others."""
+
+    def told(self) -> str:
+        """Return the reasons with their counts, for an error."""
+        return ", ".join(f"{n} for: {reason}" for reason, n in self.reasons.most_common()) or "none"
 
     def drop(self, reason: str, example: Example) -> None:
         """Count and write down one example."""
@@ -229,6 +243,32 @@ def _counts_by_label(examples: list[Example], head: Head) -> dict[str, Counter[s
     return counts
 
 
+def _without_one_group(examples: list[Example], name: str, member: Labelled) -> list[Example]:
+    """Return the examples that are to be split without their group, where all of them are of one.
+
+    Whole, they would all go to one split, and the others be empty: a file of CoNLL may begin with its one `-DOCSTART-`.
+    """
+    given = {each.split for each in examples if each.split}
+    groups = {each.group or None for each in examples if not each.split}
+    if {"validation", "test"} <= given or len(groups) != 1 or groups == {None}:
+        return examples
+    logger.warning(
+        "all %d examples of %s that have no split are of one group, which cannot be parted, so they are split one by "
+        "one: near copies may stand on both sides and flatter the scores%s",
+        *(sum(not each.split for each in examples), name, f"; {remedy}" if (remedy := _remedy(member)) else ""),
+    )
+    return [each if each.split else replace(each, group=None) for each in examples]
+
+
+def _remedy(member: Labelled) -> str:
+    """Return what helps a set whose groups cannot be parted, as far as its kind has settings for it."""
+    fields = type(member).model_fields
+    held_out = ["name validation and test examples of their own"] if "test" in fields else []
+    return ", or ".join(
+        held_out + (["choose another group_field, or null for none"] if "group_field" in fields else [])
+    )
+
+
 def _with_splits(
     examples: list[Example], member: Labelled, head: Head, seed: int, known: labelled_beside.Held
 ) -> list[Example]:
@@ -258,16 +298,29 @@ def _require_unique_ids(examples: list[Example]) -> None:
         raise ValueError(f"{count} examples have the id {id!r}, so answers to them would be confused; rename a file")
 
 
-def _require_enough(
-    examples: list[Example], counts: Mapping[str, Any], labels: Sequence[str], dropped: _Dropped
+def _require_splits(
+    examples: list[Example], member: Labelled, given: Collection[str | None], dropped: _Dropped
 ) -> None:
-    reasons = ", ".join(f"{n} for: {reason}" for reason, n in dropped.reasons.most_common()) or "none"
+    """Raise a ValueError if a split is empty: where a few groups were dealt out, it is for want of groups."""
     for split in SPLITS:
-        if not any(each.split == split for each in examples):
-            raise ValueError(f"no example is left in {split} (dropped: {reasons}); add examples, or raise its fraction")
+        if any(each.split == split for each in examples):
+            continue
+        dealt = [each.group for each in examples if each.split not in given]
+        groups = set(dealt)
+        if split not in given and dealt and all(dealt) and len(groups) < FEW_GROUPS:
+            raise ValueError(
+                f"no example is left in {split}: groups stay in one split, and the {len(dealt)} examples come in "
+                f"{len(groups)} (dropped: {dropped.told()}); {_remedy(member) or 'add groups'}"
+            )
+        raise ValueError(
+            f"no example is left in {split} (dropped: {dropped.told()}); add examples, or raise its fraction"
+        )
+
+
+def _require_labels(counts: Mapping[str, Any], labels: Sequence[str], dropped: _Dropped) -> None:
     if counts and len(labels) < FEWEST_LABELS:
         raise ValueError(
-            f"{len(labels)} labels are left in train where {FEWEST_LABELS} are needed (dropped: {reasons}); "
+            f"{len(labels)} labels are left in train where {FEWEST_LABELS} are needed (dropped: {dropped.told()}); "
             "check the label column, or add examples"
         )
 

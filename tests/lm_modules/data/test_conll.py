@@ -96,6 +96,46 @@ def test_a_labelled_set_of_words_is_collected(tmp_path):
     assert all(len(row["words"]) == len(row["tags"]) for row in rows)
 
 
+def sentences(count: int, first: int = 0) -> str:
+    return "".join(f"word{number}\t{'B-a' if number % 3 else 'O'}\n\n" for number in range(first, first + count))
+
+
+def test_one_document_is_split_by_sentence_with_a_warning(tmp_path, caplog):
+    path = written(tmp_path / "a.conll", "-DOCSTART- -X- O O\n\n" + sentences(300))
+    report = collect(Conll(path=path), TokenClassification(), tmp_path / "data", seed=0)
+    collect(Conll(path=path, group_field=None), TokenClassification(), tmp_path / "alone", seed=0)
+    for split in ("train", "validation", "test"):
+        assert (tmp_path / "data" / f"{split}.jsonl").read_text() == (tmp_path / "alone" / f"{split}.jsonl").read_text()
+    assert set(report["shared_groups"].values()) == {0}
+    (warning,) = caplog.messages
+    assert warning.startswith("all 300 examples of finetuning.data that have no split are of one group")
+    assert "name validation and test examples of their own, or choose another group_field" in warning
+
+
+def test_one_document_stays_whole_where_nothing_is_cut_off(tmp_path, caplog):
+    parts = {
+        name: written(tmp_path / f"{name}.conll", "-DOCSTART- -X- O O\n\n" + sentences(20, first))
+        for name, first in (("path", 0), ("validation", 20), ("test", 40))
+    }
+    report = collect(Conll(**parts), TokenClassification(), tmp_path / "data", seed=0)
+    assert report["splits"] == {"train": 20, "validation": 20, "test": 20}
+    assert json.loads((tmp_path / "data" / "train.jsonl").read_text().splitlines()[0])["group"] == "path.conll:1"
+    assert not caplog.messages
+    del parts["validation"]
+    assert collect(Conll(**parts), TokenClassification(), tmp_path / "two", seed=0)["splits"]["validation"] > 0
+    assert len(caplog.messages) == 1
+
+
+def test_too_few_documents_for_the_splits_are_said_with_what_helps(tmp_path):
+    start = "-DOCSTART- -X- O O\n\n"
+    path = written(tmp_path / "a.conll", start + sentences(20) + start + sentences(20, 20) + "lost\n")
+    said = (
+        r"groups stay in one split, and the 40 examples come in 2 \(dropped: 1 for.*name validation and test examples"
+    )
+    with pytest.raises(ValueError, match=said):
+        collect(Conll(path=path), TokenClassification(), tmp_path / "data", seed=0)
+
+
 @pytest.mark.skipif(not (DATA / "wnut17").is_dir(), reason="ROOTSTOCK_TEST_DATA names no folder with wnut17")
 def test_a_published_set_is_read_whole():
     for name, sentences, words in (("train", 3394, 62730), ("dev", 1009, 15733), ("test", 1287, 23394)):
