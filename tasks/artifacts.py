@@ -236,7 +236,7 @@ def utilization(trained: dict[str, Any]) -> str | None:
     )
 
 
-TOLD = ("trained_parameters", "parameters", "cut_examples", "left_out_examples")
+TOLD = ("trained_parameters", "parameters", "cut_examples", "examples_without_fitting_answer")
 """What a training says of the size of its model, and of examples that are too long for it."""
 
 

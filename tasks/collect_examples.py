@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from configs.component import Component
 from configs.finetuning import FinetuningConfig
+from lm_modules.progress import NOTICE
 from tasks.artifacts import LabelledData
 from tasks.caching import cached_task, own_work_directory
 from tasks.processes import run_isolated
+
+logger = logging.getLogger(__name__)
+
+MOST_REASONS = 5
+"""How many reasons are said in one line; the ledger has all."""
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -49,6 +57,20 @@ def collect_examples(
             name="the collection of labelled examples",
             log=directory / "log.txt",
         )
+        for name, each in {"": report, **report.get("beside", {})}.items():
+            if each["dropped"]:
+                logger.log(NOTICE, "%s", left_out(each["dropped"], name))
         return LabelledData.file(
             directory / "examples", run_id=run_id, name=f"examples-{report['split_by']}", facts=report
         )
+
+
+def left_out(dropped: dict[str, int], name: str = "") -> str:
+    """Return a line about the examples that a collection dropped, by reason; `name` is of what is learned beside."""
+    reasons = sorted(dropped.items(), key=lambda item: -item[1])
+    told = [f"{number} {reason}" for reason, number in reasons[:MOST_REASONS]]
+    if others := sum(number for _, number in reasons[MOST_REASONS:]):
+        told.append(f"{others} for other reasons")
+    total = sum(dropped.values())
+    which = f"labelled example{'' if total == 1 else 's'}{f' of {name}' if name else ''}"
+    return f"{total} {which} left out: {', '.join(told)}"

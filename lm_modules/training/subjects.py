@@ -93,7 +93,7 @@ class Subject:
             level = logging.WARNING if lost > MANY * len(self.train) else logging.INFO
             logger.log(
                 level,
-                "of %d training examples%s, %d are cut and %d are left out: they are longer than "
+                "of %d training examples%s, %d are cut and %d teach nothing, as no answer fits: they are longer than "
                 "finetuning.context_length, or their answers than finetuning.%s.max_new_tokens",
                 *(len(self.train), told, self.num_cut, self.num_without, place),
             )
@@ -101,7 +101,7 @@ class Subject:
     def lost(self) -> dict[str, int]:
         """Return how many training examples are cut, and how many teach nothing because no answer fits."""
         before = "" if self.name is None else f"{self.name}/"
-        return {f"{before}cut_examples": self.num_cut, f"{before}left_out_examples": self.num_without}
+        return {f"{before}cut_examples": self.num_cut, f"{before}examples_without_fitting_answer": self.num_without}
 
     def rows(self, step: int) -> list[Encoded]:
         """Return the rows of a step, a function of the data, the seed and the step; they go round as often as asked."""

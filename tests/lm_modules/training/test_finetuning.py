@@ -57,7 +57,7 @@ def test_examples_that_do_not_fit_are_counted_and_many_are_a_warning(base, data,
     num_cut = sum(length > 24 for length in lengths)
     assert 0 < num_cut < len(lengths) / 2
     result = finetune(config, base=base, data=data, workdir=tmp_path / "some", seed=0, report=keep_going)
-    assert (result["cut_examples"], result["left_out_examples"]) == (num_cut, 0)
+    assert (result["cut_examples"], result["examples_without_fitting_answer"]) == (num_cut, 0)
     narrow = config.model_copy(update={"context_length": 8})
     caplog.clear()
     finetune(narrow, base=base, data=data, workdir=tmp_path / "most", seed=0, report=keep_going)
