@@ -164,7 +164,7 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "importance": sweep.importances,
             "best_number": sweep.winner.number if sweep.winner else None,
         },
-        "labelled": tuned.data.facts,
+        "labelled": {**tuned.data.facts, "uri": tuned.data.uri},
     }
 
 

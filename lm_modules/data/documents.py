@@ -34,13 +34,15 @@ class Document:
 class Example:
     """What is asked and what is right, by the names of the head's fields (text and label, say).
 
-    `group` and `split` as in `Document`.
+    `group` and `split` as in `Document`. `file` and `line`, or row, from 1, say where it was read, as in `Unreadable`.
     """
 
     id: str
     fields: Mapping[str, Any]
     group: str | None = None
     split: str | None = None
+    file: str | None = None
+    line: int | None = None
 
 
 def with_valid_unicode(document: Document) -> Document:
@@ -78,8 +80,15 @@ class Unreadable:
     reason: str
     excerpt: str = ""
     last_line: int | None = None
+    is_one_example: bool = False
+    """Its lines are one example, as those of a sentence are."""
 
     @property
     def num_lines(self) -> int:
         """How many lines are lost; a whole file counts as one."""
         return self.last_line - self.line + 1 if self.line and self.last_line else 1
+
+    @property
+    def num_examples(self) -> int:
+        """How many examples are lost, as far as the lines tell."""
+        return 1 if self.is_one_example else self.num_lines

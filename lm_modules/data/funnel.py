@@ -69,9 +69,19 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def dropped(self, step: str, reason: str, document: Document, *, copy_of: str | None = None) -> None:
-        """Write down a dropped document, and the one that is kept in its place if it is a copy."""
-        where = {"id": shown_place(document.id)} | ({"copy_of": shown_place(copy_of)} if copy_of else {})
+    def dropped(
+        self,
+        step: str,
+        reason: str,
+        document: Document,
+        *,
+        copy_of: str | None = None,
+        file: str | None = None,
+        line: int | None = None,
+    ) -> None:
+        """Write down a dropped document with its place, and the one that is kept in its place if it is a copy."""
+        where: dict[str, Any] = {"id": shown_place(document.id), "file": file and shown_place(file), "line": line}
+        where |= {"copy_of": shown_place(copy_of)} if copy_of else {}
         self._write(step, reason, document.source, document.text, **where)
 
     def unreadable(self, line: Unreadable) -> None:

@@ -16,8 +16,11 @@ from lm_modules.heads import Head
 
 ORDER = {split: place for place, split in enumerate(SPLITS)}
 
-Held = dict[bytes, tuple[str, str]]
-"""Of each text the split in which it is held out the most, and the name of the set."""
+Place = tuple[str, str, str]
+"""The split, the name of the set, and the id of the example."""
+
+Held = dict[bytes, Place]
+"""Of each text where it is held out the most."""
 
 
 def keys_of(head: Head, example: Example) -> list[bytes]:
@@ -32,7 +35,7 @@ def held(name: str, head: Head, examples: Sequence[Example]) -> Held:
         split = str(each.split)
         for key in keys_of(head, each):
             if key not in found or ORDER[split] > ORDER[found[key][0]]:
-                found[key] = split, name
+                found[key] = split, name, each.id
     return found
 
 
@@ -46,18 +49,21 @@ def latest(several: Sequence[Held]) -> Held:
     return found
 
 
-def place_of(head: Head, example: Example, known: Held) -> tuple[str, str] | None:
+def place_of(head: Head, example: Example, known: Held) -> Place | None:
     """Return where texts of an example are known to be held out the most; None where none is known."""
     places = [known[key] for key in keys_of(head, example) if key in known]
     return max(places, key=lambda each: ORDER[each[0]]) if places else None
 
 
-def leaks(name: str, head: Head, examples: Sequence[Example], sets: Mapping[str, Held]) -> list[str | None]:
-    """Return for each example why it must go: another set holds its text out, and this one would show it before."""
+def leaks(name: str, head: Head, examples: Sequence[Example], sets: Mapping[str, Held]) -> list[tuple[str, str] | None]:
+    """Return for each example why it must go, and the id of the one that it is a copy of.
+
+    Such a text another set holds out, and this one would show it before.
+    """
     others = latest([each for other, each in sets.items() if other != name])
-    reasons: list[str | None] = []
+    found: list[tuple[str, str] | None] = []
     for each in examples:
-        split, other = place_of(head, each, others) or (SPLITS[0], "")
+        split, other, id = place_of(head, each, others) or (SPLITS[0], "", "")
         is_shown = ORDER[str(each.split)] < ORDER[split]
-        reasons.append(f"copy of an example in {split} of {other}" if is_shown else None)
-    return reasons
+        found.append((f"copy of an example in {split} of {other}", id) if is_shown else None)
+    return found

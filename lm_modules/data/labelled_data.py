@@ -99,11 +99,12 @@ class _Set:
 
     def drop_leaks(self, sets: Mapping[str, labelled_beside.Held]) -> None:
         """Drop the texts that another set holds out, and what can then not be learned."""
-        reasons = labelled_beside.leaks(self.name, self.head, self.found, sets)
-        for each, reason in zip(self.found, reasons, strict=True):
-            if reason:
-                self.dropped.drop(reason, each)
-        kept = [each for each, reason in zip(self.found, reasons, strict=True) if not reason]
+        leaks = labelled_beside.leaks(self.name, self.head, self.found, sets)
+        for each, leak in zip(self.found, leaks, strict=True):
+            if leak:
+                reason, copy_of = leak
+                self.dropped.drop(reason, each, copy_of)
+        kept = [each for each, leak in zip(self.found, leaks, strict=True) if not leak]
         self.found = self.dropped.unlearnable_labels(kept)
 
     def write(self, seed: int, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -158,18 +159,19 @@ class _Dropped:
         """Return the reasons with their counts, for an error."""
         return ", ".join(f"{n} for: {reason}" for reason, n in self.reasons.most_common()) or "none"
 
-    def drop(self, reason: str, example: Example) -> None:
-        """Count and write down one example."""
+    def drop(self, reason: str, example: Example, copy_of: str | None = None) -> None:
+        """Count and write down one example, and the id of the one that it is a copy of."""
         self.reasons[reason] += 1
         content = json.dumps(dict(example.fields), ensure_ascii=False, default=repr)
-        self.ledger.dropped("collect", reason, Document(encodable(example.id), encodable(content), self.source))
+        document = Document(encodable(example.id), encodable(content), self.source)
+        self.ledger.dropped("collect", reason, document, copy_of=copy_of, file=example.file, line=example.line)
 
     def unreadable_and_unfit(self, examples: Iterable[Example | Unreadable]) -> list[Example]:
         """Return the examples that are in the head's shape, in valid Unicode."""
         kept = []
         for each in examples:
             if isinstance(each, Unreadable):
-                self.reasons[each.reason] += each.num_lines
+                self.reasons[each.reason] += each.num_examples
                 self.ledger.unreadable(each)
                 continue
             try:
@@ -181,7 +183,8 @@ class _Dropped:
             if classes != tuple(map(encodable, classes)):
                 self.drop("label is not valid Unicode", each)  # mended, two labels could become one
                 continue
-            valid = Example(encodable(each.id), encodable(fields), each.group and encodable(each.group), each.split)
+            group = each.group and encodable(each.group)
+            valid = replace(each, id=encodable(each.id), fields=encodable(fields), group=group)
             self.num_mended += (valid.id, valid.fields, valid.group) != (each.id, fields, each.group)
             kept.append(valid)
         return kept
@@ -193,7 +196,7 @@ class _Dropped:
         """
         order = {split: index for index, split in enumerate(reversed(SPLITS))}
         first: dict[bytes, Example] = {}
-        answers: set[tuple[bytes, str]] = set()
+        answers: dict[tuple[bytes, str], Example] = {}
         kept = []
         for index in sorted(range(len(examples)), key=lambda index: order[str(examples[index].split)]):
             each = examples[index]
@@ -201,13 +204,13 @@ class _Dropped:
             answer = key, json.dumps(self.head.reference(each.fields), sort_keys=True)
             other = first.setdefault(key, each)
             if other.split != each.split:
-                self.drop(f"copy of an example in {other.split}", each)
+                self.drop(f"copy of an example in {other.split}", each, other.id)
             elif answer in answers:
-                self.drop("copy", each)
+                self.drop("copy", each, answers[answer].id)
             elif other is not each and not self.head.several_answers:
-                self.drop("copy with another answer", each)
+                self.drop("copy with another answer", each, other.id)
             else:
-                answers.add(answer)
+                answers[answer] = each
                 kept.append(index)
         return [examples[index] for index in sorted(kept)]
 

@@ -66,7 +66,7 @@ class LabelledRows(Labelled):
             content = json.dumps(dict(values), ensure_ascii=False, default=repr)
             return Unreadable(self.kind, file, line, str(error), content)
         group = None if self.group_field is None else group_of(values.get(self.group_field))
-        return Example(id, found, group, split)
+        return Example(id, found, group, split, file, line)
 
     def _named(self, field: str, value: Any) -> Any:
         """Return a value, or the name of the label that it is the number of, or several; None for one withheld."""

@@ -109,7 +109,7 @@ class Conll(LabelledTable):
             reason, number, text = sentence.fault
             more_lines = sentence.last if sentence.last > sentence.first else None
             excerpt = f"line {number}: {text}"
-            yield Unreadable(self.kind, str(file), sentence.first, reason, excerpt, last_line=more_lines)
+            yield Unreadable(self.kind, str(file), sentence.first, reason, excerpt, more_lines, is_one_example=True)
         elif sentence:
             group = f"{file.name}:{document}" if document else None
             yield sentence.first, {"words": sentence.words, "tags": sentence.tags, "document": group}

@@ -76,7 +76,7 @@ class Squad(LabelledFiles):
                     else:
                         known.add(asked["id"])
                         fields = {"question": asked["question"], "context": context, "answers": asked["answers"]}
-                        yield Example(f"{name}:{asked['id']}", fields, group, split)
+                        yield Example(f"{name}:{asked['id']}", fields, group, split, str(file))
 
     def splits_by(self) -> str:
         """Return "given" if the test part is given, else "group": the articles."""

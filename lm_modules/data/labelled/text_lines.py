@@ -43,7 +43,8 @@ class TextLines(Labelled):
                     except LookupError as error:
                         raise ValueError(f"{error}; an encoding is a name such as utf-8 or latin-1") from error
                     if text:
-                        yield Example(f"{name}:{number}", {"text": text, "label": label})
+                        fields = {"text": text, "label": label}
+                        yield Example(f"{name}:{number}", fields, file=str(file), line=number)
 
     def check(self, required: Sequence[str] = gives) -> None:
         """Raise a ValueError if the file of a label is missing, or the encoding is none."""

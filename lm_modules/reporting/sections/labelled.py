@@ -19,8 +19,11 @@ def labelled(facts: ReportFacts) -> list[Section]:
     if not found:
         return []
     main = Section("Labelled examples", [*_account(found), *_doubts(facts.evaluation)])
-    others = found.get("beside", {}).items()
-    return [main, *(Section(f"Labelled examples: {name}", _account(each)) for name, each in others)]
+    beside = {
+        name: {**each, "uri": f"{found['uri']}/beside/{name}"} if "uri" in found else each
+        for name, each in found.get("beside", {}).items()
+    }
+    return [main, *(Section(f"Labelled examples: {name}", _account(each)) for name, each in beside.items())]
 
 
 def _account(found: dict[str, Any]) -> list[Block]:
@@ -32,7 +35,7 @@ def _account(found: dict[str, Any]) -> list[Block]:
     if found["labels"]:
         blocks.append(_labels(found["labels"], list(splits)))
     if found["dropped"] or found["left_out"]:
-        blocks.append(_reasons({**found["left_out"], **found["dropped"]}))
+        blocks.append(_reasons({**found["left_out"], **found["dropped"]}, found.get("uri")))
     return blocks
 
 
@@ -66,9 +69,10 @@ def _labels(labels: dict[str, dict[str, int]], splits: list[str]) -> Table:
     return Table(["label", *splits], rows, caption, frozenset(splits))
 
 
-def _reasons(reasons: dict[str, int]) -> Table:
+def _reasons(reasons: dict[str, int], uri: str | None) -> Table:
     rows: list[list[Cell]] = [[reason, count(number)] for reason, number in reasons.items()]
-    caption = "What the collection dropped is named in its ledger."
+    ledger = f"{uri}/ledger.jsonl" if uri else "ledger.jsonl of the labelled set"
+    caption = f"Each example that the collection dropped is a line of {ledger}, with the reason."
     return Table(["left out because", "examples"], rows, caption, frozenset({"examples"}))
 
 

@@ -80,6 +80,13 @@ def test_unusable_examples_are_dropped_with_their_reason(tmp_path) -> None:
         "only example of its label": 1,
         "field 'label' is neither a string nor a whole number": 1,
     }
+    ledger = [json.loads(line) for line in (tmp_path / "set" / "ledger.jsonl").read_text().splitlines()]
+    assert {(each["file"], each["id"]) for each in ledger} == {
+        (str(path), f"a.jsonl:{line}") for line in (201, 202, 203, 204, 205)
+    }
+    assert all(each["id"] == f"a.jsonl:{each['line']}" for each in ledger)
+    (copy,) = [each for each in ledger if each["reason"].startswith("copy")]
+    assert (copy["line"], copy["copy_of"]) == (204, "a.jsonl:1")
     assert report["ledger_lines"] == 5 == len((tmp_path / "set" / "ledger.jsonl").read_text().splitlines())
 
 
@@ -369,8 +376,9 @@ def test_of_given_parts_the_copies_that_would_be_seen_first_are_dropped(tmp_path
         "copy of an example in test of finetuning.data": 60,
     }
     ledger = tmp_path / "set" / "beside" / "entities" / "ledger.jsonl"
-    reasons = [json.loads(line)["reason"] for line in ledger.read_text().splitlines()]
-    assert len(reasons) == 110
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert len(lines) == 110
+    assert lines[0]["copy_of"].startswith(("validation/validation.jsonl:", "test/test.jsonl:"))
     assert (
         json.loads((tmp_path / "set" / "beside" / "entities" / "head.json").read_text())["kind"]
         == "token_classification"

@@ -86,6 +86,15 @@ def test_labels_that_training_lacks_are_told_apart_from_rare_ones(values: dict[s
     assert "1 labels have fewer than 5 training examples: network." in text
 
 
+def test_the_card_says_where_the_ledger_of_the_examples_lies(values: dict[str, Any]) -> None:
+    assert "a line of ledger.jsonl of the labelled set" in as_markdown(ReportFacts.model_validate(values))
+    values["labelled"]["beside"] = {"entities": dict(values["labelled"])}
+    values["labelled"]["uri"] = "runs:/a/examples-given"
+    text = as_markdown(ReportFacts.model_validate(values))
+    assert "runs:/a/examples-given/ledger.jsonl" in text
+    assert "runs:/a/examples-given/beside/entities/ledger.jsonl" in text
+
+
 def test_the_page_asks_for_nothing_and_runs_nothing(facts: ReportFacts) -> None:
     html = as_html(facts)
     for tag, attributes in Page(html).tags:
