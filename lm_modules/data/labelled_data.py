@@ -122,7 +122,8 @@ class _Set:
             "kind": member.kind,
             "fingerprint": member.fingerprint(),
             "seed": seed,
-            "split_by": member.splits_by(),
+            "split_by": _split_by("test", found, member),
+            "validation_split_by": _split_by("validation", found, member),
             "num_examples": len(found),
             "num_labels": len(labels),
             "splits": {split: sum(each.split == split for each in found) for split in SPLITS},
@@ -326,6 +327,13 @@ def _require_labels(counts: Mapping[str, Any], labels: Sequence[str], dropped: _
             f"{len(labels)} labels are left in train where {FEWEST_LABELS} are needed (dropped: {dropped.told()}); "
             "check the label column, or add examples"
         )
+
+
+def _split_by(split: str, examples: list[Example], member: Labelled) -> str:
+    """Return how a split came about; examples without groups were split at random, whatever the settings say."""
+    how = member.splits_by(split)
+    has_groups = any(each.group for each in examples if each.split == split)
+    return "random" if how == "group" and not has_groups else how
 
 
 def _shared_groups(examples: list[Example]) -> dict[str, int]:

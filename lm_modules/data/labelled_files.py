@@ -38,9 +38,9 @@ class LabelledFiles(Labelled):
                 # `train/part.csv` and `test/part.csv` are both `part.csv` in their folders.
                 yield split, f"{split}/{name}" if split else name, file
 
-    def splits_by(self) -> str:
-        """Return "given" if the test part is given, else what the hash is of."""
-        return "given" if self.test else "random"
+    def splits_by(self, split: str = "test") -> str:
+        """Return "given" if the part is given, else what the hash is of."""
+        return "given" if getattr(self, split) else "random"
 
     def fingerprint(self) -> str:
         """Return a digest of the files' bytes."""

@@ -42,6 +42,6 @@ class LabelledTable(LabelledRows, LabelledFiles):
             rows = self.rows(file, self.columns_of(required))
             next((row for row in rows if not isinstance(row, Unreadable)), None)
 
-    def splits_by(self) -> str:
-        """Return "given" if the test part is given, else what the hash is of."""
-        return "given" if self.test else "group" if self.group_field else "random"
+    def splits_by(self, split: str = "test") -> str:
+        """Return "given" if the part is given, else what the hash is of."""
+        return "given" if getattr(self, split) else "group" if self.group_field else "random"

@@ -50,8 +50,8 @@ class Labelled(Component):
     def fingerprint(self) -> str:
         """Return a digest of the content: equal digests mean equal examples."""
 
-    def splits_by(self) -> str:
-        """Return how the test part comes about: "group", "random" or "given"."""
+    def splits_by(self, split: str = "test") -> str:
+        """Return how the test part, or the validation part, comes about: "group", "random" or "given"."""
         return "random"
 
     def split_otherwise(self) -> Self | None:

@@ -80,6 +80,6 @@ class HuggingFace(HubData, LabelledRows):
                 "them with kind: jsonl, csv or parquet, which set bad lines aside"
             ) from error
 
-    def splits_by(self) -> str:
-        """Return "given" if the test part is given, else what the hash is of."""
-        return "given" if self.test else "group" if self.group_field else "random"
+    def splits_by(self, split: str = "test") -> str:
+        """Return "given" if the part is given, else what the hash is of."""
+        return "given" if getattr(self, split) else "group" if self.group_field else "random"

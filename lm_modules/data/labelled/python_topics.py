@@ -49,7 +49,7 @@ class PythonTopics(Labelled):
     def check(self, required: Sequence[str] = gives) -> None:
         """Do nothing: every Python has what is read here, and to read it takes seconds."""
 
-    def splits_by(self) -> str:
+    def splits_by(self, split: str = "test") -> str:
         """Return `split_by`."""
         return self.split_by
 

@@ -78,9 +78,9 @@ class Squad(LabelledFiles):
                         fields = {"question": asked["question"], "context": context, "answers": asked["answers"]}
                         yield Example(f"{name}:{asked['id']}", fields, group, split, str(file))
 
-    def splits_by(self) -> str:
-        """Return "given" if the test part is given, else "group": the articles."""
-        return "given" if self.test else "group"
+    def splits_by(self, split: str = "test") -> str:
+        """Return "given" if the part is given, else "group": the articles."""
+        return "given" if getattr(self, split) else "group"
 
 
 def _has(value: Any, **kinds: type) -> bool:

@@ -29,7 +29,7 @@ def labelled(facts: ReportFacts) -> list[Section]:
 def _account(found: dict[str, Any]) -> list[Block]:
     splits = found["splits"]
     figures: list[tuple[str, Cell]] = [(split, count(number)) for split, number in splits.items()]
-    figures += [("labels", count(found["num_labels"])), ("split by", found["split_by"])]
+    figures += [("labels", count(found["num_labels"])), ("split by", _split_by(found))]
     figures.append(("left out", count(sum(found["dropped"].values()) + sum(found["left_out"].values()))))
     blocks: list[Block] = [Figures(figures), *_remarks(found)]
     if found["labels"]:
@@ -37,6 +37,15 @@ def _account(found: dict[str, Any]) -> list[Block]:
     if found["dropped"] or found["left_out"]:
         blocks.append(_reasons({**found["left_out"], **found["dropped"]}, found.get("uri")))
     return blocks
+
+
+def _split_by(found: dict[str, Any]) -> str:
+    """Return how the held-out splits came about, each by itself where they differ."""
+    ways = {"test": found["split_by"], "validation": found.get("validation_split_by", found["split_by"])}
+    if len(set(ways.values())) == 1:
+        return ways["test"]
+    words = {"given": "given", "group": "by group", "random": "at random"}
+    return ", ".join(f"{split} {words[how]}" for split, how in ways.items())
 
 
 def _remarks(found: dict[str, Any]) -> list[Block]:

@@ -178,6 +178,18 @@ def test_whole_numbers_are_labels_and_groups_stay_together(tmp_path) -> None:
     assert set(report["shared_groups"].values()) == {0}
 
 
+@pytest.mark.parametrize(("group_field", "how"), [("book", "group"), (None, "random"), ("author", "random")])
+def test_how_each_split_came_about_is_told(group_field, how: str, tmp_path) -> None:
+    found = [{**row, "book": f"book {n % 30}", "author": None} for n, row in enumerate(rows(300))]
+    train = str(write_jsonl(tmp_path / "train.jsonl", found[:250]))
+    test = str(write_jsonl(tmp_path / "test.jsonl", found[250:]))
+    told = {}
+    for parts in ({}, {"test": test}, {"validation": test}):
+        report = collect(Jsonl(path=train, group_field=group_field, **parts), HEAD, tmp_path / "set", seed=1)
+        told[tuple(parts)] = report["split_by"], report["validation_split_by"]
+    assert told == {(): (how, how), ("test",): ("given", how), ("validation",): (how, "given")}
+
+
 def test_csv_rows_with_problems_are_named_by_line(tmp_path) -> None:
     good = [f'"text {letters(n)}, quoted",{n % 2}' for n in range(60)]
     bad = [b"too,many,values", b"fewer", b"caf\xe9,1", b'"a" b,0']

@@ -95,6 +95,12 @@ def test_the_card_says_where_the_ledger_of_the_examples_lies(values: dict[str, A
     assert "runs:/a/examples-given/beside/entities/ledger.jsonl" in text
 
 
+def test_splits_that_came_about_in_two_ways_are_told_apart(values: dict[str, Any]) -> None:
+    for how, told in (("group", "test given, validation by group"), ("random", "test given, validation at random")):
+        values["labelled"]["validation_split_by"] = how
+        assert told in as_markdown(ReportFacts.model_validate(values))
+
+
 def test_the_page_asks_for_nothing_and_runs_nothing(facts: ReportFacts) -> None:
     html = as_html(facts)
     for tag, attributes in Page(html).tags:
