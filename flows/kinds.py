@@ -36,7 +36,7 @@ def _describe(member: type[Component]) -> dict[str, Any]:
         for name, field in member.model_fields.items()
         if name != "kind"
     }
-    return {"help": (member.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "), "fields": fields}
+    return {"help": " ".join((member.__doc__ or "").strip().split("\n\n")[0].split()), "fields": fields}
 
 
 def _choices(model: type[BaseModel], seen: set[type]) -> Iterator[OneOf]:

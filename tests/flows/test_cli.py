@@ -184,6 +184,13 @@ def test_kinds_lists_families_members_and_their_fields():
     assert (code, "did you mean 'filters'" in err) == (2, True)
 
 
+def test_kinds_tells_each_member_in_one_line():
+    _, out, _ = call("kinds", "sources", "--json")
+    helps = [each["help"] for each in json.loads(out.splitlines()[-1])["sources"].values()]
+    assert helps
+    assert not any("  " in each or "\n" in each for each in helps)
+
+
 def test_kinds_prints_defaults_as_they_are_written():
     code, out, _ = call("kinds", "objectives")
     assert code == 0
