@@ -9,10 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from configs.base import nearest
 from lm_modules.data.documents import Unreadable
+from lm_modules.data.inputs.headers import require_column
 from lm_modules.data.labelled_table import LabelledTable
-from lm_modules.data.personal import shown_names
 
 LONGEST_VALUE_CHARACTERS = 2**31 - 1
 
@@ -65,10 +64,7 @@ class Csv(LabelledTable):
         except csv.Error as error:
             raise ValueError(f"{file}: its first line is not CSV ({error}); it must name the columns") from error
         for column in columns:
-            if column not in names:
-                shown = shown_names(column, names)
-                hint = nearest(column, shown)
-                raise ValueError(f"{file} has no column {column!r}{hint} (its columns: {', '.join(shown)})")
+            require_column(str(file), column, names)
         return names
 
 

@@ -7,18 +7,17 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from configs.base import nearest
 from lm_modules.data.documents import Document, Unreadable
 from lm_modules.data.inputs.compression import without_compression
 from lm_modules.data.inputs.encodings import Encoding, in_utf8
 from lm_modules.data.inputs.file_source import FileSource
 from lm_modules.data.inputs.files import InputFile
 from lm_modules.data.inputs.groups import group_of
+from lm_modules.data.inputs.headers import require_column
 from lm_modules.data.inputs.lines import Line, lines_of, numbered_lines
 from lm_modules.data.inputs.parts import Part, Range
 from lm_modules.data.inputs.records import Record, Records
 from lm_modules.data.inputs.streams import Stream, opened
-from lm_modules.data.personal import shown_names
 
 
 class Csv(FileSource):
@@ -77,10 +76,7 @@ class Csv(FileSource):
             raise ValueError(f"{place}: its first line names no columns ({header.problem}); it must")
         columns = header.values or []
         for field in filter(None, (self.text_field, self.group_field)):
-            if field not in columns:
-                shown = shown_names(field, columns)
-                hint = nearest(field, shown)
-                raise ValueError(f"{place} has no column {field!r}{hint} (its columns: {', '.join(shown)})")
+            require_column(place, field, columns)
         return columns
 
     def ranges(self, file: InputFile, part_bytes: int) -> Iterable[Range]:

@@ -285,6 +285,23 @@ def test_a_column_that_is_not_there_lists_those_that_are(tmp_path) -> None:
         list(Csv(path=str(tmp_path / "a.csv"), columns={"text": "sentence", "label": "polarty"}).examples(FIELDS))
 
 
+@pytest.mark.parametrize(("between", "written"), [(";", '";"'), ("\t", r'"\\t"'), ("|", r'"\|"')])
+def test_a_table_that_is_not_taken_apart_is_said_with_its_delimiter(between: str, written: str, tmp_path) -> None:
+    (tmp_path / "a.csv").write_text(f"text{between}label\nx{between}y\n")
+    with pytest.raises(
+        ValueError, match=f"no column 'text'; if columns are parted otherwise, set delimiter: {written}"
+    ):
+        list(Csv(path=str(tmp_path / "a.csv")).examples(FIELDS))
+    assert len(list(Csv(path=str(tmp_path / "a.csv"), delimiter=between).examples(FIELDS))) == 1
+
+
+def test_the_columns_that_are_there_are_said_once(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("sentence,polarity\nx,y\n")
+    with pytest.raises(ValueError, match="no column") as error:
+        list(Csv(path=str(tmp_path / "a.csv")).examples(FIELDS))
+    assert str(error.value).count("polarity") == 1
+
+
 def test_tab_separated_values_may_hold_quotes(tmp_path) -> None:
     (tmp_path / "a.tsv").write_text('text\tlabel\na "quoted\tgood\n')
     member = Csv(path=str(tmp_path / "a.tsv"), delimiter="\t", quotes=False)
