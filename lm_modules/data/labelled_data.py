@@ -133,6 +133,7 @@ class _Set:
             "mended": dropped.num_mended,
             "left_out": member.left_out(),
             "shared_groups": _shared_groups(found),
+            "near_copies": _near_copies(found, head),
             "ledger_lines": self.ledger.num_lines,
             "config": member.model_dump(mode="json"),
             **(more or {}),
@@ -340,6 +341,18 @@ def _shared_groups(examples: list[Example]) -> dict[str, int]:
     """Count the groups on both sides of each pair of splits; files that are given may share some."""
     groups = {split: {each.group for each in examples if each.split == split and each.group} for split in SPLITS}
     return {f"{one} and {other}": len(groups[one] & groups[other]) for one, other in combinations(SPLITS, 2)}
+
+
+def _near_copies(examples: list[Example], head: Head) -> dict[str, int]:
+    """Count by held-out split the examples that differ from one of train in case, punctuation or figures alone.
+
+    Copies up to white space are dropped; these stay, since the difference may be what matters.
+    """
+    letters: dict[str, list[bytes]] = {split: [] for split in SPLITS}
+    for each in examples:
+        letters[str(each.split)].append(Exact(letters_only=True).key(head.text(each.fields)))
+    train = set(letters["train"])
+    return {split: sum(each in train for each in letters[split]) for split in SPLITS if split != "train"}
 
 
 def _write(path: Path, examples: Iterable[Example]) -> None:

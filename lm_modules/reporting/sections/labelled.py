@@ -18,7 +18,7 @@ def labelled(facts: ReportFacts) -> list[Section]:
     found = facts.labelled
     if not found:
         return []
-    main = Section("Labelled examples", [*_account(found), *_doubts(facts.evaluation)])
+    main = Section("Labelled examples", [*_account(found), *_pretraining(facts), *_doubts(facts.evaluation)])
     beside = {
         name: {**each, "uri": f"{found['uri']}/beside/{name}"} if "uri" in found else each
         for name, each in found.get("beside", {}).items()
@@ -37,6 +37,16 @@ def _account(found: dict[str, Any]) -> list[Block]:
     if found["dropped"] or found["left_out"]:
         blocks.append(_reasons({**found["left_out"], **found["dropped"]}, found.get("uri")))
     return blocks
+
+
+def _pretraining(facts: ReportFacts) -> list[Block]:
+    """Return whether held-out examples stand in the text that the model was pretrained on, as far as it is known."""
+    told = "Whether held-out examples stand in the text that the model was pretrained on "
+    if facts.data is None:
+        return [Paragraph(f"{told}is not known: that text was not prepared in this run.")]
+    if not facts.data.get("contamination"):
+        return [Paragraph(f"{told}was not looked for; data_preparation.decontamination does.")]
+    return [Paragraph(f"{told}is told in the section Contamination.")]
 
 
 def _split_by(found: dict[str, Any]) -> str:
@@ -62,6 +72,9 @@ def _remarks(found: dict[str, Any]) -> list[Block]:
     if shared := {pair: number for pair, number in found["shared_groups"].items() if number}:
         pairs = ", ".join(f"{pair} {number}" for pair, number in shared.items())
         remarks.append(f"Groups stand on both sides of the given splits ({pairs}): scores are flattered.")
+    if near := {split: number for split, number in found.get("near_copies", {}).items() if number}:
+        where = ", ".join(f"{number} in {split}" for split, number in near.items())
+        remarks.append(f"Held-out examples differ from one of train in case, punctuation or figures alone ({where}).")
     return [Paragraph(each, "warn") for each in remarks]
 
 

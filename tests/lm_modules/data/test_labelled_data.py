@@ -64,6 +64,18 @@ def test_given_parts_are_respected_and_their_copies_leave_train(tmp_path) -> Non
     assert report["shared_groups"]["train and test"] == 0
 
 
+def test_held_out_examples_that_are_all_but_copies_are_counted(tmp_path) -> None:
+    train = rows(100)
+    test = [{"text": train[0]["text"].upper() + "!", "label": "good"}, {"text": "another unseen text", "label": "bad"}]
+    write_jsonl(tmp_path / "train.jsonl", train)
+    write_jsonl(tmp_path / "test.jsonl", test)
+    member = Jsonl(path=str(tmp_path / "train.jsonl"), test=str(tmp_path / "test.jsonl"))
+    report = collect(member, HEAD, tmp_path / "set", seed=0)
+    assert report["splits"]["test"] == 2
+    letters = ["".join(filter(str.isalpha, row["text"])).lower() for row in read(tmp_path / "set", "train")]
+    assert report["near_copies"]["test"] == int("".join(filter(str.isalpha, test[0]["text"])).lower() in letters) == 1
+
+
 def test_unusable_examples_are_dropped_with_their_reason(tmp_path) -> None:
     found = rows(200)
     found += [{"text": " ", "label": "good"}, {"text": "no label here", "label": " "}]
