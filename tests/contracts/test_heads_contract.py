@@ -84,7 +84,8 @@ def test_learns_three_examples_by_heart_and_says_so(head, base):
         assert {each.probability for each in answers} == {None}
     num_targets = sum(each.num_targets for each in answers)
     mean = sum(each.loss * each.num_targets for each in answers) / num_targets
-    assert mean == pytest.approx(head.loss(network.eval(), batch).item(), rel=1e-4)
+    # a loss that can fall to nothing, as a divergence can, ends as the rounding of numbers near one
+    assert mean == pytest.approx(head.loss(network.eval(), batch).item(), rel=1e-4, abs=1e-6)
 
 
 def test_the_answer_does_not_depend_on_the_padding(head, base):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -95,3 +99,47 @@ def test_the_head_of_the_how_to_does_what_it_says(tmp_path: Path, monkeypatch: p
     one_by_one = head.row_losses(torch.eye(3) * 4, torch.tensor([2, 2, 2]), names)
     bad, fair, good = one_by_one.tolist()
     assert good < fair < bad
+
+
+ORDINAL = """
+EXAMPLES["ordinal_classification"] = [
+    {"text": "a red cat", "label": "good"},
+    {"text": "one and two", "label": "fair"},
+    {"text": "the grey", "label": "bad"},
+]
+SETTINGS["ordinal_classification"] = {"order": ["bad", "fair", "good"]}
+"""
+ON_ITS_CARD = 'ON_CARDS.append(("ordinal_classification", {"order": ["x", "y"]}, ON_CARDS[0][2]))\n'
+LIBRARIES_UNREAD = """
+[[tool.mypy.overrides]]
+module = ["torch.*", "transformers.*"]
+follow_imports = "skip"
+"""
+
+
+def test_the_head_of_the_how_to_keeps_to_what_heads_must(tmp_path: Path) -> None:
+    """Do what the page says in a copy of the code, and run there what it says is run."""
+    for name in ("configs", "lm_modules", "tests/support", "tests/contracts"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(settings + LIBRARIES_UNREAD, encoding="utf-8")
+    [head] = [text for _, text in fenced("python") if "class OrdinalClassification" in text]
+    (tmp_path / "lm_modules" / "heads" / "ordinal_classification.py").write_text(head, encoding="utf-8")
+    with (tmp_path / "tests" / "support" / "head_examples.py").open("a", encoding="utf-8") as file:
+        file.write(ORDINAL)
+    contract = tmp_path / "tests" / "contracts" / "test_heads_contract.py"
+    asked = contract.read_text(encoding="utf-8")
+    contract.write_text(asked.replace("SAVE_FOR_CARDS:", ON_ITS_CARD + "SAVE_FOR_CARDS:"), encoding="utf-8")
+
+    def run(*words: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+        )
+        assert done.returncode == 0, done.stdout.decode()
+
+    run("mypy", "lm_modules/heads/ordinal_classification.py")
+    run("pytest", "-q", "-p", "no:cacheprovider", str(contract), "-k", "ordinal_classification")
