@@ -162,6 +162,7 @@ def _tuned(tuned: Finetuned) -> dict[str, Any]:
             "higher_is_better": higher,
             "trials": trials,
             "importance": sweep.importances,
+            "why_no_importance": sweep.why_no_importances,
             "best_number": sweep.winner.number if sweep.winner else None,
         },
         "labelled": {**tuned.data.facts, "uri": tuned.data.uri},

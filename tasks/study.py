@@ -28,7 +28,7 @@ from configs.tuning import TuningConfig, search_space
 from lm_modules.progress import NOTICE
 from tasks import ownership, search
 from tasks.home import home_id
-from tasks.sweep_result import State, SweepResult, TrialRecord
+from tasks.sweep_result import FEWEST_FOR_IMPORTANCES, State, SweepResult, TrialRecord
 from tasks.tune import MOST_ATTEMPTS
 
 logger = logging.getLogger(__name__)
@@ -44,10 +44,6 @@ CUT_OFF = "its process was ended"
 """The error of a trial whose process was gone when the next sweep began."""
 MOST_KIN = 2
 """So many of the last studies of the same kin give their best values to a new one."""
-FEWEST_FOR_IMPORTANCES = 4
-"""Complete trials below which the importances would be noise."""
-
-
 STEPS = "steps"
 """Attribute of a trial: after which steps it reported."""
 ENERGY = "energy/kilowatt_hours"

@@ -13,6 +13,9 @@ RECORDS = (".json", ".jsonl", ".txt", ".html")
 """Files of a trial that stay when its weights go."""
 
 
+FEWEST_FOR_IMPORTANCES = 4
+"""Complete trials below which the importances would be noise."""
+
 State = Literal["complete", "pruned", "failed", "continued", "running", "waiting"]
 
 
@@ -75,6 +78,20 @@ class SweepResult(BaseModel):
     trials: tuple[TrialRecord, ...]
     importances: dict[str, float] = {}
     """Share of the differences between trials that each hyperparameter explains; empty for too few trials."""
+
+    @property
+    def why_no_importances(self) -> str | None:
+        """Say why a sweep has none; a single trial is none."""
+        if self.importances or len(self.trials) < 2:
+            return None
+        complete = [each for each in self.trials if each.state == "complete"]
+        if len(complete) < FEWEST_FOR_IMPORTANCES:
+            return (
+                f"Which hyperparameter mattered is told from {FEWEST_FOR_IMPORTANCES} complete trials on; "
+                f"of {len(self.trials)} trials {len(complete)} ended complete."
+            )
+        same = "figure" if len({each.value for each in complete}) == 1 else "values"
+        return f"Which hyperparameter mattered is not told: all complete trials have the same {same}."
 
     @property
     def best(self) -> TrialRecord | None:

@@ -177,6 +177,8 @@ class SweepFacts(Facts):
     trials: list[TrialFacts]
     importance: dict[str, float] = {}
     """Share of the differences between trials that each hyperparameter explains."""
+    why_no_importance: str | None = None
+    """A sentence, where there were several trials and `importance` is empty."""
     best_number: int | None = None
     """The trial that won."""
 

@@ -40,4 +40,6 @@ def test_the_card_is_told_which_trial_went_on_with_another() -> None:
         values={},
         sweep=SweepResult(study="s", metric="m", direction="maximize", trials=trials),
     )
-    assert [each["retry_of"] for each in _tuned(tuned)["sweep"]["trials"]] == [None, 0]
+    told = _tuned(tuned)["sweep"]
+    assert [each["retry_of"] for each in told["trials"]] == [None, 0]
+    assert told["why_no_importance"].endswith("of 2 trials 1 ended complete.")

@@ -84,6 +84,18 @@ def test_importances_name_what_matters(tmp_path: Path) -> None:
     assert importances["inner.rate"] > 0.8
 
 
+def test_a_sweep_too_short_for_importances_says_so(tmp_path: Path) -> None:
+    short = search(tmp_path, sampler="random", trials=3)
+    assert short.importances == {}
+    assert short.why_no_importances == (
+        "Which hyperparameter mattered is told from 4 complete trials on; of 3 trials 3 ended complete."
+    )
+    long = search(tmp_path, "long", sampler="random", trials=4)
+    assert long.importances
+    assert long.why_no_importances is None
+    assert search(tmp_path, "closed", config=Closed()).why_no_importances is None
+
+
 @pytest.mark.parametrize("sampler", ["random", "tpe", "gp"])
 def test_same_seed_draws_the_same_values(tmp_path: Path, sampler: str) -> None:
     drawn = [

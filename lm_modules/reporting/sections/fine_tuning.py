@@ -29,6 +29,8 @@ def sweep(facts: ReportFacts) -> Section:
     blocks += _not_ended_well(sweep)
     if sweep.importance:
         blocks.append(_importance(sweep.importance))
+    elif sweep.why_no_importance:
+        blocks.append(Paragraph(sweep.why_no_importance))
     return Section("Fine-tuning sweep", blocks)
 
 

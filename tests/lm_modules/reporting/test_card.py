@@ -128,6 +128,13 @@ def test_a_trial_that_another_went_on_with_has_not_failed(values: dict[str, Any]
     assert "Trial 2 failed: Loss is not finite at step 40" in text
 
 
+def test_a_sweep_without_importances_says_why(values: dict[str, Any]) -> None:
+    values["sweep"] |= {"importance": {}, "why_no_importance": "Too few trials ended complete."}
+    facts = ReportFacts.model_validate(values)
+    assert "Too few trials ended complete." in Page(as_html(facts)).text
+    assert "Too few trials ended complete." in as_markdown(facts)
+
+
 def test_hostile_text_stays_text(values: dict[str, Any]) -> None:
     values["samples"] = [{"prompt": HOSTILE, "text": HOSTILE}]
     values["pipeline"] = values["config_yaml"] = HOSTILE
