@@ -39,7 +39,7 @@ class SequenceClassification(Head):
 from transformers import pipeline
 
 classify = pipeline("text-classification", model=directory)
-classify("Return the absolute path of a file.", truncation=True)"""
+classify("The text to classify.", truncation=True)"""
 
     kind: Literal["sequence_classification"] = "sequence_classification"
     multi_label: bool = False

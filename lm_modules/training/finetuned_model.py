@@ -57,6 +57,13 @@ def save_model(
     return directory
 
 
+def title_of(config: FinetuningConfig) -> str:
+    """Return what the model answers, and what it learned that from: a file or data set by its name, or the kind."""
+    source = getattr(config.data, "path", None) or getattr(config.data, "dataset", None)
+    learned_from = f"`{Path(source).name}`" if source else config.data.kind.replace("_", " ")
+    return f"{config.head.kind.replace('_', ' ').capitalize()}, fine-tuned on {learned_from}"
+
+
 def _card(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -68,7 +75,7 @@ def _card(
     named = ", ".join(f"`{label}`" for label in labels)
     scores = {name: value for name, value in result.items() if name.startswith("validation/")}
     return CARD.format(
-        title=f"{config.data.kind.replace('_', ' ').capitalize()}, fine-tuned",
+        title=title_of(config),
         architecture=type(model).__name__,
         num_parameters=model.num_parameters(),
         origin="trained from random weights" if from_random_weights else "fine-tuned from a pretrained language model",

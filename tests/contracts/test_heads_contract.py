@@ -183,8 +183,8 @@ STORM = {"text": "The <e1>storm</e1> caused <e2>floods</e2>."}
 QUESTION = {"question": "Who wrote it?", "context": "It was written by Ada in London."}
 PAIR = {"text": "A man sleeps.", "text_pair": "Somebody is awake."}
 ON_CARDS: list[tuple[str, dict[str, Any], dict[str, str]]] = [
-    ("sequence_classification", {}, {"text": "Return the absolute path of a file."}),
-    ("sequence_classification", {"multi_label": True}, {"text": "Return the absolute path of a file."}),
+    ("sequence_classification", {}, {"text": "The text to classify."}),
+    ("sequence_classification", {"multi_label": True}, {"text": "The text to classify."}),
     ("pair_classification", {}, PAIR),
     ("pair_classification", {"multi_label": True}, PAIR),
     ("token_classification", {}, {"words": "Rick and Morty met in Rome ."}),

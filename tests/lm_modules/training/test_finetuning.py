@@ -25,6 +25,7 @@ from lm_modules.heads.sequence_classification import SequenceClassification
 from lm_modules.model.stock import open_tokenizer
 from lm_modules.training import checkpoints, finetuning_evaluations, trainer
 from lm_modules.training.callbacks.stopping import Interrupted
+from lm_modules.training.finetuned_model import title_of
 from lm_modules.training.finetuning import finetune
 from lm_modules.training.finetuning_evaluations import Evaluations, Validation, evaluation_steps
 from lm_modules.training.finetuning_module import FineTuning, Lessons, parameter_groups
@@ -392,3 +393,15 @@ def test_a_figure_that_is_no_number_does_not_stay_the_best(base, data, tmp_path)
         Lessons(rows, LengthGroupedBatches([len(each) for each in rows], 2, 0), 0, 5),
     )
     assert (state.progress.best_step, state.progress.best_values["validation/macro_f1"]) == (3, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        ({"kind": "csv", "path": "/data/tickets.csv"}, "Sequence classification, fine-tuned on `tickets.csv`"),
+        ({"kind": "hugging_face", "dataset": "org/queues"}, "Sequence classification, fine-tuned on `queues`"),
+        ("python_topics", "Sequence classification, fine-tuned on python topics"),
+    ],
+)
+def test_the_title_of_the_card_tells_what_it_answers_and_from_what(data, title):
+    assert title_of(FinetuningConfig(data=data)) == title
