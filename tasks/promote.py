@@ -64,14 +64,18 @@ def promote(
         if found["incomparable"]:
             return _challenger(config, version, champion, found["incomparable"])
         try:
-            return _decide(config, version, champion, found["comparisons"])
+            return _decide(config, version, champion, found["comparisons"], found["better_unasked"])
         except registry.ChampionChanged:
             continue
     raise RuntimeError(f"the champion of {config.registered_name} moved {ATTEMPTS} times meanwhile; run this again")
 
 
 def _decide(
-    config: PromotionConfig, version: str, champion: registry.Version | None, comparisons: list[dict[str, Any]]
+    config: PromotionConfig,
+    version: str,
+    champion: registry.Version | None,
+    comparisons: list[dict[str, Any]],
+    better_unasked: list[dict[str, Any]],
 ) -> Verdict:
     """Write the verdict into the registry and return it."""
     if not comparisons:
@@ -79,6 +83,7 @@ def _decide(
     reason = " ".join(_sentence(each) for each in comparisons)
     if not all(each["better"] for each in comparisons):
         return _challenger(config, version, champion, reason, comparisons)
+    reason = " ".join([reason, *(_warning(each) for each in better_unasked)])
     name, before = config.registered_name, champion.version if champion else None
     note = {"verdict": "promoted", "reason": reason, "comparisons": comparisons}
     registry.move_champion(name, version, note, expected_champion=before)
@@ -131,7 +136,15 @@ def _already(config: PromotionConfig, champion: registry.Version) -> Verdict:
 
 def _sentence(comparison: dict[str, Any]) -> str:
     verb = "beats" if comparison["better"] else "has not proved better than"
+    return f"It {verb} {comparison['baseline']}: {_difference(comparison)}."
+
+
+def _warning(comparison: dict[str, Any]) -> str:
+    return f"{comparison['title']}, which it was not asked to beat, is better than it: {_difference(comparison)}."
+
+
+def _difference(comparison: dict[str, Any]) -> str:
     return (
-        f"It {verb} {comparison['baseline']}: {comparison['metric']} {comparison['difference']:+.3f}, "
-        f"{comparison['confidence']:.0%} interval {comparison['low']:+.3f} to {comparison['high']:+.3f}."
+        f"{comparison['metric']} {comparison['difference']:+.3f}, "
+        f"{comparison['confidence']:.0%} interval {comparison['low']:+.3f} to {comparison['high']:+.3f}"
     )

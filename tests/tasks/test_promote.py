@@ -34,10 +34,19 @@ def decide(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(LabelledData, "local", lambda self: None)
     monkeypatch.setattr(Evaluation, "local", lambda self: None)
 
-    def decide(name: str, model: Finetuned, *better: bool, incomparable: str | None = None) -> Verdict:
+    def decide(
+        name: str,
+        model: Finetuned,
+        *better: bool,
+        incomparable: str | None = None,
+        better_unasked: tuple[str, ...] = (),
+    ) -> Verdict:
         figures = {"metric": "macro_f1", "difference": 0.1, "low": 0.0, "high": 0.2, "confidence": 0.95}
         found: list[dict[str, Any]] = [{"baseline": "it", "better": each, **figures} for each in better]
-        told = {"comparisons": found, "incomparable": incomparable}
+        unasked = [
+            {"title": each, **figures, "difference": -0.1, "low": -0.2, "high": -0.05} for each in better_unasked
+        ]
+        told = {"comparisons": found, "incomparable": incomparable, "better_unasked": unasked}
         monkeypatch.setattr(promotion, "run_isolated", lambda *_, **__: told)
         config = PromotionConfig(registered_name=name)
         return promotion.promote.fn(config, 100, model, Evaluation(**NOTHING), seed=0, run_id="none")
@@ -71,6 +80,15 @@ def test_a_champion_that_was_rolled_back_does_not_come_back_by_itself(decide, tm
     assert (verdict.promoted, verdict.alias) == (False, "challenger")
     assert verdict.reason == "It was rolled back: wrong on short texts"
     assert registry.champion("taken-back").version == verdict.champion_after == "1"
+
+
+def test_the_reason_names_what_is_better_and_was_not_asked_for(decide, tmp_path):
+    verdict = decide("warned", tuned(tmp_path, "warned"), True, better_unasked=("TF-IDF with logistic regression",))
+    assert verdict.promoted
+    assert verdict.reason.endswith(
+        "TF-IDF with logistic regression, which it was not asked to beat, is better than it: "
+        "macro_f1 -0.100, 95% interval -0.200 to -0.050."
+    )
 
 
 def test_nothing_is_promoted_without_a_comparison(decide, tmp_path):

@@ -64,6 +64,25 @@ def assert_equal(found):
     assert (one["difference"], one["better"]) == (0, False)
 
 
+def test_a_baseline_that_is_better_and_was_not_asked_for_is_told_of_a_model_that_wins(tmp_path):
+    data, predictions = tmp_path / "data", tmp_path / "evaluation" / "predictions"
+    predictions.mkdir(parents=True)
+    data.mkdir()
+    (data / "head.json").write_text(SequenceClassification().model_dump_json())
+    for name, num_right in {"tuned": 30, "random_weights": 2, "majority": 15, "tfidf": 40}.items():
+        rows = [
+            {"id": str(number), "group": None, "reference": "ab"[number % 2], "probability": 0.9}
+            | {"prediction": "ab"[number % 2] if number < num_right else "ba"[number % 2]}
+            for number in range(40)
+        ]
+        (predictions / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = compared(data, tmp_path / "evaluation", None)
+    assert [each["baseline"] for each in found["comparisons"]] == ["random_weights"]
+    (one,) = found["better_unasked"]
+    assert (one["title"], one["baseline"]) == ("TF-IDF with logistic regression", "tfidf")
+    assert one["high"] < 0
+
+
 def save_test(directory, head, fields):
     directory.mkdir()
     row = {"id": "0", **head.checked(fields), "group": None}
