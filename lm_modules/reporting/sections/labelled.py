@@ -46,7 +46,10 @@ def _pretraining(facts: ReportFacts) -> list[Block]:
         return [Paragraph(f"{told}is not known: that text was not prepared in this run.")]
     if not facts.data.get("contamination"):
         return [Paragraph(f"{told}was not looked for; data_preparation.decontamination does.")]
-    return [Paragraph(f"{told}is told in the section Contamination.")]
+    found = facts.data["contamination"].values()
+    hit, searched, documents = (sum(each[key] for each in found) for key in ("hit", "searched", "documents"))
+    held = "held-out examples stand in the text that the model was pretrained on"
+    return [Paragraph(f"{hit} of {searched} {held}, in {documents} documents.", "warn" if hit else "plain")]
 
 
 def _split_by(found: dict[str, Any]) -> str:

@@ -101,6 +101,14 @@ def test_splits_that_came_about_in_two_ways_are_told_apart(values: dict[str, Any
         assert told in as_markdown(ReportFacts.model_validate(values))
 
 
+def test_it_is_said_whether_held_out_examples_stand_in_the_pretraining_text(values: dict[str, Any]) -> None:
+    assert "was not looked for" in as_markdown(ReportFacts.model_validate(values))
+    assert "is not known" in as_markdown(without(values, "data"))
+    found = {"test": {"items": 900, "searched": 812, "hit": 39, "documents": 50}}
+    searched = {**values, "data": {**values["data"], "contamination": found}}
+    assert "39 of 812 held-out examples stand in the text" in as_markdown(ReportFacts.model_validate(searched))
+
+
 def test_the_page_asks_for_nothing_and_runs_nothing(facts: ReportFacts) -> None:
     html = as_html(facts)
     for tag, attributes in Page(html).tags:
