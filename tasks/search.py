@@ -55,9 +55,17 @@ def draw(trial: Trial, space: Mapping[str, Range | Choice]) -> None:
 def inside(path: str, space: Range | Choice, value: Any) -> dict[str, Range | Choice]:
     """Return what lies open inside a choice (`value` as it is stored), under names that other choices do not share."""
     chosen = _chosen(space, value) if isinstance(space, Choice) else None
-    if not isinstance(chosen, Component):
+    if not isinstance(space, Choice) or not isinstance(chosen, Component):
         return {}
-    return {f"{path}.{chosen.kind}.{name}": each for name, each in search_space(chosen).items()}
+    prefix = _prefix(path, space, chosen)
+    return {f"{prefix}.{name}": each for name, each in search_space(chosen).items()}
+
+
+def _prefix(path: str, space: Choice, chosen: Component) -> str:
+    """Return what names begin with inside a choice: `adapter.lora`, and `adapter.lora#2` for the second open lora."""
+    alike = [each for each in space.choices if isinstance(each, Component) and each.kind == chosen.kind]
+    number = [each for each in alike if search_space(each) or each == chosen].index(chosen) + 1
+    return f"{path}.{chosen.kind}" if number == 1 else f"{path}.{chosen.kind}#{number}"
 
 
 def values(space: Mapping[str, Range | Choice], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,12 +75,11 @@ def values(space: Mapping[str, Range | Choice], params: Mapping[str, Any]) -> di
         if path not in params:
             continue
         chosen = _chosen(each, params[path]) if isinstance(each, Choice) else params[path]
-        if isinstance(chosen, Component):
-            opened = search_space(chosen)
+        if isinstance(each, Choice) and isinstance(chosen, Component):
+            opened, prefix = search_space(chosen), _prefix(path, each, chosen)
             found[path] = _without(chosen.brief(), opened)
-            for name in opened:
-                if (stored := f"{path}.{chosen.kind}.{name}") in params:
-                    found[f"{path}.{name}"] = params[stored]
+            stored = values({f"{prefix}.{name}": own for name, own in opened.items()}, params)
+            found |= {path + name.removeprefix(prefix): value for name, value in stored.items()}
         else:
             found[path] = chosen
     return found
@@ -91,19 +98,24 @@ def params(space: Mapping[str, Range | Choice], settings: Config) -> dict[str, A
     found: dict[str, Any] = {}
     for path, each in space.items():
         value = _at(settings, path)
-        if isinstance(each, Range):
-            if isinstance(value, int | float) and _lies_in(each, value):
-                found[path] = value
-            continue
-        for choice in each.choices:
-            if isinstance(choice, Component) and isinstance(value, Component):
-                opened = search_space(choice)
-                if _without(choice.brief(), opened) == _without(value.brief(), opened):
-                    found[path] = _encoded(choice)
-                    found |= {f"{path}.{choice.kind}.{name}": own for name, own in params(opened, value).items()}
-            elif choice == value:
-                found[path] = _encoded(choice)
+        if isinstance(each, Choice):
+            # of several that suit, the one that has most of what is inside
+            best: dict[str, Any] = max((_params_of_choice(path, each, one, value) for one in each.choices), key=len)
+            found |= best
+        elif isinstance(value, int | float) and _lies_in(each, value):
+            found[path] = value
     return found
+
+
+def _params_of_choice(path: str, space: Choice, choice: Any, value: Any) -> dict[str, Any]:
+    """Return a value as one of the choices is stored, with what lies open inside it; nothing if it is another."""
+    if not isinstance(choice, Component) or not isinstance(value, Component):
+        return {path: _encoded(choice)} if choice == value else {}
+    opened = search_space(choice)
+    if _without(choice.brief(), opened) != _without(value.brief(), opened):
+        return {}
+    prefix = _prefix(path, space, choice)
+    return {path: _encoded(choice), **{f"{prefix}.{name}": own for name, own in params(opened, value).items()}}
 
 
 def _lies_in(space: Range, value: float) -> bool:
