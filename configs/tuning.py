@@ -131,8 +131,8 @@ class TuningConfig(Config):
     """How many of the best trials are repeated, where repeats are asked for."""
     warm_start: bool = False
     """Try first what was best before: the settings of the champion, searched or fixed then, as far as they lie in what
-    is open now; and those of the last studies of the same head, base and open fields. The result then depends on what
-    was run before. A study that began without it goes on without it."""
+    is open now; and, as far, those of the last studies of the same head, base and metric. The result then depends on
+    what was run before. A study that began without it goes on without it."""
     metric: str | None = None
     """The figure that is made best, as the trial reports it; whether the largest is best, the metric itself says. Null
     takes the first metric of the head."""

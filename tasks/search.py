@@ -107,6 +107,21 @@ def params(space: Mapping[str, Range | Choice], settings: Config) -> dict[str, A
     return found
 
 
+def known(space: Mapping[str, Range | Choice], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of another study's parameters that lie in what is searched now, as they are stored."""
+    found: dict[str, Any] = {}
+    for path, each in space.items():
+        value = params.get(path)
+        if isinstance(each, Choice):
+            is_known = path in params and value in distribution(each).choices  # type: ignore[attr-defined]
+        else:
+            is_known = isinstance(value, int | float) and _lies_in(each, value)
+        if is_known:
+            found[path] = value
+            found |= known(inside(path, each, value), params)
+    return found
+
+
 def _params_of_choice(path: str, space: Choice, choice: Any, value: Any) -> dict[str, Any]:
     """Return a value as one of the choices is stored, with what lies open inside it; nothing if it is another."""
     if not isinstance(choice, Component) or not isinstance(value, Component):

@@ -195,15 +195,16 @@ class Study:
             logger.info("%d trials begin with what was best before", len(first))
 
     def _best_of_kin(self, storage: BaseStorage, kin: str) -> list[dict[str, Any]]:
-        """Return the parameters that won the last studies that searched the same, the newest first."""
+        """Return what won the last studies of the same kin, the newest first, as far as it lies in what is open now."""
         found: list[dict[str, Any]] = []
         for each in sorted(storage.get_all_studies(), key=lambda each: -each._study_id):
             if each.study_name == self.name or each.user_attrs.get("kin") != kin or len(found) == MOST_KIN:
                 continue
             other = copy(self)
             other._study = optuna.load_study(study_name=each.study_name, storage=storage)
+            other._space = {}  # its own is not known here, nor asked for
             if each.directions == self._study.directions and (winner := other.result().winner):
-                found.append(dict(other._study.trials[winner.number].params))
+                found.append(search.known(self._space, other._study.trials[winner.number].params))
         return found
 
     @property

@@ -10,7 +10,6 @@ from pkgutil import iter_modules
 import lm_modules.serving
 from configs.finetuning import FinetuningConfig
 from configs.pipeline import PipelineConfig
-from configs.tuning import search_space
 from configs.yaml_files import read_value
 from tasks import filing, registry
 from tasks.artifacts import Finetuned, LabelledData, Model
@@ -111,9 +110,8 @@ def _champions_settings(registered_name: str | None) -> list[FinetuningConfig]:
 
 
 def _kin(config: FinetuningConfig, base: Model) -> str:
-    """Return what studies have in common that search the same for the same head on the same base."""
-    space = {path: repr(each) for path, each in search_space(config).items()}
-    shared = [config.head.model_dump_json(), base.digest, space, config.tuning.metric]
+    """Return what studies have in common that search for the best by the same metric for one head on one base."""
+    shared = [config.head.model_dump_json(), base.digest, config.tuning.metric]
     return sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
 
 

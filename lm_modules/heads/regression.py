@@ -129,14 +129,14 @@ rate("A fine film.", truncation=True)[0]["score"]"""
 
     def loss(self, network: PreTrainedModel, batch: dict[str, Tensor], label_smoothing: float = 0.0) -> Tensor:
         """Return the mean squared error in units of the training, no nats: a score has no probability."""
-        return self._squared_errors(network, outputs_of(network, batch)[:, 0], batch["labels"]).mean()
+        return self._squared_errors(network, _outputs(network, batch), batch["labels"]).mean()
 
     def predict(self, network: PreTrainedModel, batch: dict[str, Tensor]) -> list[Prediction]:
         """Return the score of each row."""
         import torch
 
         with torch.inference_mode():
-            output_B = outputs_of(network, batch)[:, 0]
+            output_B = _outputs(network, batch)
         losses: list[float] | list[None] = [None] * len(output_B)
         if "labels" in batch:
             losses = self._squared_errors(network, output_B, batch["labels"]).tolist()
@@ -145,6 +145,22 @@ rate("A fine film.", truncation=True)[0]["score"]"""
 
     def _squared_errors(self, network: nn.Module, output_B: Tensor, score_B: Tensor) -> Tensor:
         return (output_B - score_B / self._unit(network)) ** 2
+
+
+def _outputs(network: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
+    """Return what the model gives for each row, [batch].
+
+    A stock encoder-decoder answers from the last end of a row, and wants as many ends in all rows: those of one text
+    and those of two are asked apart.
+    """
+    if not network.config.is_encoder_decoder:
+        return outputs_of(network, batch)[:, 0]
+    ends_B = (batch["input_ids"] == network.config.eos_token_id).sum(-1)
+    output_B = ends_B.new_zeros(len(ends_B)).float()
+    for number in ends_B.unique():
+        some = {name: tensor[ends_B == number] for name, tensor in batch.items()}
+        output_B[ends_B == number] = outputs_of(network, some)[:, 0]
+    return output_B
 
 
 def last_layer(network: nn.Module) -> nn.Linear:

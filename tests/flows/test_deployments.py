@@ -24,6 +24,21 @@ def test_a_night_that_was_switched_on_stays_on_when_it_is_served_again(prefect_s
             client.pause_deployment(night.id)  # what the end of `rootstock up` does
 
 
+def test_two_nights_never_overlap(prefect_server: None) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.states import Pending
+
+    from flows.deployments import nightly
+
+    with get_client(sync_client=True) as client:
+        night = nightly().apply()
+        one, other = (client.create_flow_run_from_deployment(night).id for _ in range(2))
+        assert client.set_flow_run_state(one, Pending()).state.is_pending()
+        client.set_flow_run_state(other, Pending())
+        assert client.read_flow_run(other).state.name == "Cancelled"
+        assert client.read_flow_run(one).state.is_pending()
+
+
 def test_a_run_may_say_only_what_differs_from_a_preset(prefect_server: None) -> None:
     """`prefect deployment run 'pipeline/demo' --param 'config=...'` of the how-to, up to the flow."""
     from prefect.deployments import run_deployment

@@ -12,7 +12,7 @@ import pytest
 from configs.base import Config
 from configs.compute import DeviceConfig
 from configs.finetuning import FinetuningConfig
-from configs.tuning import Choice, TuningConfig, fixed
+from configs.tuning import Choice, Range, TuningConfig, fixed
 from tasks.study import ENERGY, Trial
 from tasks.tune import sweep
 
@@ -168,13 +168,20 @@ def test_a_killed_repeat_is_continued_with_its_seed(tmp_path: Path) -> None:
     assert sum(each.state == "complete" and each.repeat_of is None for each in result.trials) == 3
 
 
-def of_kin(directory: Path, name: str, before: list[Config] | None = None, work: Any = climb, **tuning: Any) -> Any:
-    config = TuningConfig(
+def of_kin(
+    directory: Path,
+    name: str,
+    before: list[Config] | None = None,
+    work: Any = climb,
+    config: Config | None = None,
+    **tuning: Any,
+) -> Any:
+    settings = TuningConfig(
         **{"metric": "score", "trials": 4, "parallel": 1, "pruner": "none", "sampler": "random", **tuning}
     )
     return sweep(
-        Settings(),
-        config,
+        config or Settings(),
+        settings,
         study_name=name,
         directory=directory / name,
         seed=len(name),
@@ -197,6 +204,18 @@ def test_a_new_study_begins_with_what_was_best_before(tmp_path: Path) -> None:
     assert first.best.values in tried[1:4]
     alone = of_kin(tmp_path, "dddd", trials=2)
     assert alone.trials[0].values == {"inner.rate": 0.01, "depth": 5, "style": "plain"}
+
+
+def test_of_a_study_that_searched_otherwise_is_taken_what_lies_in_the_new_space(tmp_path: Path) -> None:
+    first = of_kin(tmp_path, "a")
+    rate = first.best.values["inner.rate"]
+    narrow = Settings(inner=Inner(rate=Range(low=rate / 2, high=rate * 2)), depth=1, style=Choice(choices=("other", 7)))
+    second = of_kin(tmp_path, "bb", config=narrow, warm_start=True, trials=2)
+    assert second.trials[0].values["inner.rate"] == rate
+    assert second.trials[0].values["style"] in ("other", 7)
+    elsewhere = Settings(inner=Inner(rate=Range(low=rate * 3, high=rate * 4)), depth=1, style="plain")
+    third = of_kin(tmp_path, "ccc", config=elsewhere, warm_start=True, trials=1)
+    assert third.trials[0].values == {"inner.rate": pytest.approx(3.5 * rate, rel=0.02)}
 
 
 def test_a_study_that_began_without_a_warm_start_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,8 +10,9 @@ import pandas
 import pytest
 import torch
 from stock_bases import save_base
-from tiny_models import FILLERS, save_bert, save_llama
-from transformers import pipeline
+from tiny_models import FILLERS, save_bert, save_llama, save_t5
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer, pipeline
 
 from configs.evaluation import EvaluationConfig
 from configs.finetuning import FinetuningConfig
@@ -140,6 +141,28 @@ def test_texts_with_and_without_a_second_one_are_scored_as_in_training(tmp_path:
             pytest.approx(expected[1], abs=1e-6)
         ]
     assert head.checked({"text": "a", "text_pair": "", "score": "2"}) == {"text": "a", "score": 2.0}
+
+
+def test_an_encoder_decoder_learns_from_one_text_and_from_two_in_one_batch(tmp_path: Path):
+    head, base = Regression(), save_t5(tmp_path)
+    plain = AutoTokenizer.from_pretrained(base)
+    end = ("</s>", plain.eos_token_id)
+    plain.backend_tokenizer.post_processor = TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[end]
+    )
+    plain.save_pretrained(base)  # ends as t5-small's tokenizer sets them
+    tokenizer = open_tokenizer(base)
+    network = head.network(base, [])
+    rows = [{"text": "a dog", "text_pair": "a cat", "score": 1.0}, {"text": "a dog", "score": 2.0}]
+    encoded = [head.encode(row, tokenizer, [])[0] for row in rows]
+    alone = [head.loss(network, head.collate([each], tokenizer.pad_token_id)) for each in encoded]
+    together = head.loss(network, head.collate(encoded, tokenizer.pad_token_id))
+    torch.testing.assert_close(together, sum(alone) / 2)
+    together.backward()
+    assert last_layer(network).weight.grad.abs().sum() > 0
+    network.save_pretrained(base)
+    scores = [each.value for each in head.predict(network.eval(), head.collate(encoded, tokenizer.pad_token_id))]
+    assert RegressionService(base).predict(pandas.DataFrame(rows)) == pytest.approx(scores, abs=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.1, {"low": 0.0, "high": 0.2}])

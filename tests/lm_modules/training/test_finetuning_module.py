@@ -66,6 +66,22 @@ def test_micro_batches_add_up_to_the_batch(base, data, at_once, weigh):
         torch.testing.assert_close(cut, whole, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.parametrize("clip_norm", [1e-3, 1e6, None])
+def test_a_step_is_taken_along_a_gradient_of_at_most_the_clip_norm(base, data, monkeypatch, clip_norm):
+    module, lengths = module_of(base, read_labels(data), clip_norm=clip_norm), []
+    monkeypatch.setattr(module, "optimizers", lambda: module.optimizer)
+    monkeypatch.setattr(
+        module.optimizer, "step", lambda: lengths.append(torch.cat([each.grad.flatten() for each in weights]).norm())
+    )
+    weights = list(module.network.parameters())
+    rows = rows_of(base, data)
+    module._gradient(0, rows)
+    whole = torch.cat([each.grad.flatten() for each in weights]).norm()
+    module.optimizer.zero_grad()
+    module.training_step({"step": 0, "rows": rows, "beside": ()}, 0)
+    torch.testing.assert_close(lengths[0], torch.tensor(1e-3) if clip_norm == 1e-3 else whole, rtol=1e-3, atol=0)
+
+
 def test_weighed_labels_count_as_those_of_torch(base, data):
     labels, rows = read_labels(data), rows_of(base, data, weigh=True)
     module = module_of(base, labels)
