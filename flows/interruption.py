@@ -35,11 +35,13 @@ def stoppable(flow: Flow[Any, Any]) -> Callable[..., Any]:
 
     def run(*arguments: Any, **named: Any) -> Any:
         runs: list[UUID] = []
+        first = signal.getsignal(signal.SIGINT)
         over, asked = threading.Event(), threading.Event()
 
         def begun(flow: Any, flow_run: Any, state: Any) -> None:
             runs.append(flow_run.id)
-            threading.Thread(target=_watch, args=(flow_run.id, over, asked), name="cancellation", daemon=True).start()
+            arguments = (flow_run.id, over, asked, first)
+            threading.Thread(target=_watch, args=arguments, name="cancellation", daemon=True).start()
 
         try:
             return flow.with_options(on_running=[begun])(*arguments, **named)
@@ -59,8 +61,11 @@ def stoppable(flow: Flow[Any, Any]) -> Callable[..., Any]:
     return run
 
 
-def _watch(flow_run: UUID, over: threading.Event, asked: threading.Event) -> None:
-    """Interrupt this process when the run, or one below it, is to be cancelled."""
+def _watch(flow_run: UUID, over: threading.Event, asked: threading.Event, first: Any) -> None:
+    """Interrupt this process when the run, or one below it, is to be cancelled.
+
+    Not where it is being interrupted already, and `first` no longer heeds the signal: a second one ends it at once.
+    """
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectException
@@ -69,8 +74,9 @@ def _watch(flow_run: UUID, over: threading.Event, asked: threading.Event) -> Non
         while not over.wait(LOOK_SECONDS):
             with suppress(httpx.HTTPError, PrefectException):
                 if any(each.state and each.state.is_cancelling() for each in _with_all_below(client, flow_run)):
-                    asked.set()
-                    os.kill(os.getpid(), signal.SIGINT)
+                    if not over.is_set() and signal.getsignal(signal.SIGINT) is first:
+                        asked.set()
+                        os.kill(os.getpid(), signal.SIGINT)
                     return
 
 
@@ -86,7 +92,7 @@ def _with_all_below(client: SyncPrefectClient, flow_run: UUID) -> Iterator[Any]:
 
 
 def _file_as_cancelled(flow_run: UUID, message: str) -> None:
-    """Set the run, and what had not ended of the flow and task runs below it, to Cancelled."""
+    """Set the run, and what had not ended of the flow and task runs below it, or is called crashed, to Cancelled."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
     from prefect.states import Cancelled
@@ -104,9 +110,9 @@ def _file_as_cancelled(flow_run: UUID, message: str) -> None:
 
 
 def cancel(run: str) -> str:
-    """Ask a flow run to end, or end one task run (a trial of a sweep); return what it is called.
+    """Ask a flow run to end, or the task run of a trial; return what it is called.
 
-    A ValueError says that Prefect knows no such run, or that it has ended.
+    A ValueError says that Prefect knows no such run, that it has ended, or that it cannot end alone.
     """
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
@@ -125,6 +131,11 @@ def cancel(run: str) -> str:
         with suppress(ObjectNotFound):
             task_run = client.read_task_run(number)
             _require_living(task_run)
+            if not task_run.name.startswith("trial-"):
+                raise ValueError(
+                    f"{task_run.name} is no trial, which alone can end by itself; cancel its flow run, "
+                    f"{task_run.flow_run_id}"
+                )
             client.set_task_run_state(number, Cancelled(), force=True)
             return task_run.name
     raise ValueError(f"Prefect knows no run {run}; give the id of a flow run, or of the task run of a trial")

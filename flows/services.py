@@ -87,7 +87,7 @@ def local_prefect(meanwhile: Callable[[], object] = lambda: None) -> Iterator[st
 def configured_prefect() -> Iterator[None]:
     """Let this process speak to the Prefect server that others use; a ValueError says that there is none."""
     if not os.environ.get("PREFECT_API_URL") and living_servers() is None:
-        raise ValueError("no Prefect server is running; start one with `rootstock up`, or set PREFECT_API_URL")
+        raise ValueError("there is no Prefect server that others reach; run `rootstock up`, or set PREFECT_API_URL")
     with local_prefect():
         yield
 

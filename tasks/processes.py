@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import multiprocessing
 import os
 import pickle
@@ -246,13 +247,14 @@ def _end_in_order(
     deadline = time.monotonic() + grace_seconds
     while time.monotonic() < deadline and process.is_alive():
         pipes.wait([connection, process.sentinel], POLL_SECONDS)
-        _hear_out(connection, report)
-    _hear_out(connection, report)
+        _hear_out(connection, report, deadline)
+    if not process.is_alive():  # what it said last may still lie in the pipe
+        _hear_out(connection, report, math.inf)
 
 
-def _hear_out(connection: pipes.Connection, report: Report | None) -> None:
+def _hear_out(connection: pipes.Connection, report: Report | None, deadline: float) -> None:
     """Take all that has been said; the answer to every report is to stop."""
-    while message := _received(connection):
+    while time.monotonic() < deadline and (message := _received(connection)):
         if "report" in message:
             _answer(connection, True)
             _pass_on(report, *message["report"])

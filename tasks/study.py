@@ -204,7 +204,8 @@ class Study:
             other._study = optuna.load_study(study_name=each.study_name, storage=storage)
             other._space = {}  # its own is not known here, nor asked for
             if each.directions == self._study.directions and (winner := other.result().winner):
-                found.append(search.known(self._space, other._study.trials[winner.number].params))
+                fitting = search.known(self._space, other._study.trials[winner.number].params)
+                found += [fitting] if fitting else []
         return found
 
     @property
@@ -230,7 +231,7 @@ class Study:
         asked = self._study.ask()
         search.draw(asked, self._space)
         trial = Trial(asked, self, cancelled)
-        trial.note(**ownership.owner_tags())
+        trial.note(devices=self.devices, **ownership.owner_tags())
         if trial.retry_of is not None:
             trial.recall(self.steps(trial.retry_of))
         return trial

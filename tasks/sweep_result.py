@@ -81,14 +81,15 @@ class SweepResult(BaseModel):
 
     @property
     def why_no_importances(self) -> str | None:
-        """Say why a sweep has none; a single trial is none."""
-        if self.importances or len(self.trials) < 2:
+        """Say why a sweep has none; what has nothing open, or a single trial, is none."""
+        num_trials = len({each.first for each in self.trials})
+        if self.importances or num_trials < 2 or not any(each.values for each in self.trials):
             return None
         complete = [each for each in self.trials if each.state == "complete"]
         if len(complete) < FEWEST_FOR_IMPORTANCES:
             return (
                 f"Which hyperparameter mattered is told from {FEWEST_FOR_IMPORTANCES} complete trials on; "
-                f"of {len(self.trials)} trials {len(complete)} ended complete."
+                f"of {num_trials} trials {len(complete)} ended complete."
             )
         same = "figure" if len({each.value for each in complete}) == 1 else "values"
         return f"Which hyperparameter mattered is not told: all complete trials have the same {same}."

@@ -6,6 +6,7 @@ from its checkpoint.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from prefect import State, runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelled, Completed
 from prefect.transactions import CommitMode, transaction
 
@@ -37,6 +38,8 @@ from tasks.tune import MOST_ATTEMPTS, Future
 
 if TYPE_CHECKING:
     from tasks.study import Trial
+
+logger = logging.getLogger(__name__)
 
 FINETUNE = "lm_modules.training.finetuning:finetune"
 """By name: importing it here would import PyTorch into the flow."""
@@ -80,7 +83,7 @@ class Finetuning:
             trial.note(mlflow_run_id=run.id)
             if runtime.task_run.id:  # on a worker there is none: there the trial is a flow run
                 trial.note(prefect_task_run_id=runtime.task_run.id)
-            create_markdown_artifact(_where(trial, run.id), description=f"Trial {trial.number} elsewhere")
+            _tell_prefect(trial, run.id)
             settings = self._settings(trial)
             filing.file_config(run.id, settings)
             filing.log_params(run.id, trial.values)
@@ -128,11 +131,15 @@ class Finetuning:
         return fixed(self.config, trial.values).without_budget()
 
 
-def _where(trial: Trial, run_id: str) -> str:
-    """Return where the trial is in Optuna and MLflow, for its page in Prefect."""
+def _tell_prefect(trial: Trial, run_id: str) -> None:
+    """Write on the trial's page in Prefect where it is in Optuna and MLflow; it trains whether or not that succeeds."""
     url = tracking.run_url(run_id)
     run = f"[MLflow run {run_id}]({url})" if url else f"MLflow run `{run_id}`"
-    return f"Trial {trial.number} of the Optuna study `{trial.study_name}`; {run}"
+    told = f"Trial {trial.number} of the Optuna study `{trial.study_name}`; {run}"
+    try:
+        create_markdown_artifact(told, description=f"Trial {trial.number} elsewhere")
+    except (httpx.HTTPError, PrefectException) as error:
+        logger.warning("the page of trial %d in Prefect does not name its runs: %s", trial.number, error)
 
 
 def _ids(trial: Trial) -> dict[str, str]:
@@ -170,7 +177,7 @@ def called_off(sweep: threading.Event) -> Iterator[threading.Event]:
         while not over.wait(0.2):
             if task_run and time.monotonic() - asked_at > PREFECT_SECONDS:
                 asked_at = time.monotonic()
-                if _is_cancelled(task_run):
+                if is_cancelled(task_run):
                     called.set()
             if sweep.is_set():
                 called.set()
@@ -186,7 +193,8 @@ def called_off(sweep: threading.Event) -> Iterator[threading.Event]:
         thread.join()
 
 
-def _is_cancelled(task_run: str) -> bool:
+def is_cancelled(task_run: str) -> bool:
+    """Tell whether the state of a task run was set to Cancelled."""
     with suppress(httpx.HTTPError, ObjectNotFound), get_client(sync_client=True) as client:
         state = client.read_task_run(UUID(task_run)).state
         return state is not None and state.is_cancelled()

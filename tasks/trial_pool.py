@@ -42,7 +42,7 @@ from tasks.artifacts import LabelledData, Model
 from tasks.home import home, optuna_storage
 from tasks.locks import file_lock
 from tasks.processes import Cancelled
-from tasks.trial import Finetuning, TrialCancelled, submit_trial
+from tasks.trial import PREFECT_SECONDS, Finetuning, TrialCancelled, is_cancelled, submit_trial
 from tasks.tune import Future
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class PooledFinetuning:
 
     def _followed(self, client: SyncPrefectClient, flow_run: UUID, trial: Trial) -> Any:
         """Return the state in which a flow run ended; Cancelled if the sweep was called off meanwhile."""
-        began = heard_at = time.monotonic()
+        began = heard_at = asked_at = time.monotonic()
         sign: Any = None
         spoke = False
         while True:
@@ -190,18 +190,22 @@ class PooledFinetuning:
             except httpx.HTTPError as error:
                 heard_at = now  # it is the server that says nothing
                 logger.warning("Prefect did not say how trial %d is: %s", trial.number, error)
+            if now - asked_at > PREFECT_SECONDS:
+                asked_at = now
+                if is_cancelled(str(runtime.task_run.id)):
+                    _call_off(client, trial.heard(), "its task run was cancelled")
             if trial.cancelled.wait(POLL_SECONDS):
-                _call_off(client, trial.heard())
+                _call_off(client, trial.heard(), "its sweep was called off")
                 raise Cancelled
 
 
-def _call_off(client: SyncPrefectClient, heard: dict[str, Any]) -> None:
+def _call_off(client: SyncPrefectClient, heard: dict[str, Any], why: str) -> None:
     """Have a flow run cancelled, if there is one that has not ended."""
     with suppress(httpx.HTTPError, ObjectNotFound):
         known = heard.get(ownership.FLOW_RUN)
         state = client.read_flow_run(UUID(known)).state if known else None
-        if state is not None and not state.is_final():
-            client.set_flow_run_state(UUID(known), states.Cancelling(message="its sweep was called off"))
+        if state is not None and not state.is_final() and not state.is_cancelling():
+            client.set_flow_run_state(UUID(known), states.Cancelling(message=why))
 
 
 def _close_run(heard: dict[str, Any]) -> None:

@@ -296,7 +296,7 @@ def test_a_failure_ends_with_1_and_the_log_that_has_the_traceback(workplace):
 
 def test_ctrl_c_ends_in_order_with_the_command_that_continues(workplace):
     process = start(workplace, "sleep.yaml")
-    wait_for(lambda: rests(workplace, process))
+    wait_for(lambda: rests(workplace, process) and newest_task(workplace) == ("rest", "Running"))
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -309,9 +309,8 @@ def test_ctrl_c_ends_in_order_with_the_command_that_continues(workplace):
             "join flow on flow.id = flow_run.flow_id join flow_run_state on flow_run_state.id = flow_run.state_id "
             "order by flow_run.created desc limit 2"
         ).fetchall()
-        tasks = database.execute("select name, state_name from task_run order by created desc limit 1").fetchall()
     assert {name: each for name, *each in states} == {key: ["Cancelled", CTRL_C] for key in ("outer", "inner")}
-    assert [(name.partition("-")[0], state) for name, state in tasks] == [("rest", "Cancelled")]
+    assert newest_task(workplace) == ("rest", "Cancelled")
 
 
 @pytest.mark.parametrize("which", ["outer", "inner"])
@@ -329,6 +328,9 @@ def test_a_run_of_a_terminal_is_cancelled_in_prefect(workplace, prefect_server, 
             each.id: client.read_flow(each.flow_id).name for each in client.read_flow_runs(flow_run_filter=running)
         }
         runs = {name: number for number, name in flows.items() if name in ("outer", "inner")}
+        (rest,) = [each for each in client.read_task_runs() if each.state.is_running() and "rest" in each.name]
+        code, _, err = call("cancel", str(rest.id))
+        assert (code, f"cancel its flow run, {runs['inner']}" in err) == (2, True)
         assert call("cancel", str(runs[which]))[0] == 0
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130, err
@@ -351,6 +353,12 @@ def test_ctrl_c_ends_also_the_trainings_that_threads_wait_for(workplace):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert not any(psutil.pid_exists(int(each.read_text())) for each in files)
+
+
+def newest_task(workplace: Path) -> tuple[str, str] | None:
+    with sqlite3.connect(workplace / "home" / "prefect" / "prefect.db") as database:
+        found = database.execute("select name, state_name from task_run order by created desc limit 1").fetchone()
+    return found and (found[0].partition("-")[0], found[1])
 
 
 def rests(workplace: Path, process: subprocess.Popen) -> bool:

@@ -98,6 +98,13 @@ def say_to_the_end(file: Path, patience: float, report: Callable[[int, dict[str,
     file.write_text(" ".join(map(str, range(said + 2))))
 
 
+def talk_on(pid_file: Path, report: Callable[[int, dict[str, float]], bool]) -> None:
+    """Report for ever, whatever the parent answers."""
+    pid_file.write_text(str(os.getpid()))
+    while True:
+        report(1, {})
+
+
 def ignore_everything(pid_file: Path) -> None:
     """Work on, whatever the parent asks."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

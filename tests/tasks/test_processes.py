@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -218,12 +219,19 @@ def test_event_cancels_from_another_thread_and_the_child_saves(tmp_path: Path) -
         run_isolated("quick_work:add", {"left": 1, "right": 1}, name="too late", cancelled=cancelled)
 
 
-def test_child_that_does_not_end_in_time_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", ["ignore_everything", "talk_on"])
+def test_child_that_does_not_end_in_time_is_killed(tmp_path: Path, function: str) -> None:
     cancelled = threading.Event()
-    arguments = {"pid_file": tmp_path / "pid"}
+    more: dict[str, Any] = {"report": lambda step, values: False} if function == "talk_on" else {}
     with ThreadPoolExecutor() as pool:
         job = pool.submit(
-            run_isolated, "quick_work:ignore_everything", arguments, name="it", grace_seconds=0.5, cancelled=cancelled
+            run_isolated,
+            f"quick_work:{function}",
+            {"pid_file": tmp_path / "pid"},
+            name="it",
+            grace_seconds=0.5,
+            cancelled=cancelled,
+            **more,
         )
         child = pids(tmp_path / "pid")[0]
         cancelled.set()

@@ -29,9 +29,11 @@ def test_every_stage_is_summed_up_with_its_run_its_uris_and_its_metrics() -> Non
 
 def test_the_card_is_told_which_trial_went_on_with_another() -> None:
     none = dict.fromkeys(("value", "seconds", "run_id", "task_run_id", "retry_of", "error"))
-    both = {**none, "values": {}, "steps": (), "result": {}, "kept": True, "first": 0}
+    both = {**none, "values": {"rate": 0.1}, "steps": (), "result": {}, "kept": True, "first": 0}
     cut_off = TrialRecord(**both | {"number": 0, "state": "continued", "error": "its process was ended"})
-    trials = (cut_off, TrialRecord(**both | {"number": 1, "state": "complete", "value": 0.5, "retry_of": 0}))
+    complete = {**both, "state": "complete", "value": 0.5}
+    again = TrialRecord(**complete | {"number": 1, "retry_of": 0})
+    trials = (cut_off, again, TrialRecord(**complete | {"number": 2, "first": 2}))
     artifact = {"uri": "runs:/a/b", "digest": "1", "run_id": "a"}
     tuned = Finetuned(
         model=Model(**artifact),
@@ -41,5 +43,7 @@ def test_the_card_is_told_which_trial_went_on_with_another() -> None:
         sweep=SweepResult(study="s", metric="m", direction="maximize", trials=trials),
     )
     told = _tuned(tuned)["sweep"]
-    assert [each["retry_of"] for each in told["trials"]] == [None, 0]
-    assert told["why_no_importance"].endswith("of 2 trials 1 ended complete.")
+    assert [each["retry_of"] for each in told["trials"]] == [None, 0, None]
+    assert told["why_no_importance"].endswith("of 2 trials 2 ended complete.")
+    alone = tuned.sweep.model_copy(update={"trials": trials[:2]})
+    assert alone.why_no_importances is None, "one trial, though it was tried twice"

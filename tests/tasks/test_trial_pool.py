@@ -173,6 +173,22 @@ finetuning(PipelineConfig.model_validate_json(pathlib.Path(sys.argv[1]).read_tex
 """
 
 
+def test_the_task_run_of_a_trial_is_cancelled_on_the_worker_too(client, worker, tmp_path):
+    from flows.finetuning import finetuning
+    from flows.interruption import cancel
+
+    def disturb() -> None:
+        while not any(each.work_pool_name == POOL and each.state.is_running() for each in client.read_flow_runs()):
+            time.sleep(0.2)
+        (following,) = [each for each in client.read_task_runs() if each.state.is_running() and "trial-0" in each.name]
+        cancel(str(following.id))
+
+    threading.Thread(target=disturb, daemon=True).start()
+    tuned = finetuning(settings(tmp_path, 6, trials=2))
+    assert [each.state for each in tuned.sweep.trials] == ["failed", "complete", "complete"]
+    assert "was cancelled" in str(tuned.sweep.trials[0].error)
+
+
 def flow_run_process(worker: int, flow_run: str) -> psutil.Process | None:
     for each in psutil.Process(worker).children(recursive=True):
         try:
