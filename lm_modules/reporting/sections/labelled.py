@@ -46,10 +46,10 @@ def _pretraining(facts: ReportFacts) -> list[Block]:
         return [Paragraph(f"{told}is not known: that text was not prepared in this run.")]
     if not facts.data.get("contamination"):
         return [Paragraph(f"{told}was not looked for; data_preparation.decontamination does.")]
-    found = facts.data["contamination"].values()
-    hit, searched, documents = (sum(each[key] for each in found) for key in ("hit", "searched", "documents"))
-    held = "held-out examples stand in the text that the model was pretrained on"
-    return [Paragraph(f"{hit} of {searched} {held}, in {documents} documents.", "warn" if hit else "plain")]
+    found = [(name, each["hit"], each["searched"]) for name, each in facts.data["contamination"].items()]
+    sets = ", ".join(f"{hit} of {searched} of {name}" for name, hit, searched in found)
+    is_hit = any(hit for _, hit, _ in found)
+    return [Paragraph(f"Found in the text that the model was pretrained on: {sets}.", "warn" if is_hit else "plain")]
 
 
 def _split_by(found: dict[str, Any]) -> str:
